@@ -1,0 +1,84 @@
+/* The comparison of violations with what a case expects. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clo_format.h"
+#include "expect.h"
+
+static const char *const codes[] = {"required", "type",     "enum",
+                                    "format",   "range",    "conflict",
+                                    "unknown_field"};
+
+static void assert_known_code(const char *code) {
+  size_t i;
+
+  for (i = 0; i < COUNT(codes); i++)
+    if (strcmp(code, codes[i]) == 0) return;
+  fail_msg("code %s", code);
+}
+
+void expect_one_line(const char *message) {
+  const char *c;
+
+  assert_true(strlen(message) > 0 && strlen(message) < 600);
+  assert_int_equal(clo_utf8_check(message, strlen(message)), strlen(message));
+  for (c = message; *c != '\0'; c++)
+    assert_true((unsigned char)*c >= 0x20 && *c != 0x7F);
+}
+
+void expect_violations(const char *name, const struct clo_violations *got,
+                       const struct expected *want, size_t max) {
+  size_t i;
+
+  for (i = 0; i < max && want[i].field != NULL; i++) {
+    if (i >= got->count)
+      fail_msg("%s: no violation of %s", name, want[i].field);
+    if (strcmp(got->list[i].field, want[i].field) != 0 ||
+        strcmp(got->list[i].code, want[i].code) != 0 ||
+        strstr(got->list[i].message, want[i].part) == NULL)
+      fail_msg("%s: %s, %s: %s", name, got->list[i].field, got->list[i].code,
+               got->list[i].message);
+    assert_known_code(got->list[i].code);
+    expect_one_line(got->list[i].message);
+  }
+  if (got->count > i)
+    fail_msg("%s: also %s: %s", name, got->list[i].code, got->list[i].message);
+  assert_int_equal(got->unlisted, 0);
+  assert_false(got->out_of_memory);
+}
+
+/* A copy of a string with no byte to spare, for the sanitizer's eyes. */
+static void make_exact(struct clo_value *value) {
+  char *copy;
+
+  if (value->data == NULL) return;
+  copy = malloc(value->len > 0 ? value->len : 1);
+  assert_non_null(copy);
+  memcpy(copy, value->data, value->len);
+  value->data = copy;
+}
+
+void expect_case(const struct rule_case *c) {
+  struct clo_violations violations;
+  struct clo_sms sms;
+  size_t i;
+
+  memset(&sms, 0, sizeof sms);
+  for (i = 0; i < COUNT(c->sets); i++)
+    if (c->sets[i].value.type != CLO_ABSENT)
+      sms.field[c->sets[i].field] = c->sets[i].value;
+  for (i = 0; i < CLO_SMS_FIELDS; i++) make_exact(&sms.field[i]);
+
+  clo_violations_init(&violations);
+  clo_sms_check(&sms, &violations);
+  expect_violations(c->name, &violations, c->expected, COUNT(c->expected));
+  clo_violations_free(&violations);
+  for (i = 0; i < CLO_SMS_FIELDS; i++)
+    free((void *)(uintptr_t)sms.field[i].data);
+}

@@ -1,0 +1,168 @@
+/* clo_hint: unknown names, with the right one where there is one, and shown so
+ * that they do no harm in a log. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "expect.h"
+
+static const struct {
+  const char *name;
+  size_t item;
+  const char *field;
+  const char *part;
+} unknown_cases[] = {
+    {"to", 0, "to",
+     "\"to\" is not a field of an SMS; did you mean \"remote_phone\"?"},
+    {"To", 0, "To", "\"To\" is not a field of an SMS; did you mean \"remote_p"},
+    {"phone", 0, "phone", "did you mean \"remote_phone\"?"},
+    {"phone_number", 0, "phone_number", "did you mean \"remote_phone\"?"},
+    {"recipient", 0, "recipient", "did you mean \"remote_phone\"?"},
+    {"number", 0, "number", "did you mean \"remote_phone\"?"},
+    {"from", 0, "from", "did you mean \"local_phone\"?"},
+    {"sender", 0, "sender", "did you mean \"local_phone\"?"},
+    {"body", 0, "body", "did you mean \"text\"?"},
+    {"message", 0, "message", "did you mean \"text\"?"},
+    {"content", 0, "content", "did you mean \"text\"?"},
+    {"msg", 0, "msg", "did you mean \"text\"?"},
+    {"type", 0, "type", "did you mean \"status\"?"},
+    {"state", 0, "state", "did you mean \"status\"?"},
+    {"media", 0, "media", "did you mean \"attachments\"?"},
+    {"media_url", 0, "media_url", "did you mean \"attachments\"?"},
+    {"MediaUrl", 0, "MediaUrl", "did you mean \"attachments\"?"},
+    {"mms", 0, "mms", "did you mean \"attachments\"?"},
+    {"schedule", 0, "schedule", "did you mean \"date_scheduled\"?"},
+    {"send_at", 0, "send_at", "did you mean \"date_scheduled\"?"},
+    {"scheduled_at", 0, "scheduled_at", "did you mean \"date_scheduled\"?"},
+    {"date", 0, "date", "did you mean \"date_scheduled\"?"},
+    {"lead", 0, "lead", "did you mean \"lead_id\"?"},
+    {"contact", 0, "contact", "did you mean \"contact_id\"?"},
+    {"user", 0, "user", "did you mean \"user_id\"?"},
+    {"template", 0, "template", "did you mean \"template_id\"?"},
+    {"delay", 0, "delay", "did you mean \"send_in\"?"},
+    {"txt", 0, "txt", "did you mean \"text\"?"},
+    {"localPhone", 0, "localPhone", "did you mean \"local_phone\"?"},
+    {"remote_fone", 0, "remote_fone", "did you mean \"remote_phone\"?"},
+    {"created_by", 0, "created_by", "did you mean \"created_by_id\"?"},
+    {"organization", 0, "organization", "did you mean \"organization_id\"?"},
+    {"attachement", 0, "attachement", "did you mean \"attachments\"?"},
+    {"colour", 0, "colour",
+     "\"colour\" is not a field of an SMS; leave it out, or put it in `extra` "
+     "if it is newer than this library"},
+    {"", 0, "", "\"\" is not a field of an SMS; leave it out"},
+    {"x", 0, "x", "\"x\" is not a field of an SMS; leave it out"},
+    {"id", 0, "id", "\"id\" is not a field of an SMS; leave it out"},
+    {"name", 2, "attachments[2].name",
+     "\"name\" is not a field of an attachment; did you mean \"filename\"?"},
+    {"type", 1, "attachments[1].type", "did you mean \"content_type\"?"},
+    {"mime", 1, "attachments[1].mime", "did you mean \"content_type\"?"},
+    {"mime_type", 1, "attachments[1].mime_type", "mean \"content_type\"?"},
+    {"mimeType", 1, "attachments[1].mimeType", "mean \"content_type\"?"},
+    {"contentType", 1, "attachments[1].contentType", "mean \"content_type\"?"},
+    {"href", 1, "attachments[1].href", "did you mean \"url\"?"},
+    {"link", 1, "attachments[1].link", "did you mean \"url\"?"},
+    {"uri", 1, "attachments[1].uri", "did you mean \"url\"?"},
+    {"thumbnail", 100000, "attachments[100000].thumbnail",
+     "\"thumbnail\" is not a field of an attachment: it has content_type, "
+     "filename and url; leave it out"},
+    /* names that would do harm in a log */
+    {"gr\xC3\xB6\xC3\x9F" "e", 0, "gr\xC3\xB6\xC3\x9F" "e", "\"gr\xC3\xB6"},
+    {"a\"b", 0, "a\"b", "\"a\\x22b\" is not"},
+    {"a\\b", 0, "a\\b", "\"a\\x5Cb\" is not"},
+    {"a\nb", 0, "a\\x0Ab", "\"a\\x0Ab\" is not"},
+    {"a\x7F" "b", 0, "a\\x7Fb", "\"a\\x7Fb\" is not"},
+    {"a\xC2\x85" "b", 0, "a\\xC2\\x85b", "\"a\\xC2\\x85b\" is not"},
+    {"a\xC2\xA0" "b", 0, "a\xC2\xA0" "b", "\"a\xC2\xA0" "b\" is not"},
+    {"\xFF\xFEname", 3, "attachments[3].\\xFF\\xFEname", "\"\\xFF\\xFEname\""},
+};
+
+static void hints_at_the_right_name(void **state) {
+  struct clo_violations got;
+  struct expected want[2];
+  char *name;
+  size_t i, len;
+
+  (void)state;
+  for (i = 0; i < COUNT(unknown_cases); i++) {
+    len = strlen(unknown_cases[i].name);
+    name = malloc(len > 0 ? len : 1);
+    assert_non_null(name);
+    memcpy(name, unknown_cases[i].name, len);
+    want[0].field = unknown_cases[i].field;
+    want[0].code = "unknown_field";
+    want[0].part = unknown_cases[i].part;
+    want[1].field = NULL;
+    clo_violations_init(&got);
+    clo_sms_unknown(name, len, unknown_cases[i].item, &got);
+    expect_violations(unknown_cases[i].name, &got, want, 2);
+    clo_violations_free(&got);
+    free(name);
+  }
+}
+
+static void shows_a_nul_in_a_name(void **state) {
+  const struct expected want[] = {
+      {"text\\x00", "unknown_field", "\"text\\x00\" is not"}, {0}};
+  struct clo_violations got;
+
+  (void)state;
+  clo_violations_init(&got);
+  clo_sms_unknown("text\0", 5, 0, &got);
+  expect_violations("NUL", &got, want, 2);
+  clo_violations_free(&got);
+}
+
+static void cuts_a_long_name(void **state) {
+  char name[1000], want[200];
+  struct clo_violations got;
+
+  (void)state;
+  memset(name, 'x', sizeof name);
+  clo_violations_init(&got);
+  clo_sms_unknown(name, 99, 0, &got);
+  clo_sms_unknown(name, 100, 0, &got);
+  clo_sms_unknown(name, sizeof name, 7, &got);
+  assert_int_equal(strlen(got.list[0].field), 99);
+  snprintf(want, sizeof want, "%.40s...", name);
+  assert_string_equal(got.list[1].field, want);
+  snprintf(want, sizeof want, "attachments[7].%.40s...", name);
+  assert_string_equal(got.list[2].field, want);
+  assert_true(strlen(got.list[0].message) < 200);
+  clo_violations_free(&got);
+}
+
+/* A cut must not fall into the middle of a character. */
+static void cuts_between_characters(void **state) {
+  char name[200];
+  struct clo_violations got;
+  size_t shift, i;
+
+  (void)state;
+  for (shift = 0; shift < 4; shift++) {
+    memset(name, 'x', shift);
+    for (i = shift; i + 4 <= sizeof name; i += 4)
+      memcpy(name + i, "\xF0\x9F\x98\x80", 4);
+    clo_violations_init(&got);
+    clo_sms_unknown(name, i, 0, &got);
+    expect_one_line(got.list[0].message);
+    assert_null(strstr(got.list[0].field, "\\x"));
+    clo_violations_free(&got);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(hints_at_the_right_name),
+      cmocka_unit_test(shows_a_nul_in_a_name),
+      cmocka_unit_test(cuts_a_long_name),
+      cmocka_unit_test(cuts_between_characters),
+  };
+
+  return cmocka_run_group_tests_name("clo_hint", tests, NULL, NULL);
+}

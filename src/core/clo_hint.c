@@ -1,0 +1,245 @@
+/* Wrong words and the right ones they stand for: the known wrong names of
+ * fields and values, and else the nearest by edit distance. */
+#include "clo_hint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clo_format.h"
+
+#define QUOTED_MAX 40 /* bytes of a word that are shown */
+#define EXACT_MAX 99   /* bytes of an unknown name that stand in `field` */
+#define WORD_MAX 40 /* a longer one is not a slip of the pen */
+
+struct alias {
+  const char *wrong;
+  const char *right;
+};
+
+static const struct alias sms_aliases[] = {
+    {"to", "remote_phone"},
+    {"phone", "remote_phone"},
+    {"phone_number", "remote_phone"},
+    {"recipient", "remote_phone"},
+    {"number", "remote_phone"},
+    {"from", "local_phone"},
+    {"sender", "local_phone"},
+    {"body", "text"},
+    {"message", "text"},
+    {"content", "text"},
+    {"msg", "text"},
+    {"type", "status"},
+    {"state", "status"},
+    {"media", "attachments"},
+    {"media_url", "attachments"},
+    {"mediaurl", "attachments"},
+    {"mms", "attachments"},
+    {"schedule", "date_scheduled"},
+    {"scheduled_at", "date_scheduled"},
+    {"send_at", "date_scheduled"},
+    {"date", "date_scheduled"},
+    {"lead", "lead_id"},
+    {"contact", "contact_id"},
+    {"user", "user_id"},
+    {"template", "template_id"},
+    {"delay", "send_in"},
+    {NULL, NULL},
+};
+
+static const struct alias attachment_aliases[] = {
+    {"name", "filename"},        {"type", "content_type"},
+    {"mime", "content_type"},    {"mime_type", "content_type"},
+    {"mimetype", "content_type"}, {"href", "url"},
+    {"link", "url"},             {NULL, NULL},
+};
+
+/* A right word counts only for the field that has it among its values. "send"
+ * must stand here: the nearest value is "sent", which sends nothing. */
+static const struct alias value_aliases[] = {
+    {"outgoing", "outbound"}, {"incoming", "inbound"}, {"send", "outbox"},
+    {"sending", "outbox"},    {"queued", "outbox"},    {"outbound", "outbox"},
+    {"received", "inbox"},    {"inbound", "inbox"},    {NULL, NULL},
+};
+
+/* -- quoting -------------------------------------------------------------- */
+
+/* The length of the character at s if it can be shown as it is, else 0.
+ * U+0080 to U+009F are control characters too: 0xC2, then that byte. */
+static size_t showable(const char *s, size_t rest) {
+  unsigned char lead = (unsigned char)s[0];
+  size_t n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+
+  if (n == 1) return lead >= 0x20 && lead != 0x7F;
+  if (rest < n || clo_utf8_check(s, n) < n) return 0;
+  return lead == 0xC2 && (unsigned char)s[1] < 0xA0 ? 0 : n;
+}
+
+const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]) {
+  static const char hex[] = "0123456789ABCDEF";
+  size_t i = 0, n;
+  char *end = out;
+
+  *end++ = '"';
+  while (i < len && i < QUOTED_MAX) {
+    n = s[i] == '"' || s[i] == '\\' ? 0 : showable(s + i, len - i);
+    if (n > 0) {
+      memcpy(end, s + i, n);
+      end += n;
+      i += n;
+      continue;
+    }
+    *end++ = '\\';
+    *end++ = 'x';
+    *end++ = hex[(unsigned char)s[i] >> 4];
+    *end++ = hex[(unsigned char)s[i] & 15];
+    i++;
+  }
+  memcpy(end, i < len ? "...\"" : "\"", i < len ? 5 : 2);
+  return out;
+}
+
+/* -- the right word ------------------------------------------------------- */
+
+static char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static int same_word(const char *s, size_t len, const char *word) {
+  size_t i;
+
+  for (i = 0; i < len; i++)
+    if (word[i] == '\0' || lower(s[i]) != word[i]) return 0;
+  return word[len] == '\0';
+}
+
+static const char *find_alias(const struct alias *alias, const char *s,
+                              size_t len) {
+  for (; alias->wrong != NULL; alias++)
+    if (same_word(s, len, alias->wrong)) return alias->right;
+  return NULL;
+}
+
+static size_t least(size_t a, size_t b, size_t c) {
+  if (b < a) a = b;
+  return c < a ? c : a;
+}
+
+/* Levenshtein's, without regard to case; len is at most WORD_MAX. */
+static size_t edit_distance(const char *s, size_t len, const char *word) {
+  size_t row[WORD_MAX + 1], i, diagonal, above;
+
+  for (i = 0; i <= len; i++) row[i] = i;
+  for (; *word != '\0'; word++) {
+    diagonal = row[0]++;
+    for (i = 1; i <= len; i++) {
+      above = row[i];
+      diagonal += lower(s[i - 1]) != lower(*word);
+      row[i] = least(diagonal, above + 1, row[i - 1] + 1);
+      diagonal = above;
+    }
+  }
+  return row[len];
+}
+
+/* The nearest of the words offered so far, if it is near enough. */
+struct search {
+  const char *s;
+  size_t len;
+  const char *found;
+  size_t bound; /* a word nearer than this is taken */
+};
+
+/* Near enough: 2 edits or a third of the word, and never all of it. */
+static void start(struct search *search, const char *s, size_t len) {
+  size_t most = len / 3 > 2 ? len / 3 : 2;
+
+  search->s = s;
+  search->len = len;
+  search->found = NULL;
+  search->bound = most < len ? most + 1 : len;
+  if (len > WORD_MAX) search->bound = 0;
+}
+
+static void offer(struct search *search, const char *word) {
+  size_t distance;
+
+  if (search->bound == 0) return;
+  distance = edit_distance(search->s, search->len, word);
+  if (distance >= search->bound) return;
+  search->bound = distance;
+  search->found = word;
+}
+
+const char *clo_hint_value(const struct clo_field *field, const char *s,
+                           size_t len) {
+  const struct alias *alias;
+  const char *const *value;
+  struct search search;
+
+  for (alias = value_aliases; alias->wrong != NULL; alias++) {
+    if (!same_word(s, len, alias->wrong)) continue;
+    for (value = field->values; *value != NULL; value++)
+      if (strcmp(*value, alias->right) == 0) return *value;
+  }
+  start(&search, s, len);
+  for (value = field->values; *value != NULL; value++) offer(&search, *value);
+  return search.found;
+}
+
+static const char *hint_name(const char *name, size_t len, int attachment) {
+  const struct clo_field *fields =
+      attachment ? clo_attachment_fields : clo_sms_fields;
+  size_t i, count = attachment ? CLO_ATTACHMENT_FIELDS : CLO_SMS_FIELDS;
+  const char *right = find_alias(
+      attachment ? attachment_aliases : sms_aliases, name, len);
+  struct search search;
+
+  if (right != NULL) return right;
+  start(&search, name, len);
+  for (i = 0; i < count; i++) offer(&search, fields[i].name);
+  return search.found;
+}
+
+/* -- unknown fields ------------------------------------------------------- */
+
+/* Whether a name can stand as it is in a violation's field. */
+static int is_plain(const char *name, size_t len) {
+  size_t i, n;
+
+  if (len > EXACT_MAX) return 0;
+  for (i = 0; i < len; i += n)
+    if ((n = showable(name + i, len - i)) == 0) return 0;
+  return 1;
+}
+
+void clo_sms_unknown(const char *name, size_t len, size_t item,
+                     struct clo_violations *violations) {
+  char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE + 48], place[48] = "";
+  const char *hint = NULL, *shown = name;
+  size_t shown_len = len;
+
+  if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
+    hint = hint_name(name, len, item > 0);
+  clo_quote(name, len, quoted);
+  if (!is_plain(name, len)) {
+    shown = quoted + 1;
+    shown_len = strlen(quoted) - 2;
+  }
+  if (item > 0) snprintf(place, sizeof place, "attachments[%zu].", item);
+  snprintf(field, sizeof field, "%s%.*s", place, (int)shown_len, shown);
+
+  if (hint != NULL)
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an %s; did you mean \"%s\"?",
+                       quoted, item > 0 ? "attachment" : "SMS", hint);
+  else if (item > 0)
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an attachment: it has "
+                       "content_type, filename and url; leave it out",
+                       quoted);
+  else
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an SMS; leave it out, or put it "
+                       "in `extra` if it is newer than this library",
+                       quoted);
+}

@@ -1,0 +1,22 @@
+/* What a violation's sentence says of the caller's own words: the word shown
+ * so that it can do no harm in a log, and the right one it may stand for. For
+ * the core's own use. */
+#ifndef CLO_HINT_H
+#define CLO_HINT_H
+
+#include <stddef.h>
+
+#include "clo_sms.h"
+
+#define CLO_QUOTE_SIZE 192
+
+/* Writes s to out in double quotes and returns out. Control bytes, quotes,
+ * backslashes and what is not UTF-8 show as \xNN; after 40 bytes or so it is
+ * cut, with "..." for the rest. */
+const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]);
+
+/* The value of an ENUM field that the caller probably means, or NULL. */
+const char *clo_hint_value(const struct clo_field *field, const char *s,
+                           size_t len);
+
+#endif

@@ -1,0 +1,76 @@
+/* What an attempt's end means, and what to do next: pure functions, the clock
+ * is a parameter. The rules and their reasons: docs/architecture.md,
+ * "What a failure means". */
+#ifndef CLO_POLICY_H
+#define CLO_POLICY_H
+
+#include <stddef.h>
+
+/* What ended an attempt. */
+enum clo_cause {
+  CLO_CAUSE_ANSWER,     /* a whole answer, whatever its status */
+  CLO_CAUSE_CONNECTION, /* DNS, connect, reset, closed early */
+  CLO_CAUSE_TLS,
+  CLO_CAUSE_TIMEOUT,
+  CLO_CAUSE_PROTOCOL, /* bytes that are no answer, or too many of them */
+  CLO_CAUSE_CANCELLED
+};
+
+/* Whether Close has the message. */
+enum clo_outcome {
+  CLO_OUTCOME_ANSWERED, /* a 2xx: the answer says */
+  CLO_OUTCOME_NOT_SENT, /* Close never had a whole request */
+  CLO_OUTCOME_REJECTED, /* Close refused it: nothing was created */
+  CLO_OUTCOME_UNKNOWN   /* sent, and no answer that can be trusted */
+};
+
+/* An attempt's end, as far as the rules need it. */
+struct clo_attempt {
+  enum clo_cause cause;
+  int status;       /* the HTTP status that was read whole, or 0 */
+  size_t body_len;  /* bytes in the request's body */
+  size_t handed;    /* of them, handed to the layer below */
+  int request_left; /* a request without a body: may it have left? */
+  int repeatable;   /* GET, PUT, DELETE: a repeat does no harm */
+};
+
+enum clo_outcome clo_policy_outcome(const struct clo_attempt *attempt);
+
+/* "not_sent", "rejected", "unknown"; NULL for CLO_OUTCOME_ANSWERED. */
+const char *clo_outcome_name(enum clo_outcome outcome);
+
+/* The error's kind: "connection", "rate_limited", ...; NULL for a 2xx. */
+const char *clo_policy_kind(enum clo_cause cause, int status);
+
+/* The header "RateLimit: limit=100, remaining=50, reset=5". */
+struct clo_rate_limit {
+  double limit;
+  double remaining;
+  double reset; /* seconds from the answer on */
+};
+
+/* Reads a RateLimit header's value; returns 0 (rate untouched) where it is
+ * malformed, which means: ignore it. */
+int clo_policy_rate_limit(const char *value, size_t len,
+                          struct clo_rate_limit *rate);
+
+/* Reads a Retry-After header's value in its form of seconds (RFC 9110, 10.2.3).
+ * Returns them, or -1 where it is something else, such as a date. */
+double clo_policy_retry_after(const char *value, size_t len);
+
+/* What a call has spent and may still spend. */
+struct clo_budget {
+  int attempts; /* made so far, the ended one included */
+  int max_retries;
+  double remaining; /* seconds to the call's deadline */
+  double asked;     /* seconds the answer asks us to wait, or -1 */
+  double random;    /* in [0, 1) */
+};
+
+/* Seconds to wait before the next attempt, or -1: do not try again. A POST is
+ * tried again only where no byte of its body had been handed over, or where
+ * Close said 429. A wait that cannot end before the deadline is not begun. */
+double clo_policy_retry(const struct clo_attempt *attempt,
+                        const struct clo_budget *budget);
+
+#endif

@@ -1,0 +1,221 @@
+/* The fields of an SMS and of an attachment, and the rules between fields. What
+ * stands in a table here stands nowhere else; one field by itself is
+ * clo_field.c's to check. */
+#include "clo_sms.h"
+
+#include <string.h>
+
+#include "clo_field.h"
+
+/* -- tables --------------------------------------------------------------- */
+
+enum status { INBOX, DRAFT, SCHEDULED, OUTBOX, SENT, FAILED, STATUSES };
+
+static const char *const statuses[STATUSES + 1] = {
+    [INBOX] = "inbox",   [DRAFT] = "draft", [SCHEDULED] = "scheduled",
+    [OUTBOX] = "outbox", [SENT] = "sent",   [FAILED] = "error",
+};
+
+static const char *const directions[] = {"inbound", "outbound", NULL};
+
+static const char *const sources[] = {"Close.io", "External", NULL};
+
+static const char *const content_types[] = {
+    "application/pdf", "application/vcard", "audio/3gpp", "audio/3gpp2",
+    "audio/L24", "audio/ac3", "audio/amr", "audio/amr-nb", "audio/basic",
+    "audio/mp4", "audio/mpeg", "audio/ogg", "audio/vnd.rn-realaudio",
+    "audio/vnd.wave", "audio/webm", "image/bmp", "image/gif", "image/jpeg",
+    "image/jpg", "image/png", "image/tiff", "text/calendar", "text/csv",
+    "text/directory", "text/richtext", "text/rtf", "text/vcard",
+    "text/x-vcard", "video/3gpp", "video/3gpp-tt", "video/3gpp2",
+    "video/H261", "video/H263", "video/H263-1998", "video/H263-2000",
+    "video/H264", "video/mp4", "video/mpeg", "video/quicktime", "video/webm",
+    NULL};
+
+enum { OPTIONAL = 0, REQUIRED = 1 };
+enum { NOT_NULL = 0, NULLABLE = 1 };
+enum { IN_BODY = 0, IN_QUERY = 1 };
+
+#define FIELD(name, kind, required, nullable, where, values) \
+  { name, sizeof name - 1, CLO_KIND_##kind, required, nullable, where, values }
+#define PLAIN(name, kind) FIELD(name, kind, OPTIONAL, NULLABLE, IN_BODY, NULL)
+
+const struct clo_field clo_sms_fields[CLO_SMS_FIELDS] = {
+    [CLO_SMS_ACTIVITY_AT] = PLAIN("activity_at", DATE),
+    [CLO_SMS_ATTACHMENTS] = PLAIN("attachments", LIST),
+    [CLO_SMS_CONTACT_ID] = PLAIN("contact_id", STRING),
+    [CLO_SMS_CREATED_BY_ID] = PLAIN("created_by_id", STRING),
+    [CLO_SMS_DATE_CREATED] = PLAIN("date_created", DATE),
+    [CLO_SMS_DATE_SCHEDULED] = PLAIN("date_scheduled", DATE),
+    [CLO_SMS_DIRECTION] =
+        FIELD("direction", ENUM, OPTIONAL, NOT_NULL, IN_BODY, directions),
+    [CLO_SMS_LEAD_ID] = PLAIN("lead_id", STRING),
+    [CLO_SMS_LOCAL_PHONE] = PLAIN("local_phone", PHONE),
+    [CLO_SMS_ORGANIZATION_ID] = PLAIN("organization_id", STRING),
+    [CLO_SMS_REMOTE_PHONE] = PLAIN("remote_phone", PHONE),
+    [CLO_SMS_SEND_IN] =
+        FIELD("send_in", NUMBER, OPTIONAL, NOT_NULL, IN_BODY, NULL),
+    [CLO_SMS_SEND_TO_INBOX] =
+        FIELD("send_to_inbox", BOOLEAN, OPTIONAL, NOT_NULL, IN_QUERY, NULL),
+    [CLO_SMS_SOURCE] =
+        FIELD("source", ENUM, OPTIONAL, NOT_NULL, IN_BODY, sources),
+    [CLO_SMS_STATUS] =
+        FIELD("status", ENUM, REQUIRED, NOT_NULL, IN_BODY, statuses),
+    [CLO_SMS_TEMPLATE_ID] = PLAIN("template_id", STRING),
+    [CLO_SMS_TEXT] = PLAIN("text", STRING),
+    [CLO_SMS_USER_ID] = PLAIN("user_id", STRING),
+};
+
+const struct clo_field clo_attachment_fields[CLO_ATTACHMENT_FIELDS] = {
+    [CLO_ATTACHMENT_CONTENT_TYPE] =
+        FIELD("content_type", ENUM, REQUIRED, NOT_NULL, IN_BODY, content_types),
+    [CLO_ATTACHMENT_FILENAME] =
+        FIELD("filename", STRING, REQUIRED, NOT_NULL, IN_BODY, NULL),
+    [CLO_ATTACHMENT_URL] =
+        FIELD("url", STRING, REQUIRED, NOT_NULL, IN_BODY, NULL),
+};
+
+static int find(const struct clo_field *fields, int count, const char *name,
+                size_t len) {
+  int i;
+
+  for (i = 0; i < count; i++)
+    if (fields[i].len == len && memcmp(fields[i].name, name, len) == 0)
+      return i;
+  return -1;
+}
+
+int clo_sms_find(const char *name, size_t len) {
+  return find(clo_sms_fields, CLO_SMS_FIELDS, name, len);
+}
+
+int clo_attachment_find(const char *name, size_t len) {
+  return find(clo_attachment_fields, CLO_ATTACHMENT_FIELDS, name, len);
+}
+
+static void check_attachment(const struct clo_attachment *attachment,
+                             size_t item, struct clo_violations *violations) {
+  struct clo_spot spot = {NULL, item, violations};
+  const char *name = attachment->type_name;
+  int i;
+
+  if (attachment->type != CLO_OBJECT) {
+    clo_spot_report_type(&spot, attachment->type, name,
+                         name != NULL ? strlen(name) : 0);
+    return;
+  }
+  for (i = 0; i < CLO_ATTACHMENT_FIELDS; i++) {
+    spot.field = &clo_attachment_fields[i];
+    clo_spot_check(&spot, &attachment->field[i]);
+  }
+}
+
+static void check_attachments(const struct clo_sms *sms,
+                              struct clo_violations *violations) {
+  size_t i;
+
+  for (i = 0; i < sms->attachment_count; i++)
+    check_attachment(&sms->attachments[i], i + 1, violations);
+}
+
+/* -- rules between fields -------------------------------------------------
+ * A value of the wrong type has had its violation; to these rules it counts as
+ * given, so that nobody is told twice of one slip. */
+
+static int is_given(const struct clo_value *value) {
+  return value->type != CLO_ABSENT && value->type != CLO_NULL;
+}
+
+static int is_usable(const struct clo_sms *sms, enum clo_sms_field field) {
+  return clo_field_takes(&clo_sms_fields[field], &sms->field[field]);
+}
+
+/* A bit for each status. */
+#define IS(status) (1u << (status))
+
+struct status_rule {
+  enum clo_sms_field field;
+  unsigned statuses;
+  const char *mend;
+};
+
+static const struct status_rule only_with[] = {
+    {CLO_SMS_DATE_SCHEDULED, IS(SCHEDULED) | IS(DRAFT),
+     "with \"outbox\" the SMS would be sent at once: set status to "
+     "\"scheduled\", or leave date_scheduled out"},
+    {CLO_SMS_SEND_IN, IS(OUTBOX),
+     "leave it out, or set status to \"outbox\" to send the SMS"},
+    {CLO_SMS_SEND_TO_INBOX, IS(INBOX),
+     "leave it out, or set status to \"inbox\" to log an SMS received"},
+};
+
+static const struct status_rule required_with[] = {
+    {CLO_SMS_DATE_SCHEDULED, IS(SCHEDULED),
+     "say when, such as \"2026-11-23T08:00:00Z\""},
+    {CLO_SMS_LOCAL_PHONE, IS(OUTBOX) | IS(SCHEDULED),
+     "give your number in Close that the SMS is to be sent from"},
+    {CLO_SMS_TEXT, IS(OUTBOX) | IS(SCHEDULED),
+     "give text, template_id or an attachment"},
+};
+
+/* Whether there is anything to send; an empty text is nothing. */
+static int has_content(const struct clo_sms *sms) {
+  const struct clo_value *text = &sms->field[CLO_SMS_TEXT];
+  const struct clo_value *list = &sms->field[CLO_SMS_ATTACHMENTS];
+
+  if (is_given(text) && (text->type != CLO_STRING || text->len > 0)) return 1;
+  if (is_given(&sms->field[CLO_SMS_TEMPLATE_ID])) return 1;
+  return is_given(list) &&
+         (list->type != CLO_LIST || sms->attachment_count > 0);
+}
+
+static int is_missing(const struct clo_sms *sms, enum clo_sms_field field) {
+  if (field == CLO_SMS_TEXT) return !has_content(sms);
+  return !is_given(&sms->field[field]);
+}
+
+static void check_status_rules(const struct clo_sms *sms, unsigned status,
+                               struct clo_violations *violations) {
+  const struct clo_field *statuses_of = &clo_sms_fields[CLO_SMS_STATUS];
+  const struct status_rule *rule, *end;
+  struct clo_spot spot = {NULL, 0, violations};
+  char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
+
+  end = only_with + sizeof only_with / sizeof *only_with;
+  for (rule = only_with; rule < end; rule++) {
+    if ((rule->statuses & status) || !is_usable(sms, rule->field)) continue;
+    spot.field = &clo_sms_fields[rule->field];
+    clo_spot_report(&spot, "conflict", "goes with status %s only, not %s; %s",
+                    clo_field_join(statuses_of, rule->statuses, list),
+                    clo_field_join(statuses_of, status, own), rule->mend);
+  }
+  end = required_with + sizeof required_with / sizeof *required_with;
+  for (rule = required_with; rule < end; rule++) {
+    if (!(rule->statuses & status) || !is_missing(sms, rule->field)) continue;
+    spot.field = &clo_sms_fields[rule->field];
+    clo_spot_report(&spot, "required", "is required with status %s: %s",
+                    clo_field_join(statuses_of, status, own), rule->mend);
+  }
+}
+
+void clo_sms_check(const struct clo_sms *sms,
+                   struct clo_violations *violations) {
+  struct clo_spot spot = {NULL, 0, violations};
+  int i, status;
+
+  for (i = 0; i < CLO_SMS_FIELDS; i++) {
+    spot.field = &clo_sms_fields[i];
+    clo_spot_check(&spot, &sms->field[i]);
+    if (i == CLO_SMS_ATTACHMENTS && is_usable(sms, CLO_SMS_ATTACHMENTS))
+      check_attachments(sms, violations);
+  }
+  if (is_usable(sms, CLO_SMS_TEXT) && is_usable(sms, CLO_SMS_TEMPLATE_ID)) {
+    spot.field = &clo_sms_fields[CLO_SMS_TEMPLATE_ID];
+    clo_spot_report(&spot, "conflict",
+                    "cannot go with text, which the template would write; "
+                    "leave one of them out");
+  }
+  status = clo_field_value(&clo_sms_fields[CLO_SMS_STATUS],
+                           &sms->field[CLO_SMS_STATUS]);
+  if (status >= 0) check_status_rules(sms, IS(status), violations);
+}
