@@ -1,0 +1,166 @@
+/* libcurl's options, constant ones and those of an attempt. Why each is as it
+ * is stands beside it; what is not set is libcurl's default on purpose. */
+#include "clo_curl.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define CURLE_TOO_LARGE_ANSWER 100 /* CURLE_TOO_LARGE, since 8.6 */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static CURLcode started = CURLE_FAILED_INIT;
+
+static void start(void) {
+  started = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+int clo_curl_start(void) {
+  return pthread_once(&once, start) == 0 && started == CURLE_OK;
+}
+
+struct curl_slist *clo_curl_headers(void) {
+  /* "Expect:" takes away the pause that libcurl makes before a large body. */
+  static const char *const lines[] = {"Content-Type: application/json",
+                                      "Accept: application/json", "Expect:"};
+  struct curl_slist *list = NULL;
+  size_t i;
+  for (i = 0; i < sizeof lines / sizeof *lines; i++) {
+    struct curl_slist *longer = curl_slist_append(list, lines[i]);
+    if (!longer) {
+      curl_slist_free_all(list);
+      return NULL;
+    }
+    list = longer;
+  }
+  return list;
+}
+
+static long milliseconds(double seconds) {
+  double ms = seconds * 1000;
+  if (ms < 1) return 1; /* 0 would mean: no limit */
+  return ms > 2e9 ? 2000000000L : (long)ms;
+}
+
+/* One failing option makes the whole handle unusable. */
+#define SET(option, value) \
+  (code = code ? code : curl_easy_setopt(easy, option, value))
+
+static CURLcode set_security(CURL *easy, const struct clo_config *config) {
+  CURLcode code = CURLE_OK;
+#if LIBCURL_VERSION_NUM >= 0x075500
+  SET(CURLOPT_PROTOCOLS_STR, config->plain ? "http,https" : "https");
+#else
+  SET(CURLOPT_PROTOCOLS,
+      config->plain ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS);
+#endif
+  SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect would carry the message on */
+  SET(CURLOPT_SSL_VERIFYPEER, 1L);
+  SET(CURLOPT_SSL_VERIFYHOST, 2L);
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  if (config->ca_file) SET(CURLOPT_CAINFO, config->ca_file);
+  /* An empty string also keeps libcurl from reading http_proxy and the like:
+   * the key goes nowhere that the caller did not name. */
+  SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
+  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+  return code;
+}
+
+static CURLcode set_transport(CURL *easy, const struct clo_config *config,
+                              struct curl_slist *headers) {
+  CURLcode code = CURLE_OK;
+  SET(CURLOPT_NOSIGNAL, 1L); /* the process's signals are its host's */
+  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
+  SET(CURLOPT_USERAGENT, config->user_agent);
+  SET(CURLOPT_HTTPHEADER, headers);
+  SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none for a proxy */
+  return code;
+}
+
+static CURLcode set_callbacks(CURL *easy, struct clo_transfer *t) {
+  CURLcode code = CURLE_OK;
+  SET(CURLOPT_PRIVATE, t);
+  SET(CURLOPT_ERRORBUFFER, t->message);
+  SET(CURLOPT_READFUNCTION, clo_transfer_on_read);
+  SET(CURLOPT_READDATA, t);
+  SET(CURLOPT_SEEKFUNCTION, clo_transfer_on_seek);
+  SET(CURLOPT_SEEKDATA, t);
+  SET(CURLOPT_HEADERFUNCTION, clo_transfer_on_header);
+  SET(CURLOPT_HEADERDATA, t);
+  SET(CURLOPT_WRITEFUNCTION, clo_transfer_on_write);
+  SET(CURLOPT_WRITEDATA, t);
+  return code;
+}
+
+int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
+                   struct curl_slist *headers,
+                   curl_opensocket_callback on_open,
+                   curl_closesocket_callback on_close, void *sockets) {
+  CURL *easy = curl_easy_init();
+  CURLcode code;
+  if (!easy) return 0;
+  code = set_security(easy, config);
+  if (!code) code = set_transport(easy, config, headers);
+  if (!code) code = set_callbacks(easy, t);
+  SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+  SET(CURLOPT_OPENSOCKETDATA, sockets);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  SET(CURLOPT_CLOSESOCKETDATA, sockets);
+  if (code) {
+    curl_easy_cleanup(easy);
+    return 0;
+  }
+  t->easy = easy;
+  return 1;
+}
+
+static CURLcode set_auth(CURL *easy, const struct clo_transfer *t) {
+  CURLcode code = CURLE_OK;
+  int basic = t->auth == CLO_AUTH_BASIC, bearer = t->auth == CLO_AUTH_BEARER;
+  SET(CURLOPT_HTTPAUTH,
+      (long)(bearer ? CURLAUTH_BEARER : basic ? CURLAUTH_BASIC : CURLAUTH_NONE));
+  SET(CURLOPT_USERNAME, basic ? t->secret.data : NULL);
+  SET(CURLOPT_PASSWORD, basic ? "" : NULL);
+  SET(CURLOPT_XOAUTH2_BEARER, bearer ? t->secret.data : NULL);
+  return code;
+}
+
+CURLcode clo_curl_aim(struct clo_transfer *t, double timeout) {
+  CURL *easy = t->easy;
+  CURLcode code = set_auth(easy, t);
+  SET(CURLOPT_URL, t->url.data);
+  SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
+  if (t->body.len > 0 || strcmp(t->method, "POST") == 0) {
+    SET(CURLOPT_POST, 1L);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
+    SET(CURLOPT_CUSTOMREQUEST, strcmp(t->method, "POST") ? t->method : NULL);
+  } else {
+    SET(CURLOPT_HTTPGET, 1L);
+    SET(CURLOPT_CUSTOMREQUEST, strcmp(t->method, "GET") ? t->method : NULL);
+  }
+  return code;
+}
+
+enum clo_cause clo_curl_cause(CURLcode code) {
+  switch ((int)code) {
+    case CURLE_OK: return CLO_CAUSE_ANSWER;
+    case CURLE_OPERATION_TIMEDOUT: return CLO_CAUSE_TIMEOUT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_ENGINE_INITFAILED:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_USE_SSL_FAILED: return CLO_CAUSE_TLS;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* an answer that is not HTTP/1 or 2 */
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_TOO_LARGE_ANSWER:
+    case CURLE_FILESIZE_EXCEEDED:
+    case CURLE_WRITE_ERROR: return CLO_CAUSE_PROTOCOL;
+    default: return CLO_CAUSE_CONNECTION;
+  }
+}

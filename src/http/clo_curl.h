@@ -1,0 +1,42 @@
+/* The one place where libcurl's options are set, and where its result codes
+ * are read. */
+#ifndef CLO_CURL_H
+#define CLO_CURL_H
+
+#include <curl/curl.h>
+
+#include "clo_policy.h"
+#include "clo_transfer.h"
+
+/* What all calls of an engine share. */
+struct clo_config {
+  const char *user_agent;
+  const char *ca_file;    /* PEM; NULL: the system's */
+  const char *proxy;      /* NULL: none. The environment is not asked */
+  int plain;              /* 1 lets http through as well as https */
+  double connect_timeout; /* seconds */
+  double attempt_timeout;
+  size_t max_response_bytes;
+  int max_in_flight;
+  int events; /* 1 keeps an event for each attempt */
+};
+
+/* Starts libcurl once for the process; 0 where it cannot. */
+int clo_curl_start(void);
+
+/* Gives the transfer an easy handle with all options that do not change from
+ * call to call; 0 on failure, the transfer as it was. */
+int clo_curl_equip(struct clo_transfer *transfer,
+                   const struct clo_config *config, struct curl_slist *headers,
+                   curl_opensocket_callback on_open,
+                   curl_closesocket_callback on_close, void *sockets);
+
+/* The headers every request carries; NULL where memory lacks. */
+struct curl_slist *clo_curl_headers(void);
+
+/* Sets what changes with each attempt. */
+CURLcode clo_curl_aim(struct clo_transfer *transfer, double timeout);
+
+enum clo_cause clo_curl_cause(CURLcode code);
+
+#endif

@@ -1,0 +1,452 @@
+/* The engine's lists and its clock. Each transfer is on exactly one list; each
+ * attempt's end passes through settle(), which asks the policy what is next. */
+#include "clo_engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clo_sockets.h"
+
+#define SPARE_MAX 16 /* transfers kept for the calls to come */
+
+struct list {
+  struct clo_transfer *first, *last;
+  size_t count;
+};
+
+struct clo_engine {
+  CURLM *multi;
+  struct curl_slist *headers;
+  struct clo_config config; /* its strings are owned */
+  struct clo_sockets sockets;
+  struct list queued, running, pausing, done, spare;
+  struct clo_event *events, **events_end;
+  double timer;   /* when libcurl wants to be called, or -1 */
+  double due;     /* no deadline or pause ends before it; -1: there is none */
+  size_t next_up; /* where in the interest set the next step goes on */
+  int polled;     /* the interest set's revents are fresh */
+  int full;       /* libcurl may have something more: step again at once */
+  unsigned long last_id;
+  unsigned long long random;
+  pid_t pid;
+};
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void put(struct list *list, struct clo_transfer *t) {
+  t->prev = list->last;
+  t->next = NULL;
+  *(list->last ? &list->last->next : &list->first) = t;
+  list->last = t;
+  list->count++;
+}
+
+static struct clo_transfer *take(struct list *list, struct clo_transfer *t) {
+  *(t->prev ? &t->prev->next : &list->first) = t->next;
+  *(t->next ? &t->next->prev : &list->last) = t->prev;
+  list->count--;
+  return t;
+}
+
+/* xorshift64*: jitter needs to be spread, not secret. */
+static double next_random(struct clo_engine *e) {
+  e->random ^= e->random >> 12;
+  e->random ^= e->random << 25;
+  e->random ^= e->random >> 27;
+  return (double)((e->random * 2685821657736338717ULL) >> 11) / 9007199254740992.0;
+}
+
+/* ---- making and ending ---- */
+
+static int on_timer(CURLM *multi, long ms, void *engine) {
+  struct clo_engine *e = engine;
+  (void)multi;
+  e->timer = ms < 0 ? -1 : now() + (double)ms / 1000;
+  return 0;
+}
+
+static int make_multi(struct clo_engine *e) {
+  long kept = e->config.max_in_flight;
+  e->timer = -1;
+  e->polled = 0;
+  e->next_up = 0;
+  e->pid = getpid();
+  e->multi = curl_multi_init();
+  return e->multi &&
+         !curl_multi_setopt(e->multi, CURLMOPT_SOCKETFUNCTION,
+                            clo_sockets_on_interest) &&
+         !curl_multi_setopt(e->multi, CURLMOPT_SOCKETDATA, &e->sockets) &&
+         !curl_multi_setopt(e->multi, CURLMOPT_TIMERFUNCTION, on_timer) &&
+         !curl_multi_setopt(e->multi, CURLMOPT_TIMERDATA, e) &&
+         !curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, kept);
+}
+
+static int copy_string(const char **string) {
+  char *copy;
+  if (!*string) return 1;
+  if ((copy = malloc(strlen(*string) + 1))) strcpy(copy, *string);
+  *string = copy;
+  return copy != NULL;
+}
+
+static int copy_config(struct clo_config *to, const struct clo_config *from) {
+  int ok;
+  *to = *from;
+  ok = copy_string(&to->user_agent);
+  ok = copy_string(&to->ca_file) && ok;
+  return copy_string(&to->proxy) && ok;
+}
+
+struct clo_engine *clo_engine_new(const struct clo_config *config) {
+  struct clo_engine *e;
+  if (!clo_curl_start() || !(e = calloc(1, sizeof *e))) return NULL;
+  clo_sockets_init(&e->sockets);
+  e->events_end = &e->events;
+  e->due = -1;
+  e->random = (unsigned long long)(now() * 1e9) | 1;
+  if (copy_config(&e->config, config) && (e->headers = clo_curl_headers()) &&
+      make_multi(e))
+    return e;
+  clo_engine_free(e);
+  return NULL;
+}
+
+static void free_list(struct clo_engine *e, struct list *list) {
+  struct clo_transfer *t;
+  while ((t = list->first)) {
+    if (list == &e->running) curl_multi_remove_handle(e->multi, t->easy);
+    clo_transfer_free(take(list, t));
+  }
+}
+
+/* In a child process: libcurl's handles hold connections that are the
+ * parent's. Cleaning them up would write to those (a TLS farewell), so they
+ * are left as they are, which costs their memory once per fork. */
+static void abandon(struct clo_engine *e) {
+  struct clo_transfer *t;
+  struct list *lists[] = {&e->queued, &e->running, &e->pausing};
+  size_t i;
+  clo_sockets_abandon(&e->sockets);
+  for (i = 0; i < sizeof lists / sizeof *lists; i++)
+    while ((t = lists[i]->first)) {
+      clo_transfer_stop(t, CLO_CAUSE_CANCELLED,
+                        "the process forked: this call is the parent's");
+      t->easy = NULL;
+      put(&e->done, take(lists[i], t));
+    }
+  for (t = e->done.first; t; t = t->next) t->easy = NULL;
+  for (t = e->spare.first; t; t = t->next) t->easy = NULL;
+  e->multi = NULL;
+}
+
+/* Makes the engine this process's own; 0 where memory lacks. */
+static int adopt(struct clo_engine *e) {
+  if (e->pid == getpid() && e->multi) return 1;
+  if (e->multi) abandon(e);
+  return make_multi(e);
+}
+
+void clo_engine_free(struct clo_engine *e) {
+  if (!e) return;
+  if (e->multi && e->pid != getpid()) abandon(e);
+  free_list(e, &e->running);
+  free_list(e, &e->queued);
+  free_list(e, &e->pausing);
+  free_list(e, &e->done);
+  free_list(e, &e->spare);
+  while (e->events) clo_engine_drop_event(e);
+  curl_multi_cleanup(e->multi);
+  curl_slist_free_all(e->headers);
+  clo_sockets_free(&e->sockets);
+  free((char *)e->config.user_agent);
+  free((char *)e->config.ca_file);
+  free((char *)e->config.proxy);
+  free(e);
+}
+
+/* ---- a call's way through the lists ---- */
+
+static struct clo_transfer *blank(struct clo_engine *e) {
+  if (e->spare.last) return take(&e->spare, e->spare.last);
+  return clo_transfer_new(e->config.max_response_bytes);
+}
+
+static void earlier(double *first, double at) {
+  if (*first < 0 || at < *first) *first = at;
+}
+
+unsigned long clo_engine_submit(struct clo_engine *e,
+                                const struct clo_request *request) {
+  struct clo_transfer *t;
+  if (!adopt(e) || !(t = blank(e))) return 0;
+  if ((!t->easy &&
+       !clo_curl_equip(t, &e->config, e->headers, clo_sockets_on_open,
+                       clo_sockets_on_close, &e->sockets)) ||
+      !clo_transfer_load(t, request)) {
+    clo_transfer_free(t);
+    return 0;
+  }
+  clo_transfer_rewind(t);
+  t->id = ++e->last_id;
+  t->submitted = t->start_at = now();
+  t->deadline = t->submitted + request->timeout;
+  earlier(&e->due, t->deadline);
+  put(&e->queued, t);
+  return t->id;
+}
+
+static void record(struct clo_engine *e, const struct clo_transfer *t,
+                   double seconds, double retry_in) {
+  struct clo_event *event;
+  if (!e->config.events || !(event = calloc(1, sizeof *event))) return;
+  event->id = t->id;
+  event->end = t->end;
+  event->code = t->code;
+  event->attempt = t->attempts;
+  event->seconds = seconds;
+  event->retry_in = retry_in;
+  memcpy(event->method, t->method, sizeof event->method);
+  *e->events_end = event;
+  e->events_end = &event->next;
+}
+
+static void finish(struct clo_engine *e, struct clo_transfer *t) {
+  t->started_at = now(); /* from here on: when it was done */
+  put(&e->done, t);
+}
+
+/* An attempt is over and the transfer on no list: pause it or finish it. */
+static void settle(struct clo_engine *e, struct clo_transfer *t) {
+  struct clo_budget budget;
+  double at = now(), wait;
+  budget.attempts = t->attempts;
+  budget.max_retries = t->max_retries;
+  budget.remaining = t->deadline - at;
+  budget.asked = t->asked;
+  budget.random = next_random(e);
+  wait = clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED
+             ? -1
+             : clo_policy_retry(&t->end, &budget);
+  record(e, t, at - t->started_at, wait);
+  if (wait < 0) {
+    finish(e, t);
+    return;
+  }
+  t->start_at = at + wait;
+  earlier(&e->due, t->start_at);
+  put(&e->pausing, t);
+}
+
+static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
+  double timeout = t->deadline - at;
+  CURLcode code;
+  if (timeout > e->config.attempt_timeout) timeout = e->config.attempt_timeout;
+  clo_transfer_rewind(t);
+  t->attempts++;
+  t->started_at = at;
+  code = clo_curl_aim(t, timeout);
+  if (!code && curl_multi_add_handle(e->multi, t->easy) == CURLM_OK) {
+    put(&e->running, t);
+    return;
+  }
+  clo_transfer_end(t, code ? code : CURLE_OUT_OF_MEMORY);
+  settle(e, t);
+}
+
+/* Of the transfers on a list: ends those past their deadline, queues those
+ * whose pause is over, and notes in e->due when to look again. */
+static void review(struct clo_engine *e, struct list *list, double at) {
+  struct clo_transfer *t, *next;
+  for (t = list->first; t; t = next) {
+    next = t->next;
+    if (t->deadline <= at) {
+      clo_transfer_stop(t, CLO_CAUSE_TIMEOUT,
+                        "the call's timeout passed before it could start");
+      finish(e, take(list, t));
+    } else if (list == &e->pausing && t->start_at <= at) {
+      earlier(&e->due, t->deadline);
+      put(&e->queued, take(list, t));
+    } else {
+      earlier(&e->due, list == &e->pausing ? t->start_at : t->deadline);
+    }
+  }
+}
+
+static void start_due(struct clo_engine *e) {
+  double at;
+  if (!e->queued.first && !e->pausing.first) return;
+  at = now();
+  if (e->due >= 0 && e->due <= at) {
+    e->due = -1;
+    review(e, &e->queued, at);
+    review(e, &e->pausing, at);
+  }
+  while (e->queued.first &&
+         e->running.count < (size_t)e->config.max_in_flight)
+    begin(e, take(&e->queued, e->queued.first), at);
+}
+
+/* A connection that has just answered over HTTP/1 waits for the next request
+ * with a cork in. HTTP/2 shares a connection and has no use for one. */
+static void cork(struct clo_engine *e, const struct clo_transfer *t) {
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  long version = 0;
+  curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+  if (version != CURL_HTTP_VERSION_1_1) return;
+  curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd);
+  if (fd != CURL_SOCKET_BAD) clo_sockets_cork(&e->sockets, fd);
+}
+
+static void collect(struct clo_engine *e) {
+  CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(e->multi, &left))) {
+    struct clo_transfer *t = NULL;
+    CURLcode code = message->data.result;
+    if (message->msg != CURLMSG_DONE) continue;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+    clo_transfer_end(t, code);
+    if (code == CURLE_OK) cork(e, t);
+    curl_multi_remove_handle(e->multi, t->easy);
+    settle(e, take(&e->running, t));
+  }
+}
+
+/* ---- the verbs of a loop ---- */
+
+static void act(struct clo_engine *e, curl_socket_t fd, int bits) {
+  int running;
+  curl_multi_socket_action(e->multi, fd, bits, &running);
+}
+
+/* Handles the ready sockets, going round from where the last step stopped, so
+ * that none is starved when the budget is short. */
+static void act_on_ready(struct clo_engine *e, double until) {
+  struct clo_sockets *s = &e->sockets;
+  size_t seen, n = s->count;
+  for (seen = 0; seen < n && s->count > 0; seen++) {
+    struct pollfd *p = &s->interest[e->next_up % s->count];
+    int bits = (p->revents & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
+               (p->revents & POLLOUT ? CURL_CSELECT_OUT : 0) |
+               (p->revents & (POLLERR | POLLNVAL) ? CURL_CSELECT_ERR : 0);
+    e->next_up = (e->next_up + 1) % s->count;
+    if (!bits) continue;
+    p->revents = 0;
+    act(e, p->fd, bits);
+    if (now() >= until) {
+      e->full = 1;
+      return;
+    }
+  }
+}
+
+size_t clo_engine_step(struct clo_engine *e, double budget) {
+  double until;
+  size_t watched;
+  if (!adopt(e)) return 0;
+  until = now() + budget;
+  watched = e->sockets.count;
+  e->full = 0;
+  start_due(e);
+  if (e->timer >= 0 && e->timer <= now()) {
+    e->timer = -1;
+    act(e, CURL_SOCKET_TIMEOUT, 0);
+  }
+  /* What libcurl began to watch just now has nothing for us yet. */
+  if (watched > 0 && e->sockets.count > 0 &&
+      (e->polled || poll(e->sockets.interest, e->sockets.count, 0) > 0))
+    act_on_ready(e, until);
+  e->polled = 0;
+  if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
+  collect(e);
+  return clo_engine_pending(e);
+}
+
+double clo_engine_deadline(struct clo_engine *e) {
+  double first = e->timer, left;
+  if (e->full || (e->queued.first &&
+                  e->running.count < (size_t)e->config.max_in_flight))
+    return 0;
+  if (e->due >= 0 && (e->queued.first || e->pausing.first))
+    earlier(&first, e->due);
+  if (first < 0) return -1;
+  left = first - now();
+  return left > 0 ? left : 0;
+}
+
+void clo_engine_wait(struct clo_engine *e, double seconds) {
+  double first;
+  int ms;
+  if (!adopt(e)) return;
+  first = clo_engine_deadline(e);
+  if (first >= 0 && (seconds < 0 || first < seconds)) seconds = first;
+  /* Rounded up: waking before the moment would only turn in circles. */
+  ms = seconds < 0 ? -1 : seconds > 3600 ? 3600000 : (int)(seconds * 1000 + 1);
+  if (seconds == 0) ms = 0;
+  e->polled = poll(e->sockets.interest, e->sockets.count, ms) > 0;
+}
+
+static struct clo_transfer *find(struct list *list, unsigned long id) {
+  struct clo_transfer *t = list->first;
+  while (t && t->id != id) t = t->next;
+  return t;
+}
+
+int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
+  struct list *lists[] = {&e->running, &e->queued, &e->pausing};
+  struct clo_transfer *t = NULL;
+  size_t i;
+  if (!adopt(e)) return 0;
+  for (i = 0; i < 3 && !(t = find(lists[i], id));) i++;
+  if (!t) return 0;
+  if (lists[i] == &e->running) curl_multi_remove_handle(e->multi, t->easy);
+  clo_transfer_stop(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
+  finish(e, take(lists[i], t));
+  return 1;
+}
+
+const struct pollfd *clo_engine_interest(const struct clo_engine *e,
+                                         size_t *count) {
+  *count = e->sockets.count;
+  return e->sockets.interest;
+}
+
+size_t clo_engine_pending(const struct clo_engine *e) {
+  return e->queued.count + e->running.count + e->pausing.count;
+}
+
+struct clo_transfer *clo_engine_done(struct clo_engine *e) {
+  return e->done.first;
+}
+
+double clo_engine_elapsed(const struct clo_transfer *t) {
+  return t->started_at - t->submitted;
+}
+
+void clo_engine_release(struct clo_engine *e, struct clo_transfer *t) {
+  take(&e->done, t);
+  if (e->spare.count >= SPARE_MAX) {
+    clo_transfer_free(t);
+    return;
+  }
+  clo_transfer_clear(t);
+  put(&e->spare, t);
+}
+
+const struct clo_event *clo_engine_event(const struct clo_engine *e) {
+  return e->events;
+}
+
+void clo_engine_drop_event(struct clo_engine *e) {
+  struct clo_event *event = e->events;
+  if (!event) return;
+  e->events = event->next;
+  if (!e->events) e->events_end = &e->events;
+  free(event);
+}

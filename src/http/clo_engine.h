@@ -1,0 +1,77 @@
+/* Many transfers on one multi handle. A loop adapter drives an engine with a
+ * handful of verbs: submit, step, wait, cancel; and asks it for its next
+ * deadline, its sockets, and what is done. Nothing here blocks but
+ * clo_engine_wait(), nothing calls back into the caller.
+ *
+ * A transfer is queued, running, pausing before another attempt, or done. */
+#ifndef CLO_ENGINE_H
+#define CLO_ENGINE_H
+
+#include <poll.h>
+
+#include "clo_curl.h"
+#include "clo_transfer.h"
+
+struct clo_engine;
+
+/* How one attempt went. */
+struct clo_event {
+  unsigned long id;
+  struct clo_attempt end;
+  CURLcode code;
+  int attempt;     /* 1 for the first */
+  double seconds;  /* that this attempt took */
+  double retry_in; /* seconds to the next attempt, or -1: this was the last */
+  char method[8];
+  struct clo_event *next;
+};
+
+/* NULL where memory lacks or libcurl cannot start. Copies the config. */
+struct clo_engine *clo_engine_new(const struct clo_config *config);
+
+/* Ends all transfers and connections. After a fork, the child's free closes
+ * its copies of the sockets and says nothing on them. NULL is fine. */
+void clo_engine_free(struct clo_engine *engine);
+
+/* Takes a call in; nothing is sent before the next step. Returns its id, from
+ * 1 on, or 0 where memory lacks. */
+unsigned long clo_engine_submit(struct clo_engine *engine,
+                                const struct clo_request *request);
+
+/* Does what can be done now and starts nothing new once budget seconds have
+ * passed. Returns how many transfers are not done yet. */
+size_t clo_engine_step(struct clo_engine *engine, double budget);
+
+/* Waits until there is something to step for, at most seconds (less than 0:
+ * no limit of its own). A signal ends the wait early. */
+void clo_engine_wait(struct clo_engine *engine, double seconds);
+
+/* Ends a call; it is done at once, with the cause CLO_CAUSE_CANCELLED and what
+ * is true then of its body. Returns 0 where it was done already. */
+int clo_engine_cancel(struct clo_engine *engine, unsigned long id);
+
+/* Seconds to the next moment at which a step has something to do even if no
+ * socket is ready, or -1 where there is none. */
+double clo_engine_deadline(struct clo_engine *engine);
+
+/* The sockets to watch and for what. Theirs until the next step. */
+const struct pollfd *clo_engine_interest(const struct clo_engine *engine,
+                                         size_t *count);
+
+/* Calls that are not done. */
+size_t clo_engine_pending(const struct clo_engine *engine);
+
+/* The oldest call that is done, or NULL. It stays until it is released, so
+ * that a caller that fails while reading it can come again. */
+struct clo_transfer *clo_engine_done(struct clo_engine *engine);
+void clo_engine_release(struct clo_engine *engine,
+                        struct clo_transfer *transfer);
+
+/* Seconds from the call's submission to its end. */
+double clo_engine_elapsed(const struct clo_transfer *transfer);
+
+/* The oldest event, or NULL; it stays until it is dropped. */
+const struct clo_event *clo_engine_event(const struct clo_engine *engine);
+void clo_engine_drop_event(struct clo_engine *engine);
+
+#endif

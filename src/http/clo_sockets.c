@@ -1,0 +1,150 @@
+/* Bookkeeping of descriptors. A callback that lacks memory answers with -1,
+ * which makes libcurl fail the transfer. */
+#include "clo_sockets.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void clo_sockets_init(struct clo_sockets *s) {
+  memset(s, 0, sizeof *s);
+}
+
+void clo_sockets_free(struct clo_sockets *s) {
+  free(s->interest);
+  free(s->place);
+  free(s->open);
+  free(s->corked);
+  clo_sockets_init(s);
+}
+
+void clo_sockets_abandon(struct clo_sockets *s) {
+  size_t i;
+  for (i = 0; i < s->open_count; i++) close(s->open[i]);
+  s->open_count = s->corked_count = s->count = 0;
+  if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
+}
+
+/* The array with room for want elements, the new ones zero; NULL (and the old
+ * array as it was) where memory lacks. */
+static void *grown(void *array, size_t *cap, size_t want, size_t size) {
+  size_t larger = *cap ? *cap : 16;
+  char *moved;
+  if (want <= *cap) return array;
+  while (larger < want) larger *= 2;
+  if (!(moved = realloc(array, larger * size))) return NULL;
+  memset(moved + *cap * size, 0, (larger - *cap) * size);
+  *cap = larger;
+  return moved;
+}
+
+static void remove_interest(struct clo_sockets *s, int fd) {
+  size_t at;
+  if ((size_t)fd >= s->places || !(at = s->place[fd])) return;
+  s->place[fd] = 0;
+  if (at < s->count) { /* the last one takes its place */
+    s->interest[at - 1] = s->interest[s->count - 1];
+    s->place[s->interest[at - 1].fd] = at;
+  }
+  s->count--;
+}
+
+static int add_interest(struct clo_sockets *s, int fd, short events) {
+  size_t *place = grown(s->place, &s->places, (size_t)fd + 1, sizeof *place);
+  struct pollfd *interest;
+  if (!place) return 0;
+  s->place = place;
+  interest = grown(s->interest, &s->cap, s->count + 1, sizeof *interest);
+  if (!interest) return 0;
+  s->interest = interest;
+  if (!s->place[fd]) {
+    s->place[fd] = ++s->count;
+    s->interest[s->count - 1].revents = 0;
+  }
+  s->interest[s->place[fd] - 1].fd = fd;
+  s->interest[s->place[fd] - 1].events = events;
+  return 1;
+}
+
+int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
+                            void *sockets, void *unused) {
+  struct clo_sockets *s = sockets;
+  int events = (what & CURL_POLL_IN ? POLLIN : 0) |
+               (what & CURL_POLL_OUT ? POLLOUT : 0);
+  (void)easy;
+  (void)unused;
+  if (what == CURL_POLL_REMOVE) {
+    remove_interest(s, fd);
+    return 0;
+  }
+  return add_interest(s, fd, (short)events) ? 0 : -1;
+}
+
+curl_socket_t clo_sockets_on_open(void *sockets, curlsocktype purpose,
+                                  struct curl_sockaddr *address) {
+  struct clo_sockets *s = sockets;
+  int *open = grown(s->open, &s->open_cap, s->open_count + 1, sizeof *open);
+  int fd;
+  (void)purpose;
+  if (!open) return CURL_SOCKET_BAD;
+  s->open = open;
+  fd = socket(address->family, address->socktype, address->protocol);
+  if (fd < 0) return CURL_SOCKET_BAD;
+  /* A program that the host starts must not hold our connections open. */
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  s->open[s->open_count++] = fd;
+  return fd;
+}
+
+static void drop(int *array, size_t *count, int fd) {
+  size_t i;
+  for (i = 0; i < *count; i++)
+    if (array[i] == fd) {
+      array[i] = array[--*count];
+      return;
+    }
+}
+
+int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
+  struct clo_sockets *s = sockets;
+  drop(s->open, &s->open_count, fd);
+  drop(s->corked, &s->corked_count, fd);
+  remove_interest(s, fd);
+  return close(fd);
+}
+
+#ifdef TCP_CORK
+
+static void set_cork(int fd, int on) {
+  setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+void clo_sockets_cork(struct clo_sockets *s, curl_socket_t fd) {
+  int *corked =
+      grown(s->corked, &s->corked_cap, s->corked_count + 1, sizeof *corked);
+  if (!corked) return; /* it is only slower without */
+  s->corked = corked;
+  s->corked[s->corked_count++] = fd;
+  set_cork(fd, 1);
+}
+
+void clo_sockets_uncork(struct clo_sockets *s) {
+  while (s->corked_count > 0) set_cork(s->corked[--s->corked_count], 0);
+}
+
+#else
+
+void clo_sockets_cork(struct clo_sockets *s, curl_socket_t fd) {
+  (void)s;
+  (void)fd;
+}
+
+void clo_sockets_uncork(struct clo_sockets *s) {
+  (void)s;
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* The sockets of one multi handle: which are open, so that a child process can
+ * let go of them, and which libcurl waits for, as an array for poll(2). */
+#ifndef CLO_SOCKETS_H
+#define CLO_SOCKETS_H
+
+#include <curl/curl.h>
+#include <poll.h>
+#include <stddef.h>
+
+struct clo_sockets {
+  struct pollfd *interest; /* what libcurl waits for; owned */
+  size_t count, cap;
+  size_t *place; /* a descriptor's place in interest, plus 1; owned */
+  size_t places;
+  int *open; /* all open ones, kept-alive connections too; owned */
+  size_t open_count, open_cap;
+  int *corked; /* of the open ones; owned */
+  size_t corked_count, corked_cap;
+};
+
+void clo_sockets_init(struct clo_sockets *sockets);
+void clo_sockets_free(struct clo_sockets *sockets);
+
+/* Closes every open socket and nothing else: no farewell is sent on it. */
+void clo_sockets_abandon(struct clo_sockets *sockets);
+
+/* The body guard makes libcurl send a request's headers and its body in two
+ * writes. A cork on a connection that has answered holds the next request's
+ * headers back until the body is there, so that both leave as one packet.
+ * Whoever puts corks in pulls them all after the next step, whatever it sent:
+ * what is pulled early costs a packet, what is pulled late costs 200 ms. */
+void clo_sockets_cork(struct clo_sockets *sockets, curl_socket_t fd);
+void clo_sockets_uncork(struct clo_sockets *sockets);
+
+/* libcurl's callbacks; the last argument is the struct clo_sockets. */
+int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
+                            void *sockets, void *unused);
+curl_socket_t clo_sockets_on_open(void *sockets, curlsocktype purpose,
+                                  struct curl_sockaddr *address);
+int clo_sockets_on_close(void *sockets, curl_socket_t fd);
+
+#endif

@@ -1,0 +1,236 @@
+/* The guard and the answer's buffers. The guard is what keeps libcurl from
+ * sending a POST a second time by itself: when a kept connection dies, libcurl
+ * rewinds the body and sends it again on a new one. Rewinding needs the seek
+ * callback, and ours agrees only while no byte was handed over. */
+#include "clo_transfer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clo_curl.h"
+
+#define KEPT_MAX (64 * 1024) /* a larger buffer is not kept between calls */
+
+struct clo_transfer *clo_transfer_new(size_t max_response_bytes) {
+  struct clo_transfer *t = calloc(1, sizeof *t);
+  if (!t) return NULL;
+  clo_buf_init(&t->url, 64 * 1024);
+  clo_buf_init(&t->secret, 64 * 1024);
+  clo_buf_init(&t->body, (size_t)-1 / 2);
+  clo_buf_init(&t->headers, CLO_HEADERS_MAX);
+  clo_buf_init(&t->answer, max_response_bytes);
+  return t;
+}
+
+void clo_transfer_free(struct clo_transfer *t) {
+  if (!t) return;
+  clo_transfer_clear(t);
+  curl_easy_cleanup(t->easy);
+  clo_buf_free(&t->url);
+  clo_buf_free(&t->secret);
+  clo_buf_free(&t->body);
+  clo_buf_free(&t->headers);
+  clo_buf_free(&t->answer);
+  free(t);
+}
+
+/* Sets buf to n bytes; 0 where they do not fit or memory lacks. */
+static int load(struct clo_buf *buf, const void *bytes, size_t n) {
+  clo_buf_reset(buf);
+  return clo_buf_append(buf, bytes, n) == CLO_BUF_OK;
+}
+
+int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
+  const char *secret = r->secret ? r->secret : "";
+  snprintf(t->method, sizeof t->method, "%s", r->method);
+  t->auth = r->auth;
+  t->max_retries = r->max_retries;
+  t->attempts = 0;
+  return load(&t->url, r->url, strlen(r->url) + 1) &&
+         load(&t->secret, secret, strlen(secret) + 1) &&
+         load(&t->body, r->body, r->body ? r->body_len : 0);
+}
+
+static void forget(struct clo_buf *buf) {
+  if (buf->cap > KEPT_MAX)
+    clo_buf_free(buf);
+  else
+    clo_buf_reset(buf);
+}
+
+void clo_transfer_clear(struct clo_transfer *t) {
+  if (t->secret.data) memset(t->secret.data, 0, t->secret.cap);
+  forget(&t->secret);
+  forget(&t->url);
+  forget(&t->body);
+  forget(&t->headers);
+  forget(&t->answer);
+}
+
+void clo_transfer_rewind(struct clo_transfer *t) {
+  t->handed = 0;
+  t->too_large = 0;
+  t->headers_whole = t->answer_began = 0;
+  t->code = CURLE_OK;
+  t->asked = -1;
+  t->message[0] = '\0';
+  memset(&t->end, 0, sizeof t->end);
+  clo_buf_reset(&t->headers);
+  clo_buf_reset(&t->answer);
+}
+
+size_t clo_transfer_on_read(char *into, size_t size, size_t n, void *transfer) {
+  struct clo_transfer *t = transfer;
+  size_t left = t->body.len - t->handed;
+  if (left > size * n) left = size * n;
+  if (left > 0) memcpy(into, t->body.data + t->handed, left);
+  t->handed += left;
+  return left;
+}
+
+int clo_transfer_on_seek(void *transfer, curl_off_t offset, int origin) {
+  const struct clo_transfer *t = transfer;
+  int untouched = t->handed == 0 && offset == 0 && origin == SEEK_SET;
+  return untouched ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+size_t clo_transfer_on_header(char *line, size_t size, size_t n,
+                              void *transfer) {
+  struct clo_transfer *t = transfer;
+  n *= size;
+  /* Each status line begins a new answer: a 1xx, then the final one. */
+  if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
+    clo_buf_reset(&t->headers);
+    t->headers_whole = 0;
+    t->answer_began = 1;
+    return n;
+  }
+  if (n > 0 && (line[0] == '\r' || line[0] == '\n')) t->headers_whole = 1;
+  if (clo_buf_append(&t->headers, line, n) == CLO_BUF_OK) return n;
+  t->too_large = 1;
+  return 0;
+}
+
+size_t clo_transfer_on_write(char *bytes, size_t size, size_t n,
+                             void *transfer) {
+  struct clo_transfer *t = transfer;
+  n *= size;
+  switch (clo_buf_append(&t->answer, bytes, n)) {
+    case CLO_BUF_OK: return n;
+    case CLO_BUF_TOO_LARGE: t->too_large = 1; break;
+    case CLO_BUF_NO_MEMORY: break;
+  }
+  return n == 0 ? 1 : 0;
+}
+
+static int is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+int clo_transfer_next_header(const struct clo_transfer *t, size_t *at,
+                             struct clo_header *header) {
+  const char *data = t->headers.data;
+  while (*at < t->headers.len) {
+    const char *line = data + *at;
+    const char *end = memchr(line, '\n', t->headers.len - *at);
+    const char *colon;
+    if (!end) end = data + t->headers.len - 1;
+    *at = (size_t)(end - data) + 1;
+    colon = memchr(line, ':', (size_t)(end - line));
+    if (!colon || colon == line) continue; /* the blank line, or a folded one */
+    header->name = line;
+    header->name_len = (size_t)(colon - line);
+    for (colon++; colon < end && is_blank(*colon);) colon++;
+    while (end > colon && is_blank(end[-1])) end--;
+    header->value = colon;
+    header->value_len = (size_t)(end - colon);
+    return 1;
+  }
+  return 0;
+}
+
+/* ASCII only: a header's name has no other letters (RFC 9110, 5.1). */
+static int same_name(const struct clo_header *header, const char *name) {
+  size_t i;
+  for (i = 0; i < header->name_len; i++) {
+    char c = header->name[i];
+    if (c >= 'A' && c <= 'Z') c = (char)(c + ('a' - 'A'));
+    if (name[i] == '\0' || c != name[i]) return 0;
+  }
+  return name[i] == '\0';
+}
+
+const char *clo_transfer_header(const struct clo_transfer *t, const char *name,
+                                size_t *len) {
+  struct clo_header header;
+  size_t at = 0;
+  while (clo_transfer_next_header(t, &at, &header))
+    if (same_name(&header, name)) {
+      *len = header.value_len;
+      return header.value;
+    }
+  return NULL;
+}
+
+/* What the answer asks us to wait, by RateLimit or Retry-After, the first one
+ * being the more exact; -1 where neither says. */
+static double read_asked(const struct clo_transfer *t) {
+  struct clo_rate_limit rate;
+  double seconds = -1;
+  size_t len;
+  const char *value = clo_transfer_header(t, "ratelimit", &len);
+  if (value && t->end.status == 429 &&
+      clo_policy_rate_limit(value, len, &rate))
+    return rate.reset;
+  value = clo_transfer_header(t, "retry-after", &len);
+  if (value && (seconds = clo_policy_retry_after(value, len)) < 0 && len < 64) {
+    char date[64];
+    time_t when;
+    memcpy(date, value, len);
+    date[len] = '\0';
+    when = curl_getdate(date, NULL);
+    if (when != (time_t)-1) seconds = difftime(when, time(NULL));
+    if (when != (time_t)-1 && seconds < 0) seconds = 0;
+  }
+  return seconds;
+}
+
+static void explain(struct clo_transfer *t, const char *message) {
+  snprintf(t->message, sizeof t->message, "%s", message);
+}
+
+static void fill_end(struct clo_transfer *t, enum clo_cause cause) {
+  t->end.cause = cause;
+  t->end.body_len = t->body.len;
+  t->end.handed = t->handed;
+  t->end.repeatable = strcmp(t->method, "POST") != 0;
+}
+
+void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
+  long status = 0, request_size = 0;
+  enum clo_cause cause = clo_curl_cause(code);
+  curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  t->code = code;
+  /* libcurl's own limit on one header's length ends in this code. */
+  if (code == CURLE_OUT_OF_MEMORY && t->answer_began) t->too_large = 1;
+  if (t->too_large) {
+    cause = CLO_CAUSE_PROTOCOL;
+    explain(t, "the answer is larger than this client accepts");
+  } else if (code != CURLE_OK && t->message[0] == '\0') {
+    explain(t, curl_easy_strerror(code));
+  }
+  /* A status counts once its headers were whole; an interim 1xx never does. */
+  t->end.status = t->headers_whole && status >= 200 ? (int)status : 0;
+  t->end.request_left = request_size > 0;
+  fill_end(t, cause);
+  t->asked = t->end.status >= 400 ? read_asked(t) : -1;
+}
+
+void clo_transfer_stop(struct clo_transfer *t, enum clo_cause cause,
+                       const char *message) {
+  fill_end(t, cause);
+  explain(t, message);
+}

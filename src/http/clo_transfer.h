@@ -1,0 +1,102 @@
+/* One call's life: its request, its attempts, the guard over its body, and the
+ * answer's bytes. An engine owns every transfer and moves it between its
+ * lists; nobody else keeps a pointer to one. */
+#ifndef CLO_TRANSFER_H
+#define CLO_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "clo_buf.h"
+#include "clo_policy.h"
+
+enum clo_auth { CLO_AUTH_NONE, CLO_AUTH_BASIC, CLO_AUTH_BEARER };
+
+/* What a call asks for. Strings are the caller's; submitting copies them. */
+struct clo_request {
+  const char *method; /* GET, POST, PUT or DELETE */
+  const char *url;
+  const char *body; /* JSON, or NULL for none */
+  size_t body_len;
+  enum clo_auth auth;
+  const char *secret; /* the API key or the access token */
+  double timeout;     /* seconds: all attempts, all waits */
+  int max_retries;
+};
+
+struct clo_transfer {
+  unsigned long id;
+  CURL *easy; /* made once, aimed anew at each attempt */
+  struct clo_transfer *prev, *next;
+
+  char method[8];
+  struct clo_buf url, body, secret; /* url and secret end in a NUL */
+  enum clo_auth auth;
+  int max_retries;
+  double submitted; /* when, on the engine's clock, */
+  double deadline;
+  double start_at;   /* the next attempt's start, */
+  double started_at; /* and the running one's */
+
+  int attempts;
+  size_t handed; /* bytes of the body that libcurl was given */
+  struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
+  struct clo_buf answer;  /* its body */
+  int answer_began;       /* a status line was read */
+  int headers_whole;      /* the blank line after them was read */
+  int too_large;          /* headers or answer hit their maximum */
+
+  CURLcode code; /* how the last attempt ended */
+  struct clo_attempt end;
+  double asked; /* seconds that the answer asks us to wait, or -1 */
+  char message[CURL_ERROR_SIZE];
+};
+
+#define CLO_HEADERS_MAX (256 * 1024)
+
+/* A transfer without a request; NULL where memory lacks. */
+struct clo_transfer *clo_transfer_new(size_t max_response_bytes);
+void clo_transfer_free(struct clo_transfer *transfer);
+
+/* Copies the request in; 0 where memory lacks. */
+int clo_transfer_load(struct clo_transfer *transfer,
+                      const struct clo_request *request);
+
+/* Forgets the request and the answer, the secret's bytes included. */
+void clo_transfer_clear(struct clo_transfer *transfer);
+
+/* Before an attempt: nothing handed over, nothing answered. */
+void clo_transfer_rewind(struct clo_transfer *transfer);
+
+/* After an attempt: reads off the easy handle what happened. */
+void clo_transfer_end(struct clo_transfer *transfer, CURLcode code);
+
+/* After an end that libcurl had no part in: a deadline in the queue, a
+ * cancelled call. */
+void clo_transfer_stop(struct clo_transfer *transfer, enum clo_cause cause,
+                       const char *message);
+
+/* Finds a header of the last answer by its lower-case name. Returns its value
+ * and sets *len, or returns NULL. */
+const char *clo_transfer_header(const struct clo_transfer *transfer,
+                                const char *name, size_t *len);
+
+/* One line of the headers, taken apart. */
+struct clo_header {
+  const char *name, *value;
+  size_t name_len, value_len;
+};
+
+/* Reads the next header at *at (0 at first) and moves *at past it; returns 0
+ * after the last. */
+int clo_transfer_next_header(const struct clo_transfer *transfer, size_t *at,
+                             struct clo_header *header);
+
+/* libcurl's callbacks, which clo_curl.c sets. */
+size_t clo_transfer_on_read(char *into, size_t size, size_t n, void *transfer);
+int clo_transfer_on_seek(void *transfer, curl_off_t offset, int origin);
+size_t clo_transfer_on_header(char *line, size_t size, size_t n,
+                              void *transfer);
+size_t clo_transfer_on_write(char *bytes, size_t size, size_t n,
+                             void *transfer);
+
+#endif

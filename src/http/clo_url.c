@@ -1,0 +1,96 @@
+/* Reads URLs with libcurl's own parser, so that what is checked here is what
+ * libcurl connects to. */
+#include "clo_url.h"
+
+#include <curl/curl.h>
+#include <string.h>
+
+/* localhost, 127.0.0.0/8 (which the parser has normalised), ::1. A name that
+ * only starts with 127. is not an address. */
+static int is_loopback(const char *host) {
+  if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0) return 1;
+  return strncmp(host, "127.", 4) == 0 &&
+         host[strspn(host, "0123456789.")] == '\0';
+}
+
+static int has_part(CURLU *url, CURLUPart part) {
+  char *value = NULL;
+  int found = curl_url_get(url, part, &value, 0) == CURLUE_OK;
+  curl_free(value);
+  return found;
+}
+
+/* Reads the host; 0 where there is none. */
+static int read_host(CURLU *url, int *loopback) {
+  char *host = NULL;
+  int found = curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+              host[0] != '\0';
+  *loopback = found && is_loopback(host);
+  curl_free(host);
+  return found;
+}
+
+static int scheme_is(CURLU *url, const char *const *names) {
+  char *scheme = NULL;
+  int found = 0;
+  if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
+    while (*names && !found) found = strcmp(scheme, *names++) == 0;
+  curl_free(scheme);
+  return found;
+}
+
+static const char *base_fault(CURLU *url, int *plain, int *loopback) {
+  static const char *const http[] = {"http", NULL};
+  static const char *const https[] = {"https", NULL};
+  *plain = scheme_is(url, http);
+  if (!*plain && !scheme_is(url, https))
+    return "its scheme must be https";
+  if (!read_host(url, loopback)) return "its host is missing";
+  if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+    return "it must not hold credentials: use api_key or access_token";
+  if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
+    return "it must end with its path, without ? or #";
+  if (*plain && !*loopback)
+    return "http would send the key in the clear: use https (http is for "
+           "localhost only)";
+  return NULL;
+}
+
+const char *clo_url_check(const char *text, int *plain, int *loopback) {
+  CURLU *url = curl_url();
+  const char *fault = "there is not enough memory to read it";
+  *plain = *loopback = 0;
+  if (url) {
+    if (curl_url_set(url, CURLUPART_URL, text,
+                     CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+      fault = "it is not a URL such as \"https://api.close.com/api/v1\"";
+    else
+      fault = base_fault(url, plain, loopback);
+  }
+  curl_url_cleanup(url);
+  return fault;
+}
+
+const char *clo_url_check_proxy(const char *text, int *loopback) {
+  static const char *const schemes[] = {"http",    "https",  "socks4",
+                                        "socks4a", "socks5", "socks5h",
+                                        NULL};
+  CURLU *url = curl_url();
+  const char *fault = "there is not enough memory to read it";
+  *loopback = 0;
+  if (url) {
+    if (curl_url_set(url, CURLUPART_URL, text,
+                     CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) !=
+        CURLUE_OK)
+      fault = "it is not a URL such as \"http://proxy.example:3128\"";
+    else if (!scheme_is(url, schemes))
+      fault = "its scheme must be http, https, socks4, socks4a, socks5 or "
+              "socks5h";
+    else if (!read_host(url, loopback))
+      fault = "its host is missing";
+    else
+      fault = NULL;
+  }
+  curl_url_cleanup(url);
+  return fault;
+}
