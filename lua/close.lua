@@ -1,0 +1,49 @@
+--- Text messages through the Close CRM's API.
+---
+---     local close = require "close"
+---     local sms, err = close.sms.create {
+---       status = "outbox", local_phone = "+14154445555",
+---       remote_phone = "+18183334444", text = "Hi!",
+---     }
+---
+--- Nothing here throws: what fails returns nil and an error that says whether
+--- Close has the message (err.outcome).
+
+local client = require "close.client"
+local core = require "close.core"
+local json = require "close.json"
+local sms = require "close.sms"
+
+local close = {
+  _VERSION = core.version,
+  null = json.null,
+  new = client.new,
+}
+
+local default -- the client behind close.sms, made when first needed
+
+--- Makes the default client anew, the one that close.sms uses.
+---@param options close.Options
+---@return close.Client|nil client, close.Error? err
+function close.configure(options)
+  local made, err = client.new(options)
+  if not made then return nil, err end
+  if default then default:close() end
+  default = made
+  return made
+end
+
+close.sms = { validate = sms.validate }
+
+--- client.sms.create of the default client, which is configured by
+--- close.configure or, without it, by the environment.
+function close.sms.create(params, call_options)
+  if not default then
+    local made, err = close.configure()
+    if not made then return nil, err end
+  end
+  if params == close.sms then params = default.sms end
+  return default.sms.create(params, call_options)
+end
+
+return close

@@ -1,0 +1,19 @@
+-- The loop of a plain script: it waits for the operating system until the call
+-- that it was asked for is done. Calls that others began meanwhile go on too.
+
+local blocking = {}
+
+local NO_BUDGET = math.huge -- nobody else is waiting for this thread
+
+--- Drives the engine until slot.done.
+---@param driver table with step(budget) and wait(seconds)
+---@param slot table whose done turns true in a step
+function blocking.await(driver, slot)
+  driver.step(NO_BUDGET)
+  while not slot.done do
+    driver.wait(-1)
+    driver.step(NO_BUDGET)
+  end
+end
+
+return blocking

@@ -1,0 +1,212 @@
+-- The options of close.new and close.configure, and those of one call, in two
+-- tables: what each may hold and what it is where nobody says.
+
+local core = require "close.core"
+
+local options = {}
+
+local function finite(value)
+  return type(value) == "number" and value == value and
+    value > -math.huge and value < math.huge
+end
+
+local MAX_STRING = 16 * 1024 -- bytes; the engine's own bound lies above it
+
+-- Each check returns nil, or what the option must be.
+local check = {}
+
+function check.string(value)
+  if type(value) ~= "string" then return "a string" end
+  if value:find("[%z\1-\31\127]") then return "without control characters" end
+  if value == "" then return "a string that is not empty" end
+  if #value > MAX_STRING then
+    return ("of at most %d bytes"):format(MAX_STRING)
+  end
+end
+
+function check.seconds(value)
+  if not finite(value) or value <= 0 then
+    return "a number of seconds above 0"
+  end
+end
+
+function check.count(value)
+  if not finite(value) or value < 0 or value % 1 ~= 0 or value > 1e6 then
+    return "a whole number, at least 0"
+  end
+end
+
+function check.size(value)
+  if not finite(value) or value < 1 or value % 1 ~= 0 or value > 2 ^ 40 then
+    return "a whole number, at least 1"
+  end
+end
+
+function check.in_flight(value)
+  if check.size(value) or value > 10000 then
+    return "a whole number from 1 to 10000"
+  end
+end
+
+function check.secret(value)
+  if type(value) == "function" then return nil end
+  if type(value) ~= "string" then
+    return "a string, or a function that returns one"
+  end
+  return check.string(value)
+end
+
+function check.callback(value)
+  if type(value) ~= "function" then return "a function" end
+end
+
+local LOOPS = { auto = true, blocking = true }
+
+function check.loop(value)
+  if not LOOPS[value] then return '"auto" or "blocking"' end
+end
+
+-- name, check, default
+local CLIENT = {
+  { "api_key", check.secret },
+  { "access_token", check.secret },
+  { "base_url", check.string, "https://api.close.com/api/v1" },
+  { "timeout", check.seconds, 60 },
+  { "attempt_timeout", check.seconds, 20 },
+  { "connect_timeout", check.seconds, 10 },
+  { "max_retries", check.count, 3 },
+  { "max_in_flight", check.in_flight, 64 },
+  { "max_response_bytes", check.size, 8 * 1024 * 1024 },
+  { "ca_file", check.string },
+  { "proxy", check.string },
+  { "user_agent", check.string },
+  { "loop", check.loop, "auto" },
+  { "on_event", check.callback },
+}
+
+local CALL = {
+  { "timeout", check.seconds },
+  { "max_retries", check.count },
+}
+
+local function names(list)
+  local found = {}
+  for i, option in ipairs(list) do found[i] = option[1] end
+  return table.concat(found, ", ")
+end
+
+-- A copy of given, checked against a table of options and filled up.
+local function read(list, given, what)
+  if given == nil then given = {} end
+  if type(given) ~= "table" then
+    return nil, ("%s must be a table, got %s"):format(what, type(given))
+  end
+  local settings, known = {}, {}
+  for _, option in ipairs(list) do
+    local name, test, default = option[1], option[2], option[3]
+    local value = rawget(given, name)
+    local wanted = value ~= nil and test(value)
+    if wanted then
+      return nil, ("option %s must be %s"):format(name, wanted)
+    end
+    if value == nil then value = default end
+    settings[name], known[name] = value, true
+  end
+  for name in next, given do
+    if not known[name] then
+      return nil, ("unknown option %s: the options are %s"):format(
+        type(name) == "string" and ("%q"):format(name:sub(1, 40)) or
+        "(a " .. type(name) .. ")", names(list))
+    end
+  end
+  return settings
+end
+
+-- What the caller left out may stand in the environment.
+local function add_environment(given)
+  local filled = {} -- read raw: a metamethod of the caller's could throw
+  for name, value in next, given do filled[name] = value end
+  if filled.api_key == nil and filled.access_token == nil then
+    filled.api_key = os.getenv "CLOSE_API_KEY"
+    if not filled.api_key then
+      filled.access_token = os.getenv "CLOSE_ACCESS_TOKEN"
+    end
+  end
+  if filled.base_url == nil then
+    filled.base_url = os.getenv "CLOSE_BASE_URL"
+  end
+  return filled
+end
+
+local function check_credentials(settings)
+  if settings.api_key and settings.access_token then
+    return "give api_key or access_token, not both"
+  end
+  if not settings.api_key and not settings.access_token then
+    return "no credentials: give api_key or access_token, or set " ..
+      "CLOSE_API_KEY or CLOSE_ACCESS_TOKEN in the environment"
+  end
+  return options.check_secret(settings)
+end
+
+--- Whether a secret can travel as it is: a Basic user name ends at a colon
+--- (RFC 7617, 2), and a header has no room for control characters.
+---@return string|nil why not; never the secret itself
+function options.check_secret(settings, secret)
+  local name = settings.api_key and "api_key" or "access_token"
+  if secret == nil then secret = settings[name] end
+  if type(secret) == "function" then return nil end
+  local wanted = check.string(secret)
+  if wanted then return name .. " must be " .. wanted end
+  if settings.api_key and secret:find(":", 1, true) then
+    return "api_key must not contain a colon"
+  end
+  if secret:find("[%s\128-\255]") then
+    return name .. " must be plain ASCII without blanks"
+  end
+end
+
+local function check_addresses(settings)
+  settings.base_url = settings.base_url:gsub("/+$", "")
+  local plain, why = core.check_url(settings.base_url)
+  if plain == nil then return "base_url: " .. why end
+  settings.plain = plain
+  if settings.proxy then
+    local loopback, fault = core.check_proxy(settings.proxy)
+    if loopback == nil then return "proxy: " .. fault end
+    if plain and not loopback then
+      return "proxy: a base_url with http would send the key through it in " ..
+        "the clear: use https"
+    end
+  end
+end
+
+local function check_ca_file(settings)
+  if not settings.ca_file then return nil end
+  local file = io.open(settings.ca_file, "r")
+  local line = file and file:read(1)
+  if file then file:close() end
+  if not line then return "ca_file cannot be read: " .. settings.ca_file end
+end
+
+--- Reads the options of a client.
+---@param given table|nil the caller's; not changed
+---@return table|nil settings, string? why
+function options.read_client(given)
+  if given == nil then given = {} end
+  local filled = type(given) == "table" and add_environment(given) or given
+  local settings, why = read(CLIENT, filled, "options")
+  if not settings then return nil, why end
+  why = check_credentials(settings) or check_addresses(settings) or
+    check_ca_file(settings)
+  if why then return nil, why end
+  return settings
+end
+
+--- Reads the options of one call.
+---@return table|nil settings, string? why
+function options.read_call(given)
+  return read(CALL, given, "the call's options")
+end
+
+return options

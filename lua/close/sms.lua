@@ -1,0 +1,98 @@
+-- The SMS activity: what a caller's table may hold, how it travels, and what
+-- comes back. Source: developer.close.com/api/resources/activities/sms
+
+local core = require "close.core"
+local errors = require "close.errors"
+local json = require "close.json"
+
+local PATH = "/activity/sms/"
+local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
+
+local sms = {}
+
+-- A host's own null, next to cjson.null and ngx.null, which are the same.
+local function host_null()
+  local vim = rawget(_G, "vim")
+  return type(vim) == "table" and vim.NIL or nil
+end
+
+-- Checks params and makes of them the body and the query.
+local function prepare(params, resource)
+  if params == resource then
+    return nil, errors.validation { {
+      field = "params", code = "type",
+      message = "params must be a table such as {status = \"outbox\", ...}: " ..
+        "call with a dot, sms.create{...}, not with a colon",
+    } }
+  end
+  local body, inbox, unlisted = core.validate(params, host_null())
+  if not body then return nil, errors.validation(inbox, unlisted) end
+  return body, inbox and "?send_to_inbox=true" or ""
+end
+
+local function too_large(size)
+  return errors.validation { {
+    field = "params", code = "range",
+    message = ("params make a request of %s bytes: shorten text or " ..
+      "attachments, %d bytes is the most"):format(size, MAX_BODY),
+  } }
+end
+
+local function encode(body)
+  if type(body.text) == "string" and #body.text > MAX_BODY then
+    return nil, too_large(#body.text)
+  end
+  local text, why = json.encode_body(body)
+  if not text then
+    return nil, errors.validation { {
+      field = "extra", code = "type",
+      message = "extra cannot be written as JSON: " .. tostring(why),
+    } }
+  end
+  if #text > MAX_BODY then return nil, too_large(#text) end
+  return text
+end
+
+--- Checks params without any network.
+---@param params close.CreateParams
+---@return true|nil ok, close.Error? err with all violations in err.errors
+function sms.validate(params)
+  local body, why = prepare(params)
+  if not body then return nil, why end
+  local text, err = encode(body)
+  if not text then return nil, err end
+  return true
+end
+
+--- The resource for one client.
+---@param perform function (method, path, query, body, call_options)
+---@return close.SMS
+function sms.new(perform)
+  local resource = { validate = sms.validate }
+
+  --- Creates an SMS activity: status "outbox" sends it, "scheduled" sends it
+  --- later, the others keep a record.
+  ---@param params close.CreateParams
+  ---@param call_options close.CallOptions|nil
+  ---@return close.SMSActivity|nil activity
+  ---@return close.Error|nil err err.outcome says whether Close has it
+  ---@return close.Response|nil response
+  function resource.create(params, call_options)
+    local body, query = prepare(params, resource)
+    if not body then return nil, query end
+    local text, why = encode(body)
+    if not text then return nil, why end
+    local response, err, answer =
+      perform("POST", PATH, query, text, call_options)
+    if not response then return nil, err, answer end
+    local activity = json.decode_object(response.body)
+    if not activity or type(activity.id) ~= "string" then
+      return nil, errors.unreadable(response, "an SMS activity"), response
+    end
+    return activity, nil, response
+  end
+
+  return resource
+end
+
+return sms

@@ -1,0 +1,167 @@
+/* Makes Lua values of what came back: the response, the failure, the event. */
+#include "lclo.h"
+
+#include <string.h>
+
+static void set_string(lua_State *L, const char *key, const char *s,
+                       size_t len) {
+  lua_pushlstring(L, s, len);
+  lua_setfield(L, -2, key);
+}
+
+static void set_number(lua_State *L, const char *key, double number) {
+  lclo_pushnumber(L, number);
+  lua_setfield(L, -2, key);
+}
+
+/* Pushes the header's name in lower case. */
+static void push_name(lua_State *L, const struct clo_header *header) {
+  char small[64];
+  luaL_Buffer b;
+  size_t i;
+  if (header->name_len > sizeof small) {
+    luaL_buffinit(L, &b);
+    for (i = 0; i < header->name_len; i++) {
+      char c = header->name[i];
+      luaL_addchar(&b, (char)(c >= 'A' && c <= 'Z' ? c + 32 : c));
+    }
+    luaL_pushresult(&b);
+    return;
+  }
+  for (i = 0; i < header->name_len; i++) {
+    char c = header->name[i];
+    small[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  }
+  lua_pushlstring(L, small, header->name_len);
+}
+
+/* Pushes the headers as a table; a name that comes twice has its values joined
+ * with ", " (RFC 9110, 5.3). */
+static void push_headers(lua_State *L, const struct clo_transfer *t) {
+  struct clo_header header;
+  size_t at = 0;
+  lua_createtable(L, 0, 8);
+  while (clo_transfer_next_header(t, &at, &header)) {
+    push_name(L, &header);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      lua_pushlstring(L, header.value, header.value_len);
+    } else {
+      lua_pushliteral(L, ", ");
+      lua_pushlstring(L, header.value, header.value_len);
+      lua_concat(L, 3);
+    }
+    lua_rawset(L, -3);
+  }
+}
+
+static void set_rate_limit(lua_State *L, const struct clo_transfer *t) {
+  struct clo_rate_limit rate;
+  size_t len;
+  const char *value = clo_transfer_header(t, "ratelimit", &len);
+  if (!value || !clo_policy_rate_limit(value, len, &rate)) return;
+  lua_createtable(L, 0, 3);
+  set_number(L, "limit", rate.limit);
+  set_number(L, "remaining", rate.remaining);
+  set_number(L, "reset", rate.reset);
+  lua_setfield(L, -2, "rate_limit");
+}
+
+static void push_response(lua_State *L, const struct clo_transfer *t) {
+  if (t->end.status == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 6);
+  set_number(L, "status", t->end.status);
+  push_headers(L, t);
+  lua_setfield(L, -2, "headers");
+  set_string(L, "body", t->answer.data ? t->answer.data : "", t->answer.len);
+  set_number(L, "attempts", t->attempts);
+  lua_pushnumber(L, clo_engine_elapsed(t));
+  lua_setfield(L, -2, "elapsed");
+  set_rate_limit(L, t);
+}
+
+static void set_name(lua_State *L, const char *key, const char *name) {
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, key);
+}
+
+static void push_failure(lua_State *L, const struct clo_transfer *t) {
+  enum clo_outcome outcome = clo_policy_outcome(&t->end);
+  if (outcome == CLO_OUTCOME_ANSWERED) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 8);
+  set_name(L, "kind", clo_policy_kind(t->end.cause, t->end.status));
+  set_name(L, "outcome", clo_outcome_name(outcome));
+  set_name(L, "message", t->message);
+  set_number(L, "attempts", t->attempts);
+  if (t->end.status != 0) set_number(L, "status", t->end.status);
+  if (t->code != CURLE_OK) set_number(L, "code", t->code);
+  if (t->asked >= 0) set_number(L, "retry_after", t->asked);
+}
+
+void lclo_push_answer(lua_State *L, const struct clo_transfer *t) {
+  push_response(L, t);
+  push_failure(L, t);
+}
+
+void lclo_push_event(lua_State *L, const struct clo_event *event) {
+  enum clo_outcome outcome = clo_policy_outcome(&event->end);
+  lua_createtable(L, 0, 10);
+  set_number(L, "id", (double)event->id);
+  set_name(L, "method", event->method);
+  set_number(L, "attempt", event->attempt);
+  lua_pushnumber(L, event->seconds);
+  lua_setfield(L, -2, "seconds");
+  if (event->end.status != 0) set_number(L, "status", event->end.status);
+  if (event->code != CURLE_OK) set_number(L, "code", event->code);
+  if (event->retry_in >= 0) set_number(L, "retry_in", event->retry_in);
+  if (outcome == CLO_OUTCOME_ANSWERED) return;
+  set_name(L, "kind", clo_policy_kind(event->end.cause, event->end.status));
+  set_name(L, "outcome", clo_outcome_name(outcome));
+}
+
+/* ---- decoded JSON ---- */
+
+static int is_null(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TLIGHTUSERDATA && !lua_touserdata(L, index);
+}
+
+/* Cleans the table on top of the stack. The decoder has bounded its depth. */
+static void clean(lua_State *L) {
+  luaL_checkstack(L, 4, "the answer is nested too deeply");
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      clean(L);
+      lua_pop(L, 1);
+    } else if (is_null(L, -1)) {
+      lua_pop(L, 1);
+      lua_pushvalue(L, -1);
+      lua_pushnil(L);
+      lua_rawset(L, -4);
+    } else if (lclo_isroundfloat(L, -1)) {
+      double number = lua_tonumber(L, -1);
+      lua_pop(L, 1);
+      lua_pushvalue(L, -1);
+      lclo_pushnumber(L, number);
+      lua_rawset(L, -4);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+}
+
+/* clean(value) -> value: the same table without JSON's nulls, and with whole
+ * numbers as integers where the Lua has those. */
+int lclo_clean(lua_State *L) {
+  lua_settop(L, 1);
+  if (lua_type(L, 1) == LUA_TTABLE) clean(L);
+  return 1;
+}

@@ -1,0 +1,52 @@
+/* The module close.core: what lua/close builds on, and nobody else calls. */
+#include "lclo.h"
+
+#include "clo_url.h"
+#include "clo_version.h"
+
+/* check_url(url) -> plain, loopback | nil, why */
+static int check_url(lua_State *L) {
+  int plain, loopback;
+  const char *why = clo_url_check(luaL_checkstring(L, 1), &plain, &loopback);
+  if (why) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+  }
+  lua_pushboolean(L, plain);
+  lua_pushboolean(L, loopback);
+  return 2;
+}
+
+/* check_proxy(url) -> loopback | nil, why */
+static int check_proxy(lua_State *L) {
+  int loopback;
+  const char *why = clo_url_check_proxy(luaL_checkstring(L, 1), &loopback);
+  if (why) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+  }
+  lua_pushboolean(L, loopback);
+  return 1;
+}
+
+__attribute__((visibility("default"))) int luaopen_close_core(lua_State *L);
+
+int luaopen_close_core(lua_State *L) {
+  static const luaL_Reg functions[] = {{"check_url", check_url},
+                                       {"check_proxy", check_proxy},
+                                       {"clean", lclo_clean},
+                                       {NULL, NULL}};
+  lua_newtable(L);
+  lclo_setfuncs(L, functions);
+  lclo_push_validate(L);
+  lua_setfield(L, -2, "validate");
+  lclo_push_engine(L);
+  lua_setfield(L, -2, "engine");
+  lua_pushliteral(L, CLO_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);
+  lua_setfield(L, -2, "curl_version");
+  return 1;
+}

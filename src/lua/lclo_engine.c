@@ -1,0 +1,179 @@
+/* The engine as a userdata. Its methods are the engine's verbs and know
+ * nothing of SMS; what they are given was checked by lua/close/options.lua. */
+#include "lclo.h"
+
+#include <string.h>
+
+#define ENGINE "close.engine"
+
+struct box {
+  struct clo_engine *engine; /* NULL once closed */
+};
+
+static struct clo_engine *check_engine(lua_State *L) {
+  struct box *box = luaL_checkudata(L, 1, ENGINE);
+  if (!box->engine) luaL_error(L, "the engine is closed");
+  return box->engine;
+}
+
+static const char *string_field(lua_State *L, const char *name) {
+  lua_getfield(L, 1, name); /* stays on the stack: the string is borrowed */
+  return lua_tostring(L, -1);
+}
+
+static double number_field(lua_State *L, const char *name) {
+  double number;
+  lua_getfield(L, 1, name);
+  number = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return number;
+}
+
+static int flag_field(lua_State *L, const char *name) {
+  int flag;
+  lua_getfield(L, 1, name);
+  flag = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return flag;
+}
+
+/* engine(config) -> an engine */
+static int new_engine(lua_State *L) {
+  struct clo_config config;
+  struct box *box;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  config.user_agent = string_field(L, "user_agent");
+  config.ca_file = string_field(L, "ca_file");
+  config.proxy = string_field(L, "proxy");
+  config.plain = flag_field(L, "plain");
+  config.events = flag_field(L, "events");
+  config.connect_timeout = number_field(L, "connect_timeout");
+  config.attempt_timeout = number_field(L, "attempt_timeout");
+  config.max_response_bytes = (size_t)number_field(L, "max_response_bytes");
+  config.max_in_flight = (int)number_field(L, "max_in_flight");
+  box = lua_newuserdata(L, sizeof *box);
+  box->engine = NULL;
+  luaL_getmetatable(L, ENGINE);
+  lua_setmetatable(L, -2);
+  box->engine = clo_engine_new(&config);
+  if (!box->engine) return luaL_error(L, "libcurl could not be started");
+  return 1;
+}
+
+/* engine:submit(method, url, body|nil, scheme|nil, secret|nil, timeout,
+ * max_retries) -> id; scheme is "basic" or "bearer" */
+static int submit(lua_State *L) {
+  struct clo_engine *engine = check_engine(L);
+  struct clo_request request;
+  const char *scheme = luaL_optstring(L, 5, "");
+  unsigned long id;
+  request.method = luaL_checkstring(L, 2);
+  request.url = luaL_checkstring(L, 3);
+  request.body = luaL_optlstring(L, 4, NULL, &request.body_len);
+  request.auth = strcmp(scheme, "basic") == 0    ? CLO_AUTH_BASIC
+                 : strcmp(scheme, "bearer") == 0 ? CLO_AUTH_BEARER
+                                                 : CLO_AUTH_NONE;
+  request.secret = luaL_optstring(L, 6, NULL);
+  request.timeout = luaL_checknumber(L, 7);
+  request.max_retries = (int)luaL_checknumber(L, 8);
+  id = clo_engine_submit(engine, &request);
+  if (id == 0) return luaL_error(L, "not enough memory");
+  lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
+/* engine:step(budget) -> pending */
+static int step(lua_State *L) {
+  struct clo_engine *engine = check_engine(L);
+  lua_pushnumber(L, (lua_Number)clo_engine_step(engine, luaL_checknumber(L, 2)));
+  return 1;
+}
+
+/* engine:wait(seconds) */
+static int wait_for(lua_State *L) {
+  clo_engine_wait(check_engine(L), luaL_checknumber(L, 2));
+  return 0;
+}
+
+/* engine:cancel(id) -> whether it was still pending */
+static int cancel(lua_State *L) {
+  struct clo_engine *engine = check_engine(L);
+  unsigned long id = (unsigned long)luaL_checknumber(L, 2);
+  lua_pushboolean(L, clo_engine_cancel(engine, id));
+  return 1;
+}
+
+/* engine:pending() -> how many */
+static int pending(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)clo_engine_pending(check_engine(L)));
+  return 1;
+}
+
+/* engine:deadline() -> seconds to the next moment a step has work, or nil */
+static int deadline(lua_State *L) {
+  double seconds = clo_engine_deadline(check_engine(L));
+  if (seconds < 0)
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, seconds);
+  return 1;
+}
+
+/* engine:interest() -> {fd = "r"|"w"|"rw", ...} */
+static int interest(lua_State *L) {
+  size_t i, count;
+  const struct pollfd *set = clo_engine_interest(check_engine(L), &count);
+  lua_createtable(L, 0, (int)count);
+  for (i = 0; i < count; i++) {
+    int in = set[i].events & POLLIN, out = set[i].events & POLLOUT;
+    lua_pushstring(L, in && out ? "rw" : out ? "w" : "r");
+    lua_rawseti(L, -2, set[i].fd);
+  }
+  return 1;
+}
+
+/* engine:done() -> id, response|nil, failure|nil of a call that is done; nil
+ * where there is none. The call is let go once its values are made. */
+static int done(lua_State *L) {
+  struct clo_engine *engine = check_engine(L);
+  struct clo_transfer *transfer = clo_engine_done(engine);
+  if (!transfer) return 0;
+  lua_pushnumber(L, (lua_Number)transfer->id);
+  lclo_push_answer(L, transfer);
+  clo_engine_release(engine, transfer);
+  return 3;
+}
+
+/* engine:event() -> the table of the oldest event, or nil */
+static int next_event(lua_State *L) {
+  struct clo_engine *engine = check_engine(L);
+  const struct clo_event *event = clo_engine_event(engine);
+  if (!event) return 0;
+  lclo_push_event(L, event);
+  clo_engine_drop_event(engine);
+  return 1;
+}
+
+/* engine:close(), which may be called twice; also __gc */
+static int close_engine(lua_State *L) {
+  struct box *box = luaL_checkudata(L, 1, ENGINE);
+  struct clo_engine *engine = box->engine;
+  box->engine = NULL;
+  clo_engine_free(engine);
+  return 0;
+}
+
+void lclo_push_engine(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"submit", submit},     {"step", step},       {"wait", wait_for},
+      {"cancel", cancel},     {"pending", pending}, {"deadline", deadline},
+      {"interest", interest}, {"done", done},       {"event", next_event},
+      {"close", close_engine}, {"__gc", close_engine}, {NULL, NULL}};
+  luaL_newmetatable(L, ENGINE);
+  lclo_setfuncs(L, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, new_engine);
+}

@@ -1,0 +1,278 @@
+/* Reads a caller's table into the core's struct clo_sms, and makes from it the
+ * body that is sent. The table is read raw: no metamethod of the caller's runs,
+ * and nothing in it is changed. */
+#include "lclo.h"
+
+#include <string.h>
+
+#include "clo_format.h"
+#include "clo_sms.h"
+
+/* The arguments of validate(params, null2), and the body being made. */
+enum { PARAMS = 1, NULL2, BODY };
+
+/* JSON's null: cjson.null and ngx.null are the light userdata NULL; null2 is
+ * the host's own, such as vim.NIL. */
+static int is_null(lua_State *L, int index) {
+  int type = lua_type(L, index);
+  if (type == LUA_TLIGHTUSERDATA && !lua_touserdata(L, index)) return 1;
+  return (type == LUA_TUSERDATA || type == LUA_TLIGHTUSERDATA) &&
+         lua_rawequal(L, index, NULL2);
+}
+
+static void name_value(struct clo_value *value, const char *name) {
+  value->type = CLO_OBJECT;
+  value->data = name;
+  value->len = strlen(name);
+}
+
+/* Reads the scalar on top of the stack. */
+static void read_value(lua_State *L, struct clo_value *value) {
+  switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+      value->type = CLO_STRING;
+      value->data = lua_tolstring(L, -1, &value->len);
+      return;
+    case LUA_TNUMBER:
+      value->type = CLO_NUMBER;
+      value->number = lua_tonumber(L, -1);
+      return;
+    case LUA_TBOOLEAN:
+      value->type = CLO_BOOLEAN;
+      value->boolean = lua_toboolean(L, -1);
+      return;
+    case LUA_TTABLE: name_value(value, "a table"); return;
+    case LUA_TFUNCTION: name_value(value, "a function"); return;
+    case LUA_TTHREAD: name_value(value, "a coroutine"); return;
+    default:
+      if (is_null(L, -1))
+        value->type = CLO_NULL;
+      else
+        name_value(value, "a userdata");
+  }
+}
+
+/* The length of the sequence on top of the stack, or -1 where it is none; then
+ * *why says so. A sequence has the keys 1 to n and no others. */
+static long sequence_length(lua_State *L, const char **why) {
+  double largest = 0;
+  long count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    double key = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+    lua_pop(L, 1);
+    if (!(key >= 1 && key < 1e9 && key == (double)(long)key)) {
+      lua_pop(L, 1);
+      *why = "a table with keys that are not 1, 2, 3, ...";
+      return -1;
+    }
+    if (key > largest) largest = key;
+    count++;
+  }
+  *why = "a list with a hole in it";
+  return (double)count == largest ? count : -1;
+}
+
+/* The name on top but one of the stack, where it is a string. */
+static const char *key_name(lua_State *L, size_t *len) {
+  if (lua_type(L, -2) != LUA_TSTRING) return NULL;
+  return lua_tolstring(L, -2, len);
+}
+
+static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
+                      struct clo_violations *violations) {
+  struct clo_value what;
+  memset(item, 0, sizeof *item);
+  if (lua_type(L, -1) != LUA_TTABLE) {
+    memset(&what, 0, sizeof what);
+    read_value(L, &what);
+    item->type = what.type;
+    item->type_name = what.type == CLO_OBJECT ? what.data : NULL;
+    return;
+  }
+  item->type = CLO_OBJECT;
+  item->type_name = NULL;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    size_t len = 0;
+    const char *name = key_name(L, &len);
+    int field = name ? clo_attachment_find(name, len) : -1;
+    if (field >= 0)
+      read_value(L, &item->field[field]);
+    else
+      clo_sms_unknown(name ? name : "[a key that is not a string]",
+                      name ? len : 28, place, violations);
+    lua_pop(L, 1);
+  }
+}
+
+/* Reads the list on top of the stack; its items live in a userdata that is
+ * pushed below it and stays until validate returns. */
+static void read_attachments(lua_State *L, struct clo_sms *sms,
+                             struct clo_violations *violations) {
+  struct clo_value *value = &sms->field[CLO_SMS_ATTACHMENTS];
+  struct clo_attachment *items;
+  const char *why;
+  long i, count = sequence_length(L, &why);
+  if (count < 0) {
+    name_value(value, why);
+    return;
+  }
+  items = lua_newuserdata(L, (size_t)(count ? count : 1) * sizeof *items);
+  lua_insert(L, BODY + 1); /* out of the way, and kept */
+  for (i = 0; i < count; i++) {
+    lua_rawgeti(L, -1, (int)(i + 1));
+    read_item(L, &items[i], (size_t)(i + 1), violations);
+    lua_pop(L, 1);
+  }
+  value->type = CLO_LIST;
+  sms->attachments = items;
+  sms->attachment_count = (size_t)count;
+}
+
+/* Puts the value on top of the stack into the body under the key below it; a
+ * date that is a number becomes a string, a null JSON's null. */
+static void put_in_body(lua_State *L, const struct clo_field *field,
+                        const struct clo_value *value) {
+  char date[CLO_RFC3339_SIZE];
+  lua_pushvalue(L, -2);
+  if (value->type == CLO_NULL)
+    lua_pushlightuserdata(L, NULL);
+  else if (value->type == CLO_NUMBER && field->kind == CLO_KIND_DATE)
+    lua_pushlstring(L, date, clo_rfc3339_write(value->number, date));
+  else
+    lua_pushvalue(L, -2);
+  lua_rawset(L, BODY);
+}
+
+/* extra = {...}: the body gets its members as they are. They are put there
+ * last, so that they win. */
+static void check_extra(lua_State *L, struct clo_violations *violations) {
+  if (lua_type(L, -1) != LUA_TTABLE) {
+    clo_violations_add(violations, "extra", "type",
+                       "extra must be a table of further body fields");
+    return;
+  }
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING) continue;
+    lua_pop(L, 1);
+    clo_violations_add(violations, "extra", "type",
+                       "the keys of extra must be strings: the names of "
+                       "further body fields");
+    return;
+  }
+}
+
+static void merge_extra(lua_State *L) {
+  lua_pushliteral(L, "extra");
+  lua_rawget(L, PARAMS);
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, BODY);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+static void read_field(lua_State *L, int at, struct clo_sms *sms,
+                       struct clo_violations *violations) {
+  const struct clo_field *field = &clo_sms_fields[at];
+  struct clo_value *value = &sms->field[at];
+  if (field->kind == CLO_KIND_LIST && lua_type(L, -1) == LUA_TTABLE)
+    read_attachments(L, sms, violations);
+  else
+    read_value(L, value);
+  if (!field->query) put_in_body(L, field, value);
+}
+
+/* Reads all of params; returns whether it has an extra. */
+static int read_params(lua_State *L, struct clo_sms *sms,
+                       struct clo_violations *violations) {
+  int extra = 0;
+  lua_pushnil(L);
+  while (lua_next(L, PARAMS)) {
+    size_t len = 0;
+    const char *name = key_name(L, &len);
+    int at = name ? clo_sms_find(name, len) : -1;
+    if (at >= 0) {
+      read_field(L, at, sms, violations);
+    } else if (name && len == 5 && memcmp(name, "extra", 5) == 0) {
+      extra = 1;
+      check_extra(L, violations);
+    } else {
+      clo_sms_unknown(name ? name : "[a key that is not a string]",
+                      name ? len : 28, 0, violations);
+    }
+    lua_pop(L, 1);
+  }
+  return extra;
+}
+
+static void push_errors(lua_State *L, const struct clo_violations *violations) {
+  size_t i;
+  lua_createtable(L, (int)violations->count, 0);
+  for (i = 0; i < violations->count; i++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, violations->list[i].field);
+    lua_setfield(L, -2, "field");
+    lua_pushstring(L, violations->list[i].code);
+    lua_setfield(L, -2, "code");
+    lua_pushstring(L, violations->list[i].message);
+    lua_setfield(L, -2, "message");
+    lua_rawseti(L, -2, (int)(i + 1));
+  }
+}
+
+/* validate(params, null2) -> body, send_to_inbox | nil, errors, unlisted
+ * The list of violations is the upvalue, so that none is lost to an error of
+ * Lua's between here and the end: the next call frees it. */
+static int validate(lua_State *L) {
+  struct clo_violations *violations =
+      lua_touserdata(L, lua_upvalueindex(1));
+  struct clo_sms sms;
+  int extra = 0;
+  clo_violations_free(violations);
+  memset(&sms, 0, sizeof sms);
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 10);
+  if (lua_type(L, PARAMS) == LUA_TTABLE) {
+    extra = read_params(L, &sms, violations);
+    clo_sms_check(&sms, violations);
+  } else {
+    clo_violations_add(violations, "params", "type",
+                       "params must be a table such as {status = \"outbox\", "
+                       "...}, got %s", luaL_typename(L, PARAMS));
+  }
+  if (violations->out_of_memory) return luaL_error(L, "not enough memory");
+  if (violations->count > 0) {
+    lua_pushnil(L);
+    push_errors(L, violations);
+    lua_pushnumber(L, (lua_Number)violations->unlisted);
+    clo_violations_free(violations);
+    return 3;
+  }
+  if (extra) merge_extra(L);
+  lua_pushvalue(L, BODY);
+  lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
+  return 2;
+}
+
+static int free_violations(lua_State *L) {
+  clo_violations_free(lua_touserdata(L, 1));
+  return 0;
+}
+
+void lclo_push_validate(lua_State *L) {
+  struct clo_violations *violations = lua_newuserdata(L, sizeof *violations);
+  clo_violations_init(violations);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, free_violations);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pushcclosure(L, validate, 1);
+}
