@@ -1,0 +1,188 @@
+-- The API of the sandbox: which path and method is what, who may ask, how
+-- often, and the answer to one request. Takes a request and the time, returns
+-- an answer; does no I/O.
+
+local activity = require "close.sandbox.activity"
+local json = require "close.sandbox.json"
+local limits = require "close.sandbox.limits"
+local mime = require "mime"
+local sms = require "close.sandbox.sms"
+
+---@class close.sandbox.Api
+---@field store close.sandbox.Store
+---@field private api_key string
+---@field private access_token string
+---@field private limits close.sandbox.Limits?
+local Api = {}
+Api.__index = Api
+
+local api = { ROOT = "/api/v1" }
+
+---@param options close.sandbox.Options
+---@return close.sandbox.Api
+function api.new(options)
+  local rate = options.rate_limit
+  return setmetatable({
+    api_key = options.api_key, access_token = options.access_token,
+    limits = rate and limits.new(rate.limit, rate.window),
+    store = sms.new(),
+  }, Api)
+end
+
+local function answer(status, body)
+  return {
+    status = status, headers = { ["Content-Type"] = "application/json" },
+    body = json.encode(body),
+  }
+end
+
+local function refusal(status, words)
+  return answer(status, { error = words })
+end
+
+-- What a store's method returned, as an answer.
+local function outcome(shown, problem)
+  if not shown then return answer(400, problem) end
+  return answer(200, shown)
+end
+
+local ROUTES = {
+  {
+    template = api.ROOT .. "/activity/sms/",
+    pattern = "^" .. api.ROOT .. "/activity/sms/$",
+    GET = function(self, request, now)
+      return outcome(self.store:page(request.query, now))
+    end,
+    POST = function(self, request, now, _, body)
+      return outcome(self.store:create(body, request.query, now))
+    end,
+  },
+  {
+    template = api.ROOT .. "/activity/sms/{id}/",
+    pattern = "^" .. api.ROOT .. "/activity/sms/([^/]+)/$",
+    GET = function(_, request, _, message)
+      return answer(200, activity.show(message, request.query._fields))
+    end,
+    PUT = function(self, _, now, message, body)
+      return outcome(self.store:update(message, body, now))
+    end,
+    DELETE = function(self, _, _, message)
+      self.store:delete(message.id)
+      return answer(200, {})
+    end,
+  },
+}
+local BODY = { POST = true, PUT = true }
+local METHODS = { "GET", "POST", "PUT", "DELETE" }
+
+-- The route of a path, and the id in it.
+local function route_of(path)
+  for _, route in ipairs(ROUTES) do
+    local capture = path:match(route.pattern)
+    if capture then
+      return route, route.template:find("{id}", 1, true) and capture
+    end
+  end
+  return nil
+end
+
+--- A request's path without what is particular to it; safe to log.
+---@param path string
+---@return string
+function api.template(path)
+  local route = route_of(path)
+  return route and route.template or "(other)"
+end
+
+local function allowed(route)
+  local methods = {}
+  for _, method in ipairs(METHODS) do
+    if route[method] then methods[#methods + 1] = method end
+  end
+  return table.concat(methods, ", ")
+end
+
+-- The key or token of a request, and which of the two it is.
+local function credentials(request)
+  local header = request.headers.authorization or ""
+  local scheme, value = header:match "^(%a+) +(%S+)$"
+  scheme = scheme and scheme:lower()
+  if scheme == "bearer" then return value, scheme end
+  if scheme ~= "basic" then return "", nil end
+  local decoded = mime.unb64(value) or ""
+  -- The key is the user, the password is empty.
+  return decoded:match "^(.*):$" or "", scheme
+end
+
+function Api:is_known(secret, scheme)
+  if scheme == "bearer" then return secret == self.access_token end
+  return scheme == "basic" and secret == self.api_key
+end
+
+-- The body of a request that needs one, or the answer that refuses it.
+local function body_of(request)
+  local content_type = request.headers["content-type"] or ""
+  if content_type:lower():match "^[^;%s]*" ~= "application/json" then
+    return nil, refusal(415, "Unsupported media type: use application/json.")
+  end
+  local body, problem = json.decode_object(request.body)
+  if problem == "invalid" then
+    return nil, refusal(400, "The request body is not valid JSON.")
+  end
+  if problem then
+    return nil, refusal(400, "Invalid request: JSON dictionary expected.")
+  end
+  return body
+end
+
+function Api:carry_out(request, now)
+  local route, id = route_of(request.path)
+  if not route then return refusal(404, "The URL was not found.") end
+  local handle = route[request.method]
+  if not handle then
+    local refused = refusal(405, "The method is not allowed for this URL.")
+    refused.headers.Allow = allowed(route)
+    return refused
+  end
+  local message = id and self.store:find(id, now)
+  if id and not message then return refusal(404, "Object does not exist.") end
+  local body, refused
+  if BODY[request.method] then
+    body, refused = body_of(request)
+    if refused then return refused end
+  end
+  return handle(self, request, now, message, body)
+end
+
+--- Answers one request.
+---@param request close.sandbox.Request
+---@param now number
+---@return close.sandbox.Answer
+function Api:answer(request, now)
+  local secret, scheme = credentials(request)
+  local group = request.method .. " " .. api.template(request.path)
+  local header, retry_after
+  if self.limits then
+    header, retry_after = self.limits:take(group, secret, now)
+  end
+  local result
+  if not self:is_known(secret, scheme) then
+    result = refusal(401, "The API key or access token is missing or invalid.")
+    result.headers["WWW-Authenticate"] = 'Basic realm="Close"'
+  elseif retry_after then
+    result = refusal(429, "Too many requests.")
+    result.headers["Retry-After"] = ("%d"):format(retry_after)
+  else
+    result = self:carry_out(request, now)
+  end
+  result.headers.RateLimit = header
+  return result
+end
+
+--- Forgets every SMS and what was counted against the limits.
+function Api:reset()
+  self.store = sms.new()
+  if self.limits then self.limits:reset() end
+end
+
+return api

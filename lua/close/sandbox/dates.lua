@@ -1,0 +1,69 @@
+-- Instants as Close writes them (2019-02-05T13:18:43.186000+00:00) and as it
+-- reads them (ISO 8601). Seconds since 1970 in UTC on the Lua side.
+
+local dates = {}
+
+local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+local function days_in(year, month)
+  local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+  return month == 2 and leap and 29 or DAYS[month]
+end
+
+-- Days from 1970-01-01 to a date of the Gregorian calendar, with the year
+-- begun in March, so that the leap day is its last.
+local function days_since_1970(year, month, day)
+  if month <= 2 then year, month = year - 1, month + 12 end
+  local leap_days = math.floor(year / 4) - math.floor(year / 100)
+    + math.floor(year / 400)
+  return year * 365 + leap_days + math.floor((153 * month - 457) / 5) + day
+    - 719469
+end
+
+--- Writes an instant.
+---@param seconds number
+---@return string
+function dates.format(seconds)
+  -- Rounded first, so that .9999999 carries over into the seconds.
+  local micros = math.floor(seconds * 1e6 + 0.5)
+  local whole = math.floor(micros / 1e6)
+  return os.date("!%Y-%m-%dT%H:%M:%S", whole)
+    .. (".%06d+00:00"):format(micros - whole * 1e6)
+end
+
+-- Minutes east of UTC; a time without an offset is taken for UTC.
+local function offset(text)
+  if text == "" or text == "Z" or text == "z" then return 0 end
+  local sign, hours, minutes = text:match "^([+-])(%d%d):?(%d%d)$"
+  hours, minutes = tonumber(hours), tonumber(minutes)
+  if not sign or hours > 23 or minutes > 59 then return nil end
+  return (sign == "-" and -1 or 1) * (hours * 60 + minutes)
+end
+
+local function time_of_day(text)
+  if text == "" then return 0 end
+  local hour, minute, second, fraction, zone =
+    text:match "^[Tt ](%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$"
+  if not hour or fraction == "." then return nil end
+  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
+  local east = offset(zone)
+  if hour > 23 or minute > 59 or second > 60 or not east then return nil end
+  return hour * 3600 + (minute - east) * 60 + second
+    + (tonumber("0" .. fraction) or 0)
+end
+
+--- Reads a date, or a date and time.
+---@param text string
+---@return number? seconds nil: it is none
+function dates.parse(text)
+  local year, month, day, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
+  if not year then return nil end
+  year, month, day = tonumber(year), tonumber(month), tonumber(day)
+  if month < 1 or month > 12 or day < 1 or day > days_in(year, month) then
+    return nil
+  end
+  local seconds = time_of_day(rest)
+  return seconds and days_since_1970(year, month, day) * 86400 + seconds
+end
+
+return dates

@@ -1,0 +1,154 @@
+-- The fields of the requests "Create an SMS activity" and "Update an SMS
+-- activity" as one table, and the check of a body against it. What follows
+-- from the fields together, or from an SMS's state, stands in sms.lua.
+
+local dates = require "close.sandbox.dates"
+local json = require "close.sandbox.json"
+local phones = require "close.sandbox.phones"
+
+local fields = {}
+
+local REQUIRED = "This field is required."
+local NOT_NULL = "This field may not be null."
+local NO_CHOICE = "Not a valid choice."
+
+local function set(text)
+  local members = {}
+  for word in text:gmatch "%S+" do members[word] = true end
+  return members
+end
+
+local STATUSES = set "inbox draft scheduled outbox sent error"
+local DIRECTIONS = set "inbound outbound"
+local SOURCES = set "Close.io External"
+local CONTENT_TYPES = set [[
+  application/pdf application/vcard
+  audio/3gpp audio/3gpp2 audio/L24 audio/ac3 audio/amr audio/amr-nb
+  audio/basic audio/mp4 audio/mpeg audio/ogg audio/vnd.rn-realaudio
+  audio/vnd.wave audio/webm
+  image/bmp image/gif image/jpeg image/jpg image/png image/tiff
+  text/calendar text/csv text/directory text/richtext text/rtf text/vcard
+  text/x-vcard
+  video/3gpp video/3gpp-tt video/3gpp2 video/H261 video/H263 video/H263-1998
+  video/H263-2000 video/H264 video/mp4 video/mpeg video/quicktime video/webm
+]]
+
+local function string_problem(value)
+  return type(value) ~= "string" and "Value must be of str type." or nil
+end
+
+local function date_problem(value)
+  if type(value) ~= "string" then return string_problem(value) end
+  return not dates.parse(value) and "Invalid ISO 8601 datetime." or nil
+end
+
+local function phone_problem(value)
+  if type(value) ~= "string" then return string_problem(value) end
+  return not phones.is_e164(value) and "Invalid phone number." or nil
+end
+
+local function choice_problem(choices)
+  return function(value)
+    return not choices[value] and NO_CHOICE or nil
+  end
+end
+
+local function delay_problem(value)
+  if type(value) ~= "number" then return "Value must be of float type." end
+  if value < 0 then return "The value must be at least 0." end
+  return value >= 60 and "The value must be less than 60." or nil
+end
+
+-- Close nests: a list's errors by index from 0, an item's like a body's.
+local function item_problem(item)
+  if type(item) ~= "table" then return "Value must be of dict type." end
+  local problems = {}
+  for _, name in ipairs { "content_type", "filename", "url" } do
+    local value = item[name]
+    if value == nil or value == json.null then
+      problems[name] = REQUIRED
+    else
+      problems[name] = string_problem(value)
+    end
+  end
+  if not problems.content_type and not CONTENT_TYPES[item.content_type] then
+    problems.content_type = NO_CHOICE
+  end
+  return next(problems) and fields.problem(problems) or nil
+end
+
+local function attachments_problem(value)
+  if type(value) ~= "table" then return "Value must be of list type." end
+  local problems, count = {}, 0
+  for key in pairs(value) do
+    if type(key) ~= "number" then return "Value must be of list type." end
+    count = count + 1
+  end
+  for i = 1, count do
+    problems[tostring(i - 1)] = item_problem(value[i])
+  end
+  return next(problems) and { errors = problems } or nil
+end
+
+---@class close.sandbox.Field
+---@field problem fun(value: any): any nil: none
+---@field nullable boolean
+---@field update boolean whether an update may name it
+
+local function field(problem, nullable, update)
+  return { problem = problem, nullable = nullable, update = update }
+end
+
+---@type table<string, close.sandbox.Field>
+fields.all = {
+  activity_at = field(date_problem, true, true),
+  attachments = field(attachments_problem, true, true),
+  contact_id = field(string_problem, true, true),
+  created_by_id = field(string_problem, true, false),
+  date_created = field(date_problem, true, false),
+  date_scheduled = field(date_problem, true, true),
+  direction = field(choice_problem(DIRECTIONS), false, false),
+  lead_id = field(string_problem, true, true),
+  local_phone = field(phone_problem, true, true),
+  organization_id = field(string_problem, true, false),
+  remote_phone = field(phone_problem, true, true),
+  send_in = field(delay_problem, true, true),
+  source = field(choice_problem(SOURCES), false, false),
+  status = field(choice_problem(STATUSES), false, true),
+  template_id = field(string_problem, true, true),
+  text = field(string_problem, true, true),
+  user_id = field(string_problem, true, true),
+}
+
+--- The body of a 400, in Close's shape.
+---@param problems table<string, any> by field
+---@param message string? of the request as a whole
+---@return table
+function fields.problem(problems, message)
+  return { errors = json.array { message }, ["field-errors"] = problems }
+end
+
+--- Checks each field of a body for itself; unknown ones are ignored, as Close
+--- ignores them.
+---@param body table decoded, nulls as json.null
+---@param update boolean
+---@return table values what the body says, nulls included
+---@return table<string, any> problems by field
+function fields.check(body, update)
+  local values, problems = {}, {}
+  for name, known in pairs(fields.all) do
+    local value = body[name]
+    if value ~= nil and (known.update or not update) then
+      values[name] = value
+      if value ~= json.null then
+        problems[name] = known.problem(value)
+      elseif not known.nullable then
+        problems[name] = NOT_NULL
+      end
+    end
+  end
+  if values.status == nil and not update then problems.status = REQUIRED end
+  return values, problems
+end
+
+return fields

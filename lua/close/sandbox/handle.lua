@@ -1,0 +1,162 @@
+-- The caller's side of a started sandbox: asks its control endpoints, over one
+-- connection that stays open, so that asking is no "next connection" to a
+-- fault at place "accept".
+
+local http = require "close.sandbox.http"
+local json = require "close.sandbox.json"
+local socket = require "socket"
+
+local TIMEOUT = 10
+
+--- A sandbox that runs in a process of its own. Its methods block, for the
+--- moment that the answer takes.
+---@class close.sandbox.Handle
+---@field url string ready to be a client's base_url
+---@field port integer
+---@field api_key string
+---@field access_token string
+---@field private pipe file*?
+---@field private host string
+---@field private sock table?
+local Handle = {}
+Handle.__index = Handle
+
+local handle = {}
+
+---@param pipe file* closing it ends the sandbox
+---@param info { url: string, port: integer }
+---@param options close.sandbox.Options
+---@return close.sandbox.Handle
+function handle.new(pipe, info, options)
+  return setmetatable({
+    url = info.url, port = info.port, api_key = options.api_key,
+    access_token = options.access_token, pipe = pipe, host = options.host,
+  }, Handle)
+end
+
+function Handle:connect()
+  if self.sock then return self.sock end
+  local sock, problem = socket.connect(self.host, self.port)
+  if not sock then return nil, problem end
+  sock:settimeout(TIMEOUT, "t")
+  sock:setoption("tcp-nodelay", true)
+  self.sock = sock
+  return sock
+end
+
+-- Reads an answer of our own server: always with a Content-Length.
+local function read_answer(sock)
+  local line, problem = sock:receive "*l"
+  local status = line and tonumber(line:match "^HTTP/1%.1 (%d%d%d)")
+  if not status then return nil, problem or line end
+  local length
+  repeat
+    line, problem = sock:receive "*l"
+    if not line then return nil, problem end
+    length = tonumber(line:lower():match "^content%-length: *(%d+)$") or length
+  until line == ""
+  local body
+  body, problem = sock:receive(length)
+  if not body then return nil, problem end
+  return status, body
+end
+
+local function exchange(sock, method, path, body)
+  local bytes = ("%s /_sandbox/%s HTTP/1.1\r\nHost: localhost\r\n"
+    .. "Content-Length: %d\r\n\r\n%s"):format(method, path, #body, body)
+  local sent, problem = sock:send(bytes)
+  if not sent then return nil, problem end
+  return read_answer(sock)
+end
+
+--- Asks a control endpoint.
+---@private
+---@param method string
+---@param path string below /_sandbox/
+---@param body string? JSON
+---@return table? answer decoded
+---@return string? problem
+function Handle:ask(method, path, body)
+  if not self.pipe then return nil, "close.sandbox: it was stopped" end
+  local sock, problem = self:connect()
+  local status, answer
+  if sock then
+    status, answer = exchange(sock, method, path, body or "")
+    problem = answer
+  end
+  if not status then
+    if sock then sock:close() end
+    self.sock = nil
+    return nil, "close.sandbox: no answer: " .. tostring(problem)
+  end
+  local decoded = json.decode(answer)
+  if status == 200 and decoded then return decoded end
+  return nil, "close.sandbox: " .. (decoded and decoded.error
+    or http.reason(status))
+end
+
+local function rows(answer, problem)
+  if not answer then return nil, problem end
+  return json.plain(answer.data)
+end
+
+--- Lets something go wrong with a request to come.
+---@param fault close.sandbox.Fault
+---@return true? ok
+---@return string? problem
+function Handle:fault(fault)
+  if type(fault) ~= "table" then
+    return nil, "close.sandbox: a fault must be a table"
+  end
+  local ok, encoded = pcall(json.encode, fault)
+  if not ok then return nil, "close.sandbox: " .. encoded end
+  local answer, problem = self:ask("POST", "faults", encoded)
+  return answer and true, problem
+end
+
+--- Forgets the faults that have not happened yet.
+---@return true? ok
+---@return string? problem
+function Handle:clear_faults()
+  local answer, problem = self:ask("DELETE", "faults")
+  return answer and true, problem
+end
+
+--- The requests it took whole, in order.
+---@return close.sandbox.Record[]? requests
+---@return string? problem
+function Handle:requests()
+  return rows(self:ask("GET", "requests"))
+end
+
+--- The SMS it holds, oldest first, as the API shows them (a JSON null is an
+--- absent member), and `send_to_inbox`.
+---@return table[]? messages
+---@return string? problem
+function Handle:messages()
+  return rows(self:ask("GET", "messages"))
+end
+
+--- Begins anew: no SMS, no requests, no faults, no limits used up.
+---@return true? ok
+---@return string? problem
+function Handle:reset()
+  local answer, problem = self:ask("POST", "reset")
+  return answer and true, problem
+end
+
+--- Ends the sandbox and waits until its process is gone. May be called again.
+---@return true
+function Handle:stop()
+  if self.sock then self.sock:close() end
+  local pipe = self.pipe
+  self.sock, self.pipe = nil, nil
+  if pipe then pipe:close() end
+  return true
+end
+
+function Handle:__tostring()
+  return "close.sandbox: " .. self.url .. (self.pipe and "" or " (stopped)")
+end
+
+return handle

@@ -1,0 +1,295 @@
+-- The SMS that a sandbox holds, and the rules of their states: what may be
+-- created, what an update may change, and when an SMS becomes "sent". Takes
+-- and returns Lua values, the time included; knows nothing of HTTP.
+
+local activity = require "close.sandbox.activity"
+local dates = require "close.sandbox.dates"
+local fields = require "close.sandbox.fields"
+local ids = require "close.sandbox.ids"
+local json = require "close.sandbox.json"
+
+local SUFFIX = "sandbox" .. ("0"):rep(36)
+local USER = "user_" .. SUFFIX
+local USER_NAME = "Sandbox User"
+local ORGANIZATION = "orga_" .. SUFFIX
+local DEFAULT_LIMIT = 100
+
+local DATES = { activity_at = true, date_created = true, date_scheduled = true }
+local LISTS = { id__in = "id", lead_id = "lead_id", contact_id = "contact_id",
+  user_id = "user_id", organization_id = "organization_id" }
+local COMPARISONS = {
+  gte = function(a, b) return a >= b end,
+  lte = function(a, b) return a <= b end,
+  gt = function(a, b) return a > b end,
+  lt = function(a, b) return a < b end,
+}
+
+---@class close.sandbox.Store
+---@field private list table[] in the order of their creation
+---@field private by_id table<string, table>
+local Store = {}
+Store.__index = Store
+
+local sms = {}
+
+---@return close.sandbox.Store
+function sms.new()
+  return setmetatable({ list = {}, by_id = {} }, Store)
+end
+
+-- An SMS whose time has come is sent, at that time, however late it is looked
+-- at.
+local function settle(message, now)
+  if not message.due or message.due > now then return end
+  message.status, message.date_sent = "sent", dates.format(message.due)
+  message.date_updated = message.date_sent
+  message.activity_at = message.activity_at or message.date_sent
+  message.due = nil
+end
+
+local function with_ids(attachments)
+  local items = {}
+  for i, item in ipairs(attachments) do
+    items[i] = {
+      content_type = item.content_type, filename = item.filename,
+      url = item.url, size = 1024, media_id = ids.new "media_",
+    }
+  end
+  return items
+end
+
+-- Puts checked values into a message; null unsets.
+local function assign(message, values)
+  for name, value in pairs(values) do
+    if value == json.null then
+      message[name] = nil
+    elseif DATES[name] then
+      message[name] = dates.format(dates.parse(value))
+    elseif name == "attachments" then
+      message[name] = with_ids(value)
+    elseif name ~= "status" and name ~= "send_in" then
+      message[name] = value
+    end
+  end
+  if type(values.template_id) == "string" and values.text == nil then
+    message.text = "Rendered from the template " .. values.template_id
+  end
+end
+
+-- What a status needs, given the values of a request over those that the
+-- message has already.
+local function check_status(status, values, message, problems)
+  local function missing(name)
+    local value = values[name]
+    if value == nil then value = message[name] end
+    return (value == nil or value == json.null) and not problems[name]
+  end
+  if status ~= "outbox" and status ~= "scheduled" then return end
+  for _, name in ipairs { "local_phone", "date_scheduled" } do
+    if missing(name) and (name == "local_phone" or status == "scheduled") then
+      problems[name] = "This field is required."
+    end
+  end
+end
+
+-- Puts a message into a status, and says when it will be sent.
+local function enter(message, status, values, now)
+  local was = message.status
+  message.status, message.due = status, nil
+  if status == "outbox" then
+    local delay = values.send_in
+    message.due = now + (type(delay) == "number" and delay or 0)
+  elseif status == "scheduled" then
+    message.due = dates.parse(message.date_scheduled)
+  elseif status == "sent" then
+    message.date_sent = message.activity_at or message.date_created
+  end
+  -- Cancelling forgets the date; a draft may have one from the start.
+  local kept = status == "scheduled" or status == "draft"
+    and (was == "draft" or values.date_scheduled ~= nil)
+  if not kept then message.date_scheduled = nil end
+end
+
+--- Creates an SMS.
+---@param body table decoded
+---@param query table<string, string>
+---@param now number
+---@return table? shown the activity
+---@return table? problem the body of a 400
+function Store:create(body, query, now)
+  local values, problems = fields.check(body, false)
+  check_status(values.status, values, {}, problems)
+  if next(problems) then return nil, fields.problem(problems) end
+  local message = {
+    id = ids.new "acti_", date_created = dates.format(now),
+    organization_id = ORGANIZATION, user_id = USER,
+    direction = values.status == "inbox" and "inbound" or "outbound",
+    source = "Close.io",
+    send_to_inbox = values.status == "inbox" and query.send_to_inbox == "true",
+  }
+  if values.date_created == json.null then values.date_created = nil end
+  if values.organization_id == json.null then values.organization_id = nil end
+  assign(message, values)
+  message.created_by = message.created_by_id or USER
+  message.updated_by = message.created_by
+  for _, role in ipairs { "user", "created_by", "updated_by" } do
+    local id = message[role .. "_id"] or message[role]
+    message[role .. "_name"] = id == USER and USER_NAME or nil
+  end
+  message.date_updated = message.date_created
+  enter(message, values.status, values, now)
+  self.list[#self.list + 1] = message
+  self.by_id[message.id] = message
+  return activity.show(message)
+end
+
+--- Finds an SMS, as it is now.
+---@param id string
+---@param now number
+---@return table? message
+function Store:find(id, now)
+  local message = self.by_id[id]
+  if message then settle(message, now) end
+  return message
+end
+
+-- Whether an update may be, given the state the message is in.
+local function check_state(message, status)
+  if message.status == "draft" then
+    if not status or status == "draft" or status == "scheduled"
+      or status == "outbox"
+    then
+      return nil
+    end
+    return "A draft can only become scheduled or outbox."
+  end
+  if message.due and status == "draft" then return nil end
+  return "Only drafts can be modified."
+end
+
+--- Updates an SMS.
+---@param message table as find() returned it
+---@param body table decoded
+---@param now number
+---@return table? shown the activity
+---@return table? problem the body of a 400
+function Store.update(_, message, body, now)
+  local values, problems = fields.check(body, true)
+  local status = values.status
+  if not problems.status then
+    local refusal = check_state(message, status)
+    if refusal then return nil, fields.problem(problems, refusal) end
+    check_status(status, values, message, problems)
+  end
+  if next(problems) then return nil, fields.problem(problems) end
+  assign(message, values)
+  message.date_updated, message.updated_by = dates.format(now), USER
+  message.updated_by_name = USER_NAME
+  message.user_name = message.user_id == USER and USER_NAME or nil
+  if status then enter(message, status, values, now) end
+  return activity.show(message)
+end
+
+---@param id string
+function Store:delete(id)
+  local message = self.by_id[id]
+  self.by_id[id] = nil
+  for i, other in ipairs(self.list) do
+    if other == message then return table.remove(self.list, i) end
+  end
+end
+
+-- A filter that takes the SMS whose member is one of a comma list.
+local function list_filter(member, list)
+  local allowed = {}
+  for item in list:gmatch "[^,]+" do allowed[item] = true end
+  return function(message) return allowed[message[member]] end
+end
+
+-- A filter that takes the SMS whose date compares with a bound.
+local function date_filter(member, compare, bound)
+  return function(message)
+    local date = message[member]
+    return date and compare(dates.parse(date), bound)
+  end
+end
+
+local function filters_of(query)
+  local filters, problems = {}, {}
+  for name, value in pairs(query) do
+    local member, comparison = name:match "^(.*)__(%l+)$"
+    local compare = (member == "date_created" or member == "activity_at")
+      and COMPARISONS[comparison]
+    if LISTS[name] then
+      filters[#filters + 1] = list_filter(LISTS[name], value)
+    elseif compare then
+      local bound = dates.parse(value)
+      if not bound then problems[name] = "Invalid ISO 8601 datetime." end
+      filters[#filters + 1] = date_filter(member, compare, bound)
+    end
+  end
+  return filters, problems
+end
+
+local function count(query, name, default, problems)
+  local value = query[name]
+  if not value then return default end
+  if not value:find "^%d+$" then
+    problems[name] = "Value must be of int type."
+    return default
+  end
+  return tonumber(value)
+end
+
+local function newest_first(a, b)
+  if a.message.date_created ~= b.message.date_created then
+    return a.message.date_created > b.message.date_created
+  end
+  return a.order > b.order
+end
+
+local function passes(message, filters)
+  for _, filter in ipairs(filters) do
+    if not filter(message) then return false end
+  end
+  return true
+end
+
+--- One page of the SMS that a query asks for.
+---@param query table<string, string>
+---@param now number
+---@return table? page
+---@return table? problem the body of a 400
+function Store:page(query, now)
+  local filters, problems = filters_of(query)
+  local limit = count(query, "_limit", DEFAULT_LIMIT, problems)
+  local skip = count(query, "_skip", 0, problems)
+  if next(problems) then return nil, fields.problem(problems) end
+  local found, data = {}, json.array {}
+  for order, message in ipairs(self.list) do
+    settle(message, now)
+    if passes(message, filters) then
+      found[#found + 1] = { message = message, order = order }
+    end
+  end
+  table.sort(found, newest_first)
+  for i = skip + 1, math.min(skip + limit, #found) do
+    data[#data + 1] = activity.show(found[i].message, query._fields)
+  end
+  return { data = data, has_more = skip + limit < #found }
+end
+
+--- Everything held, oldest first, for whoever looks from outside the API.
+---@param now number
+---@return table[] shown
+function Store:all(now)
+  local shown = json.array {}
+  for i, message in ipairs(self.list) do
+    settle(message, now)
+    shown[i] = activity.show(message)
+    shown[i].send_to_inbox = message.send_to_inbox
+  end
+  return shown
+end
+
+return sms
