@@ -1,0 +1,141 @@
+-- A scripted HTTP server for what a client makes of any answer. It runs as a
+-- child (raw_child.lua); this is the test's end of it.
+--
+-- A step of the script says what one request, or one connection, gets:
+--   at       how much is read before acting: "accept" (nothing), "headers",
+--            "half" (half the body), "body" (all; the default)
+--   delay    seconds to wait before answering
+--   answer   bytes to send as they are; or chunks: {"bytes", 0.05, "bytes"}
+--            with pauses; or status, headers, body (a table becomes JSON; a
+--            Content-Length is added unless headers have their own, or false)
+--   endless  "headers" or "body": an answer without end (64 MiB)
+--   close    close the connection after that; reset: with a TCP reset
+-- A step without an answer, close or reset answers 200 and a full SMSActivity,
+-- once it has read the whole request; so does every request after the script.
+local socket = require "socket"
+local json = require("cjson").new()
+local process = require "spec.support.process"
+
+local raw = {}
+local Server = {}
+Server.__index = Server
+
+local TIMEOUT = 20
+local AT = { accept = true, headers = true, half = true, body = true }
+local FIELDS = {
+  answer = "string", chunks = "table", status = "number", headers = "table",
+  body = "string", close = "boolean", reset = "boolean", at = "string",
+  delay = "number", endless = "string",
+}
+
+-- As text: the way through JSON would make 2 into 2.0 on some Luas.
+local function header_text(value)
+  if type(value) == "table" then
+    local copy = {}
+    for i, item in ipairs(value) do copy[i] = tostring(item) end
+    return copy
+  end
+  return value ~= false and tostring(value)
+end
+
+local function checked_step(step)
+  local copy = {}
+  for name, value in pairs(step) do
+    if name == "body" and type(value) == "table" then
+      value = json.encode(value)
+    end
+    if FIELDS[name] ~= type(value) then
+      error("raw server: bad step field " .. tostring(name), 4)
+    end
+    copy[name] = value
+  end
+  if copy.headers then
+    copy.headers = {}
+    for name, value in pairs(step.headers) do
+      copy.headers[name] = header_text(value)
+    end
+  end
+  if not AT[copy.at or "body"] then error("raw server: bad at", 4) end
+  return copy
+end
+
+local function ask(self, command)
+  assert(self.control:send(json.encode(command) .. "\n"))
+  local line, err = self.control:receive("*l")
+  local reply = line and json.decode(line) or { failure = err }
+  if reply.failure then error("raw server: " .. reply.failure, 3) end
+  return reply.value
+end
+
+-- Starts a server. Options: the array part is its first script;
+-- receive_buffer, in bytes, makes a large request stay with its sender.
+function raw.start(options)
+  options = options or {}
+  local settings = json.encode{ receive_buffer = options.receive_buffer }
+  local main = ("require('spec.support.raw_child').main(%q)"):format(settings)
+  local child = process.start(process.lua(main), { stdout = "pipe" })
+  local line = child.stdout:read("*l")
+  if not line then error("raw server: did not start", 2) end
+  local hello = json.decode(line)
+  local self = setmetatable({ child = child }, Server)
+  self.port = math.floor(hello.port)
+  self.url = ("http://127.0.0.1:%d/api/v1"):format(self.port)
+  self.control = assert(socket.connect("127.0.0.1", math.floor(hello.control)))
+  self.control:settimeout(TIMEOUT)
+  self.control:setoption("tcp-nodelay", true)
+  if options[1] then self:script(options) end
+  return self
+end
+
+-- What the next requests get; forgets what is left of an earlier script.
+function Server:script(steps)
+  local copy = {}
+  for i, step in ipairs(steps) do copy[i] = checked_step(step) end
+  ask(self, { op = "script", steps = copy })
+end
+
+-- What every request gets after the script.
+function Server:default(step)
+  ask(self, { op = "default", step = checked_step(step or {}) })
+end
+
+-- The requests that were taken whole, in order: {raw, method, target, headers
+-- (lower-case names), body, connection (its ordinal), time}.
+function Server:ledger()
+  local ledger = ask(self, { op = "ledger" })
+  for _, request in ipairs(ledger) do
+    request.connection = math.floor(request.connection)
+  end
+  return ledger
+end
+
+-- Waits until the ledger has n requests, at most so many seconds (5 unless
+-- told). Returns it, or nil where they did not come.
+function Server:wait(n, seconds)
+  local deadline = socket.gettime() + (seconds or 5)
+  repeat
+    local ledger = self:ledger()
+    if #ledger >= n then return ledger end
+    socket.sleep(0.002)
+  until socket.gettime() > deadline
+  return nil
+end
+
+-- How many connections were accepted.
+function Server:connections()
+  return math.floor(ask(self, { op = "connections" }))
+end
+
+-- As new: no script, no ledger, no connection, the usual answer.
+function Server:reset()
+  ask(self, { op = "reset", step = checked_step{} })
+end
+
+-- May be called again.
+function Server:stop()
+  local status = self.child:stop()
+  self.control:close()
+  return status
+end
+
+return raw

@@ -1,0 +1,119 @@
+"""Validates JSON documents against sms.schema.json, one question a line.
+
+Reads {"schema": "create" | "activity", "document": ...} lines on stdin (or
+"text": the document as JSON text, so that broken JSON is an answer too) and
+writes {"ok": true} or {"ok": false, "errors": [...]}, one line each.
+"""
+import calendar
+import datetime
+import json
+import os
+import re
+import sys
+
+try:
+    import jsonschema
+except ImportError:
+    # Debian's package belongs to Debian's own Python.
+    if sys.executable == "/usr/bin/python3":
+        raise
+    os.execv("/usr/bin/python3", ["python3"] + sys.argv)
+
+NAMES = {"create": "CreateSMSActivity", "activity": "SMSActivity"}
+
+DATE_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?"
+    r"([Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
+
+
+def is_leap_second(day, hour, minute, offset):
+    """Second 60 only ends a month in UTC (RFC 3339, 5.7)."""
+    try:
+        at = day + datetime.timedelta(minutes=60 * hour + minute - offset)
+    except OverflowError:
+        return False
+    last = calendar.monthrange(at.year, at.month)[1]
+    return (at.day, at.hour, at.minute) == (last, 23, 59)
+
+
+def is_date_time(value):
+    """RFC 3339's date-time. jsonschema checks it only where a further package
+    is installed, which Debian does not have; so it is checked here."""
+    if not isinstance(value, str):
+        return True
+    found = DATE_TIME.fullmatch(value)
+    if not found:
+        return False
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    offset = 0
+    if found[9]:
+        hours, minutes = int(found[10]), int(found[11])
+        if hours > 23 or minutes > 59:
+            return False
+        offset = (60 * hours + minutes) * (-1 if found[9] == "-" else 1)
+    if hour > 23 or minute > 59 or second > 60:
+        return False
+    if not 1 <= month <= 12:
+        return False
+    # datetime has no year 0; 4 is a leap year too.
+    if not 1 <= day <= calendar.monthrange(year or 4, month)[1]:
+        return False
+    return second < 60 or is_leap_second(
+        datetime.datetime(year or 4, month, day), hour, minute, offset)
+
+
+def unique(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member occurs twice")
+    return members
+
+
+def no_constant(name):
+    raise ValueError(name + " is not JSON")
+
+
+def parse(text):
+    return json.loads(text, object_pairs_hook=unique,
+                      parse_constant=no_constant)
+
+
+def make_validators():
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "sms.schema.json")
+    with open(path, encoding="utf-8") as file:
+        schema = json.load(file)
+    kind = jsonschema.Draft202012Validator
+    formats = jsonschema.FormatChecker(formats=[])
+    formats.checks("date-time")(is_date_time)
+    kind.check_schema(schema)
+    return {
+        name: kind({**schema, "$ref": "#/$defs/" + definition},
+                   format_checker=formats)
+        for name, definition in NAMES.items()
+    }
+
+
+def answer(validators, line):
+    try:
+        question = json.loads(line.decode("utf-8"))
+        document = question.get("document")
+        if "text" in question:
+            document = parse(question["text"])
+    except (ValueError, RecursionError) as error:
+        return [str(error)]
+    errors = validators[question["schema"]].iter_errors(document)
+    return sorted(error.json_path + ": " + error.message for error in errors)
+
+
+def main():
+    validators = make_validators()
+    for line in sys.stdin.buffer:
+        errors = answer(validators, line)
+        reply = {"ok": False, "errors": errors} if errors else {"ok": True}
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
