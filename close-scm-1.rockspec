@@ -1,0 +1,94 @@
+rockspec_format = "3.0"
+package = "close"
+version = "scm-1"
+
+source = {
+  url = "git+https://github.com/close-lua/close.git",
+}
+
+description = {
+  summary = "Text messages through the Close CRM's API, never sent twice",
+  detailed = [[
+    close.sms.create{...} posts an SMS activity to Close and returns it as a
+    table. Every failure says whether Close has the message. The HTTP side is
+    libcurl, driven by a thin C core.
+  ]],
+  homepage = "https://github.com/close-lua/close",
+  license = "MIT",
+  labels = { "sms", "http", "api", "crm" },
+}
+
+supported_platforms = { "unix" }
+
+dependencies = {
+  "lua >= 5.1, < 5.5",
+  "lua-cjson >= 2.1.0",
+  "luasocket >= 3.0", -- for close.sandbox alone
+}
+
+external_dependencies = {
+  CURL = { library = "curl" },
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    ["close"] = "lua/close.lua",
+    ["close.client"] = "lua/close/client.lua",
+    ["close.errors"] = "lua/close/errors.lua",
+    ["close.json"] = "lua/close/json.lua",
+    ["close.loop.blocking"] = "lua/close/loop/blocking.lua",
+    ["close.options"] = "lua/close/options.lua",
+    ["close.sms"] = "lua/close/sms.lua",
+    ["close.types"] = "lua/close/types.lua",
+    ["close.sandbox"] = "lua/close/sandbox.lua",
+    ["close.sandbox.activity"] = "lua/close/sandbox/activity.lua",
+    ["close.sandbox.api"] = "lua/close/sandbox/api.lua",
+    ["close.sandbox.child"] = "lua/close/sandbox/child.lua",
+    ["close.sandbox.connection"] = "lua/close/sandbox/connection.lua",
+    ["close.sandbox.control"] = "lua/close/sandbox/control.lua",
+    ["close.sandbox.dates"] = "lua/close/sandbox/dates.lua",
+    ["close.sandbox.faults"] = "lua/close/sandbox/faults.lua",
+    ["close.sandbox.fields"] = "lua/close/sandbox/fields.lua",
+    ["close.sandbox.handle"] = "lua/close/sandbox/handle.lua",
+    ["close.sandbox.http"] = "lua/close/sandbox/http.lua",
+    ["close.sandbox.ids"] = "lua/close/sandbox/ids.lua",
+    ["close.sandbox.json"] = "lua/close/sandbox/json.lua",
+    ["close.sandbox.ledger"] = "lua/close/sandbox/ledger.lua",
+    ["close.sandbox.limits"] = "lua/close/sandbox/limits.lua",
+    ["close.sandbox.loop"] = "lua/close/sandbox/loop.lua",
+    ["close.sandbox.phones"] = "lua/close/sandbox/phones.lua",
+    ["close.sandbox.server"] = "lua/close/sandbox/server.lua",
+    ["close.sandbox.sms"] = "lua/close/sandbox/sms.lua",
+    ["close.core"] = {
+      sources = {
+        "src/core/clo_buf.c",
+        "src/core/clo_field.c",
+        "src/core/clo_format.c",
+        "src/core/clo_hint.c",
+        "src/core/clo_policy.c",
+        "src/core/clo_sms.c",
+        "src/core/clo_violations.c",
+        "src/http/clo_curl.c",
+        "src/http/clo_engine.c",
+        "src/http/clo_sockets.c",
+        "src/http/clo_transfer.c",
+        "src/http/clo_url.c",
+        "src/lua/lclo_answer.c",
+        "src/lua/lclo_core.c",
+        "src/lua/lclo_engine.c",
+        "src/lua/lclo_sms.c",
+      },
+      incdirs = { "src/core", "src/http", "$(CURL_INCDIR)" },
+      libdirs = { "$(CURL_LIBDIR)" },
+      libraries = { "curl" },
+      defines = { "_POSIX_C_SOURCE=200809L" },
+    },
+  },
+  install = {
+    bin = { ["close-sandbox"] = "bin/close-sandbox" },
+  },
+  copy_directories = { "docs", "examples" },
+}
+
+test = { type = "command", command = "make test" }

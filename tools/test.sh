@@ -1,0 +1,95 @@
+#!/bin/sh
+# Every test, one stage after the other, and at the end the counts of all.
+# Called by `make test`, which has done the set-up and the builds. A test that
+# was skipped counts as failed.
+set -u
+cd "$(dirname "$0")/.."
+LUAS=${LUAS:-lua5.1 lua5.2 lua5.3 lua5.4 luajit}
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# add PASSED FAILED NAME: counts a stage, shows its output where it failed.
+add() {
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+  printf '%-42s %5d passed, %d failed\n' "$3" "$1" "$2"
+  [ "$2" -eq 0 ] || cat "$log"
+}
+
+# one NAME COMMAND...: a stage that is one test.
+one() {
+  name=$1
+  shift
+  if "$@" >"$log" 2>&1; then add 1 0 "$name"; else add 0 1 "$name"; fi
+}
+
+# A cmocka program; a crash counts as one failure more.
+c_test() {
+  "$1" >"$log" 2>&1
+  status=$?
+  good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log")
+  bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log")
+  skipped=$(sed -n 's/^\[  SKIPPED \] \([0-9]*\) test.*/\1/p' "$log")
+  bad=$((${bad:-0} + ${skipped:-0}))
+  [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+  [ "${good:-0}" -gt 0 ] || [ "$bad" -gt 0 ] || bad=1
+  add "${good:-0}" "$bad" "C: $(basename "$1")"
+}
+
+# suite NAME LUA TREE [VARIABLE=VALUE...] [-- busted's arguments]: the whole
+# suite under one Lua.
+suite() {
+  name=$1 lua=$2 tree=$3
+  shift 3
+  settings=
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    settings="$settings $1"
+    shift
+  done
+  [ $# -eq 0 ] || shift
+  # shellcheck disable=SC2086 # settings are words
+  (eval "$(make -s env LUA="$lua" TREE="$tree")" &&
+    LUA_PATH="$PWD/?.lua;$LUA_PATH" CLOSE_SPEC_LUA=$lua \
+      exec env $settings "$lua" /usr/bin/busted "$@" spec) >"$log" 2>&1
+  status=$?
+  counts=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$log")
+  # shellcheck disable=SC2086 # four numbers
+  set -- ${counts:-0 0 0 0}
+  bad=$(($2 + $3 + $4))
+  [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+  [ "$1" -gt 0 ] || [ "$bad" -gt 0 ] || bad=1
+  add "$1" "$bad" "$name"
+}
+
+one 'luacheck' make -s lint
+one 'layers' make -s layers LUA=lua5.4
+
+for program in build/sanitize/c/test_*; do
+  case $program in *.d) ;; *) c_test "$program" ;; esac
+done
+
+for lua in $LUAS; do suite "suite: $lua" "$lua" build; done
+
+# Under ASan and UBSan, whose runtime must come first in a process that was not
+# built with it. LuaJIT keeps its objects where the leak checker cannot look.
+asan="LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so)"
+for lua in lua5.4 luajit; do
+  suite "suite: $lua, sanitizers" "$lua" build/sanitize "$asan" \
+    ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
+    --exclude-tags=unsanitized
+done
+suite 'suite: lua5.4, sanitizers, eager collector' lua5.4 build/sanitize \
+  "$asan" ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
+  --exclude-tags=unsanitized --helper=spec/support/eager_gc.lua
+suite 'suite: luajit, eager collector' luajit build -- \
+  --helper=spec/support/eager_gc.lua
+
+one 'valgrind: lua5.4' tools/valgrind.sh lua5.4
+one 'the rock: lint, make, load' tools/rock.sh
+one 'make install: load, run' tools/install_test.sh
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
