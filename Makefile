@@ -103,6 +103,16 @@ sanitized:
 	@for lua in lua5.4 luajit; do \
 	  $(MAKE) -s build LUA=$$lua SANITIZE=1 || exit 1; done
 
+.PHONY: bench
+bench:
+	@tools/setup.sh test
+	@$(MAKE) -s build build/curl_post
+	@tools/bench.sh $(LUA)
+
+build/curl_post: bench/curl_post.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) -O2 $(CURL_CFLAGS) -o $@ $< $(CURL_LIBS)
+
 .PHONY: lint
 lint:
 	@luacheck -q $(LUA_FILES)

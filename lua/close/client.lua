@@ -29,13 +29,24 @@ local function user_agent(settings)
   return settings.user_agent and settings.user_agent .. " " .. ours or ours
 end
 
--- ---- events and done calls ----
+-- ---- calls that are done ----
+-- A call is one table from its start to its end: what is asked (method, path,
+-- url, body, timeout, max_retries), then done, response, failure.
 
 local function report(state, event)
-  local slot = state.slots[event.id]
-  event.path = slot and slot.path
+  local call = state.calls[event.id]
+  event.path = call and call.path
   event.id = nil
   pcall(state.settings.on_event, event) -- a faulty logger stops no message
+end
+
+local function finish(state, call, response, failure)
+  if call.resume then
+    local resume = call.resume
+    call.resume = nil
+    return resume(state, call, response, failure)
+  end
+  call.response, call.failure, call.done = response, failure, true
 end
 
 local function step(state, budget)
@@ -50,9 +61,9 @@ local function step(state, budget)
   end
   local id, response, failure = engine:done()
   while id do
-    local slot = state.slots[id]
-    state.slots[id] = nil
-    if slot then slot.finish(response, failure) end
+    local call = state.calls[id]
+    state.calls[id] = nil
+    if call then finish(state, call, response, failure) end
     if not state.engine then return end -- closed by what just finished
     id, response, failure = engine:done()
   end
@@ -60,22 +71,16 @@ end
 
 -- ---- credentials ----
 
--- The scheme and the secret, asked for once where they come from a function.
-local function credentials(state, fresh)
-  local settings = state.settings
-  local scheme = settings.api_key and "basic" or "bearer"
-  local source = settings.api_key or settings.access_token
-  if type(source) ~= "function" then return scheme, source end
-  if fresh or not state.secret then
-    local ok, secret, why = pcall(source)
-    if not ok then secret, why = nil, secret end
-    local fault = secret == nil and "returned nothing" ..
-      (type(why) == "string" and ": " .. why or "") or
-      options.check_secret(settings, secret)
-    if fault then return nil, fault end
-    state.secret = secret
+-- Asks the function that the credentials come from.
+local function ask(state)
+  local ok, secret, why = pcall(state.source)
+  if not ok then secret, why = nil, secret end
+  if secret == nil then
+    return nil, "returned nothing" .. (why and ": " .. tostring(why) or "")
   end
-  return scheme, state.secret
+  local fault = options.check_secret(state.settings, secret)
+  if fault then return nil, fault end
+  return secret
 end
 
 local function no_credentials(why)
@@ -89,71 +94,80 @@ end
 
 -- ---- a call ----
 
--- Adds what an earlier try of the same call cost.
-local function add_up(response, failure, earlier)
-  for _, part in ipairs { response or false, failure or false } do
-    if part then part.attempts = part.attempts + earlier.attempts end
-  end
-  if response then response.elapsed = response.elapsed + earlier.elapsed end
+local function submit(state, call, timeout)
+  local id = state.engine:submit(call.method, call.url, call.body,
+    state.scheme, state.secret, timeout, call.max_retries)
+  state.calls[id] = call
 end
 
--- Whether a refused call is worth one more try with fresh credentials.
-local function may_be_stale(state, failure)
-  local source = state.settings.api_key or state.settings.access_token
-  return failure and failure.status == 401 and type(source) == "function"
-end
-
-local function submit(state, request, secret, timeout, finish)
-  local id = state.engine:submit(request.method, request.url, request.body,
-    secret.scheme, secret.value, timeout, request.max_retries)
-  state.slots[id] = { path = request.path, finish = finish }
-end
-
--- Starts a call; finish(response, failure) is called when it is done, which
--- may be before this returns.
-local function start(state, request, finish)
-  local scheme, value = credentials(state)
-  if not scheme then return finish(nil, no_credentials(value)) end
-  local function again(response, failure)
-    local left = request.timeout - (response and response.elapsed or 0)
-    if left <= 0 or not may_be_stale(state, failure) then
-      return finish(response, failure)
+-- Adds what the refused try cost to the one after it.
+local function add_up(call, earlier)
+  call.resume = function(state, _, response, failure)
+    if response then
+      response.attempts = response.attempts + earlier.attempts
+      response.elapsed = response.elapsed + earlier.elapsed
     end
-    scheme, value = credentials(state, true)
-    if not scheme then return finish(response, failure) end
-    local earlier = response
-    submit(state, request, { scheme = scheme, value = value }, left,
-      function(second, fault)
-        add_up(second, fault, earlier)
-        finish(second, fault)
-      end)
+    if failure then failure.attempts = failure.attempts + earlier.attempts end
+    finish(state, call, response, failure)
   end
-  submit(state, request, { scheme = scheme, value = value }, request.timeout,
-    again)
 end
 
--- What the resources call: perform(method, path, query, body, call_options)
+-- The credentials come from a function: a 401 may mean that they are stale, and
+-- is worth one more try with fresh ones.
+local function refresh(state, call, response, failure)
+  if failure and failure.status == 401 then
+    local left = call.timeout - response.elapsed
+    local fresh = left > 0 and ask(state)
+    if fresh then
+      state.secret = fresh
+      add_up(call, response)
+      return submit(state, call, left)
+    end
+  end
+  finish(state, call, response, failure)
+end
+
+-- Starts a call; call.done turns true when it ends, which may be at once.
+local function start(state, call)
+  if state.source then
+    if not state.secret then
+      local secret, why = ask(state)
+      if not secret then
+        return finish(state, call, nil, no_credentials(why))
+      end
+      state.secret = secret
+    end
+    call.resume = refresh
+  end
+  submit(state, call, call.timeout)
+end
+
+-- What the resources call: perform(state, method, path, query, body, given)
 -- -> response | nil, err, response|nil
 local function perform(state, method, path, query, body, given)
   if not state.engine then return nil, errors.config "the client is closed" end
-  local call, why = options.read_call(given)
-  if not call then return nil, errors.config(why) end
-  local slot = {}
-  start(state, {
+  local settings = state.settings
+  local call = {
     method = method,
     path = path,
-    url = state.settings.base_url .. path .. query,
+    url = settings.base_url .. path .. query,
     body = body,
-    timeout = call.timeout or state.settings.timeout,
-    max_retries = call.max_retries or state.settings.max_retries,
-  }, function(response, failure)
-    slot.done, slot.response, slot.failure = true, response, failure
-  end)
-  if not slot.done then state.loop.await(state.driver, slot) end
-  if slot.failure then
-    return nil, errors.from_call(slot.failure, slot.response), slot.response
+    timeout = settings.timeout,
+    max_retries = settings.max_retries,
+    done = false,
+  }
+  if given ~= nil then
+    local own, why = options.read_call(given)
+    if not own then return nil, errors.config(why) end
+    call.timeout = own.timeout or call.timeout
+    call.max_retries = own.max_retries or call.max_retries
   end
-  return slot.response
+  start(state, call)
+  if not call.done then state.loop.await(state.driver, call) end
+  if call.failure then
+    return nil, errors.from_call(call.failure, call.response), call.response
+  end
+  return call.response
 end
 
 -- ---- making and closing ----
@@ -190,10 +204,15 @@ local client = {}
 function client.new(given)
   local settings, why = options.read_client(given)
   if not settings then return nil, errors.config(why) end
+  local secret = settings.api_key or settings.access_token
+  local from_function = type(secret) == "function"
   local state = {
     settings = settings,
+    scheme = settings.api_key and "basic" or "bearer",
+    secret = not from_function and secret or nil,
+    source = from_function and secret or nil,
     engine = make_engine(settings),
-    slots = {},
+    calls = {},
     loop = require("close.loop." .. LOOPS[settings.loop]),
   }
   state.driver = {

@@ -10,6 +10,8 @@ pcall(instance.encode_number_precision, 16)
 instance.encode_invalid_numbers(false)
 instance.decode_invalid_numbers(false)
 
+local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
+
 local json = { null = cjson.null, encode = instance.encode }
 
 --- Decodes a JSON object. Its nulls are absent in the table, its whole numbers
@@ -22,6 +24,28 @@ function json.decode_object(text)
     return core.clean(value)
   end
   return nil
+end
+
+--- A number of bytes that value's JSON has at least: lua-cjson ends the whole
+--- process where memory lacks, so what is large must not come to it. A table
+--- that stands in it twice counts twice, and is looked at once.
+---@return number|nil bytes, string? why
+function json.weigh(value, seen, depth)
+  if type(value) == "string" then return #value end
+  if type(value) ~= "table" then return 1 end
+  seen, depth = seen or {}, depth or 1
+  if seen[value] then return seen[value] end
+  if seen[value] == false then return nil, "a table in it contains itself" end
+  if depth > MAX_DEPTH then return nil, "it is nested too deeply" end
+  seen[value] = false -- not known yet
+  local bytes = 2
+  for key, item in next, value do
+    local more, why = json.weigh(item, seen, depth + 1)
+    if not more then return nil, why end
+    bytes = bytes + more + (type(key) == "string" and #key or 1)
+  end
+  seen[value] = bytes
+  return bytes
 end
 
 --- Encodes a request's body. An empty list is written as [], which lua-cjson

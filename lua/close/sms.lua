@@ -16,6 +16,21 @@ local function host_null()
   return type(vim) == "table" and vim.NIL or nil
 end
 
+local function too_large(bytes)
+  return errors.validation { {
+    field = "params", code = "range",
+    message = ("params make a request of at least %.0f bytes: shorten text " ..
+      "or attachments, %d bytes is the most"):format(bytes, MAX_BODY),
+  } }
+end
+
+local function wrong_extra(why)
+  return errors.validation { {
+    field = "extra", code = "type",
+    message = "extra cannot be written as JSON: " .. why,
+  } }
+end
+
 -- Checks params and makes of them the body and the query.
 local function prepare(params, resource)
   if params == resource then
@@ -25,30 +40,21 @@ local function prepare(params, resource)
         "call with a dot, sms.create{...}, not with a colon",
     } }
   end
-  local body, inbox, unlisted = core.validate(params, host_null())
-  if not body then return nil, errors.validation(inbox, unlisted) end
+  local body, inbox, bytes = core.validate(params, host_null())
+  if not body then return nil, errors.validation(inbox, bytes) end
+  local extra = rawget(params, "extra")
+  if extra ~= nil then
+    local more, why = json.weigh(extra)
+    if not more then return nil, wrong_extra(why) end
+    bytes = bytes + more
+  end
+  if bytes > MAX_BODY then return nil, too_large(bytes) end
   return body, inbox and "?send_to_inbox=true" or ""
 end
 
-local function too_large(size)
-  return errors.validation { {
-    field = "params", code = "range",
-    message = ("params make a request of %s bytes: shorten text or " ..
-      "attachments, %d bytes is the most"):format(size, MAX_BODY),
-  } }
-end
-
 local function encode(body)
-  if type(body.text) == "string" and #body.text > MAX_BODY then
-    return nil, too_large(#body.text)
-  end
   local text, why = json.encode_body(body)
-  if not text then
-    return nil, errors.validation { {
-      field = "extra", code = "type",
-      message = "extra cannot be written as JSON: " .. tostring(why),
-    } }
-  end
+  if not text then return nil, wrong_extra(tostring(why)) end
   if #text > MAX_BODY then return nil, too_large(#text) end
   return text
 end

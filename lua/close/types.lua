@@ -1,0 +1,218 @@
+---@meta close
+-- The types of the public API, for editors that read LuaCATS annotations.
+-- Nothing requires this file. A spec holds it to the code: every function and
+-- every field that exists stands here, and the other way round.
+-- Source of the fields: developer.close.com/api/resources/activities/sms/create
+
+--- A JSON null: `close.null`, `cjson.null`, `ngx.null` or `vim.NIL`.
+---@alias close.Null userdata|lightuserdata
+
+--- An instant: RFC 3339 with an offset ("2026-11-23T09:00:00+01:00"), or
+--- seconds since 1970 as os.time() gives them, sent as RFC 3339 in UTC.
+---@alias close.Date string|number
+
+---@alias close.Status
+---| "inbox"     # log an SMS that was received
+---| "draft"     # keep a draft; drafts alone can be modified
+---| "scheduled" # send it at date_scheduled
+---| "outbox"    # send it now, or send_in seconds from now
+---| "sent"      # log an SMS that was sent by other means; sends nothing
+---| "error"
+
+---@alias close.Direction "inbound"|"outbound"
+---@alias close.Source "Close.io"|"External"
+
+---@class close.AttachmentParams
+---@field content_type string one of the 40 types that Close takes
+---@field filename string
+---@field url string where Close fetches it
+
+---@class close.CreateParams
+---@field status close.Status
+---@field activity_at? close.Date|close.Null
+---@field attachments? close.AttachmentParams[]|close.Null
+---@field contact_id? string|close.Null
+---@field created_by_id? string|close.Null
+---@field date_created? close.Date|close.Null
+---@field date_scheduled? close.Date|close.Null when status is "scheduled"
+---@field direction? close.Direction inbox: "inbound", otherwise "outbound"
+---@field lead_id? string|close.Null
+---@field local_phone? string|close.Null your number, E.164
+---@field organization_id? string|close.Null
+---@field remote_phone? string|close.Null the other side's number, E.164
+---@field send_in? number seconds, 0 <= n < 60; with status "outbox"
+---@field send_to_inbox? boolean notify the inbox too; with status "inbox"
+---@field source? close.Source
+---@field template_id? string|close.Null instead of text
+---@field text? string|close.Null UTF-8
+---@field user_id? string|close.Null
+---@field extra? table further members of the body, unchecked
+
+---@class close.Attachment: close.AttachmentParams
+---@field size? integer bytes
+---@field media_id? string
+---@field thumbnail_url? string
+
+--- What Close answers. A member that Close left null is absent; members newer
+--- than this library are there too.
+---@class close.SMSActivity
+---@field _type string
+---@field activity_at? string
+---@field agent_action_reason? string
+---@field agent_config_id? string
+---@field attachments? close.Attachment[]
+---@field contact_id? string
+---@field cost? string
+---@field created_by? string
+---@field created_by_name? string
+---@field date_created string
+---@field date_scheduled? string
+---@field date_sent? string
+---@field date_updated string
+---@field direction close.Direction
+---@field error_message? string
+---@field id string
+---@field lead_id? string
+---@field local_country_iso? string
+---@field local_phone? string
+---@field local_phone_formatted? string
+---@field organization_id string
+---@field remote_country_iso? string
+---@field remote_phone? string
+---@field remote_phone_formatted? string
+---@field sequence_id? string
+---@field sequence_name? string
+---@field sequence_subscription_id? string
+---@field source close.Source
+---@field status close.Status
+---@field template_id? string
+---@field text? string
+---@field updated_by? string
+---@field updated_by_name? string
+---@field user_id? string
+---@field user_name? string
+---@field users string[]
+
+---@alias close.Kind
+---| "validation"     # the parameters break a rule; see errors
+---| "config"         # an option is wrong, or the client is closed
+---| "connection"     # DNS, connecting, a connection that broke
+---| "tls"
+---| "timeout"
+---| "rate_limited"   # 429
+---| "authentication" # 401, or no credentials to be had
+---| "not_found"      # 404
+---| "api"            # another 4xx
+---| "server"         # 5xx
+---| "protocol"       # an answer that cannot be read
+---| "cancelled"
+
+---@alias close.Outcome
+---| "not_sent" # Close never had a whole request: safe to send again
+---| "rejected" # refused, by Close or by our validation: nothing was created
+---| "unknown"  # sent, and no answer that can be trusted: look before you resend
+
+---@class close.Violation
+---@field field? string such as "attachments[2].url"
+---@field code? string required, type, enum, format, range, conflict, unknown_field
+---@field message string
+
+---@class close.Error
+---@field kind close.Kind
+---@field outcome close.Outcome
+---@field message string one line
+---@field errors close.Violation[] all that is wrong, ours or Close's; may be empty
+---@field status? integer HTTP status
+---@field body? string the answer as it came
+---@field attempts? integer requests that were begun
+---@field retry_after? number seconds that Close asks to wait
+---@field code? integer libcurl's result code
+
+---@class close.RateLimit
+---@field limit number
+---@field remaining number
+---@field reset number seconds from the answer on
+
+---@class close.Response
+---@field status integer
+---@field headers table<string, string> names in lower case
+---@field body string
+---@field attempts integer
+---@field elapsed number seconds
+---@field rate_limit? close.RateLimit
+
+--- One attempt of one call; no secrets, no text, no phone numbers.
+---@class close.Event
+---@field method string
+---@field path string
+---@field attempt integer 1 for the first
+---@field seconds number
+---@field status? integer
+---@field kind? close.Kind of a failed attempt
+---@field outcome? close.Outcome of a failed attempt
+---@field code? integer libcurl's result code
+---@field retry_in? number seconds to the next attempt, where there is one
+
+---@class close.Options
+---@field api_key? string|fun(): string sent as Basic user; or CLOSE_API_KEY
+---@field access_token? string|fun(): string sent as bearer; or CLOSE_ACCESS_TOKEN
+---@field base_url? string or CLOSE_BASE_URL; "https://api.close.com/api/v1"
+---@field timeout? number seconds for the whole call, all attempts and waits (60)
+---@field attempt_timeout? number seconds for one attempt (20)
+---@field connect_timeout? number seconds (10)
+---@field max_retries? integer (3)
+---@field max_in_flight? integer further calls are queued (64)
+---@field max_response_bytes? integer (8 MiB)
+---@field ca_file? string PEM; the system's authorities otherwise
+---@field proxy? string http, https, socks4(a) or socks5(h) URL
+---@field user_agent? string put before ours
+---@field loop? "auto"|"blocking"
+---@field on_event? fun(event: close.Event)
+
+---@class close.CallOptions
+---@field timeout? number seconds
+---@field max_retries? integer
+
+---@class close.SMS
+local SMS = {}
+
+--- Creates an SMS activity; "outbox" sends it.
+---@param params close.CreateParams not changed
+---@param options? close.CallOptions
+---@return close.SMSActivity? sms
+---@return close.Error? err
+---@return close.Response? response
+function SMS.create(params, options) end
+
+--- Checks params without any network.
+---@param params close.CreateParams
+---@return true? ok
+---@return close.Error? err of kind "validation", all violations in err.errors
+function SMS.validate(params) end
+
+---@class close.Client
+---@field sms close.SMS
+local Client = {}
+
+--- Ends the connections. May be called twice; the garbage collector calls it.
+function Client:close() end
+
+---@class close
+---@field _VERSION string
+---@field null close.Null
+---@field sms close.SMS the default client's
+local close = {}
+
+--- Makes a client of one's own.
+---@param options? close.Options
+---@return close.Client? client
+---@return close.Error? err of kind "config"
+function close.new(options) end
+
+--- Makes the default client anew, the one behind close.sms.
+---@param options? close.Options
+---@return close.Client? client
+---@return close.Error? err of kind "config"
+function close.configure(options) end
+
+return close

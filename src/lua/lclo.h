@@ -9,6 +9,10 @@
 /* The function validate(params, null2): lclo_sms.c. */
 void lclo_push_validate(lua_State *L);
 
+/* The function fields() -> those of an SMS, those of an attachment, each a list
+ * of {name, kind, required, nullable, query, values}: lclo_sms.c. */
+int lclo_fields(lua_State *L);
+
 /* The function engine(config) that makes an engine: lclo_engine.c. */
 void lclo_push_engine(lua_State *L);
 

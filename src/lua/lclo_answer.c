@@ -129,32 +129,33 @@ void lclo_push_event(lua_State *L, const struct clo_event *event) {
 
 /* ---- decoded JSON ---- */
 
-static int is_null(lua_State *L, int index) {
-  return lua_type(L, index) == LUA_TLIGHTUSERDATA && !lua_touserdata(L, index);
+/* Replaces the value on top of the stack, in a traversal of the table below
+ * its key, by the one that was pushed above it. */
+static void replace(lua_State *L) {
+  lua_pushvalue(L, -3);
+  lua_insert(L, -2);
+  lua_rawset(L, -5);
 }
 
 /* Cleans the table on top of the stack. The decoder has bounded its depth. */
 static void clean(lua_State *L) {
-  luaL_checkstack(L, 4, "the answer is nested too deeply");
+  luaL_checkstack(L, 5, "the answer is nested too deeply");
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    if (lua_type(L, -1) == LUA_TTABLE) {
-      clean(L);
-      lua_pop(L, 1);
-    } else if (is_null(L, -1)) {
-      lua_pop(L, 1);
-      lua_pushvalue(L, -1);
-      lua_pushnil(L);
-      lua_rawset(L, -4);
-    } else if (lclo_isroundfloat(L, -1)) {
-      double number = lua_tonumber(L, -1);
-      lua_pop(L, 1);
-      lua_pushvalue(L, -1);
-      lclo_pushnumber(L, number);
-      lua_rawset(L, -4);
-    } else {
-      lua_pop(L, 1);
+    switch (lua_type(L, -1)) {
+      case LUA_TTABLE: clean(L); break;
+      case LUA_TLIGHTUSERDATA: /* the decoder knows no other than null */
+        lua_pushnil(L);
+        replace(L);
+        break;
+      case LUA_TNUMBER:
+        if (!lclo_isroundfloat(L, -1)) break;
+        lclo_pushnumber(L, lua_tonumber(L, -1));
+        replace(L);
+        break;
+      default: break;
     }
+    lua_pop(L, 1);
   }
 }
 

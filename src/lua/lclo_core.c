@@ -37,6 +37,7 @@ int luaopen_close_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"check_url", check_url},
                                        {"check_proxy", check_proxy},
                                        {"clean", lclo_clean},
+                                       {"fields", lclo_fields},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);

@@ -228,7 +228,21 @@ static void push_errors(lua_State *L, const struct clo_violations *violations) {
   }
 }
 
-/* validate(params, null2) -> body, send_to_inbox | nil, errors, unlisted
+/* The bytes of all strings that go into the body, which is no shorter. A string
+ * that stands in it twice counts twice. */
+static double count_bytes(const struct clo_sms *sms) {
+  double bytes = 0;
+  size_t i;
+  int at;
+  for (at = 0; at < CLO_SMS_FIELDS; at++) bytes += (double)sms->field[at].len;
+  for (i = 0; i < sms->attachment_count; i++)
+    for (at = 0; at < CLO_ATTACHMENT_FIELDS; at++)
+      bytes += (double)sms->attachments[i].field[at].len;
+  return bytes;
+}
+
+/* validate(params, null2) -> body, send_to_inbox, bytes
+ *                         | nil, errors, unlisted
  * The list of violations is the upvalue, so that none is lost to an error of
  * Lua's between here and the end: the next call frees it. */
 static int validate(lua_State *L) {
@@ -259,7 +273,8 @@ static int validate(lua_State *L) {
   if (extra) merge_extra(L);
   lua_pushvalue(L, BODY);
   lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
-  return 2;
+  lua_pushnumber(L, count_bytes(&sms));
+  return 3;
 }
 
 static int free_violations(lua_State *L) {
@@ -275,4 +290,45 @@ void lclo_push_validate(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_pushcclosure(L, validate, 1);
+}
+
+/* ---- the tables, for specs and documentation ---- */
+
+static const char *kind_name(enum clo_kind kind) {
+  static const char *const names[] = {"string", "phone",  "date",   "enum",
+                                      "number", "boolean", "list"};
+  return names[kind];
+}
+
+static void push_fields(lua_State *L, const struct clo_field *fields, int n) {
+  int i, v;
+  lua_createtable(L, n, 0);
+  for (i = 0; i < n; i++) {
+    lua_createtable(L, 0, 6);
+    lua_pushstring(L, fields[i].name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, kind_name(fields[i].kind));
+    lua_setfield(L, -2, "kind");
+    lua_pushboolean(L, fields[i].required);
+    lua_setfield(L, -2, "required");
+    lua_pushboolean(L, fields[i].nullable);
+    lua_setfield(L, -2, "nullable");
+    lua_pushboolean(L, fields[i].query);
+    lua_setfield(L, -2, "query");
+    if (fields[i].values) {
+      lua_newtable(L);
+      for (v = 0; fields[i].values[v]; v++) {
+        lua_pushstring(L, fields[i].values[v]);
+        lua_rawseti(L, -2, v + 1);
+      }
+      lua_setfield(L, -2, "values");
+    }
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+int lclo_fields(lua_State *L) {
+  push_fields(L, clo_sms_fields, CLO_SMS_FIELDS);
+  push_fields(L, clo_attachment_fields, CLO_ATTACHMENT_FIELDS);
+  return 2;
 }

@@ -5,12 +5,12 @@ local blocking = {}
 
 local NO_BUDGET = math.huge -- nobody else is waiting for this thread
 
---- Drives the engine until slot.done.
+--- Drives the engine until call.done.
 ---@param driver table with step(budget) and wait(seconds)
----@param slot table whose done turns true in a step
-function blocking.await(driver, slot)
+---@param call table whose done turns true in a step
+function blocking.await(driver, call)
   driver.step(NO_BUDGET)
-  while not slot.done do
+  while not call.done do
     driver.wait(-1)
     driver.step(NO_BUDGET)
   end

@@ -1,0 +1,177 @@
+/* The yardstick of the measurements: posts the same bytes N times with
+ * curl_easy_perform over one kept connection, as plainly as libcurl can.
+ *   curl_post URL CAFILE N BODYFILE [WARMUP]
+ * Prints the wall and CPU seconds of the N calls. */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define MAX_BYTES ((size_t)8 * 1024 * 1024)
+
+struct bytes {
+  char *data;
+  size_t len;
+  size_t cap;
+};
+
+/* Returns 0 where memory or MAX_BYTES does not allow it. */
+static int append(struct bytes *to, const char *data, size_t n)
+{
+  if (n > MAX_BYTES - to->len) return 0;
+  if (to->len + n > to->cap) {
+    size_t cap = 2 * (to->len + n);
+    char *grown = realloc(to->data, cap);
+    if (!grown) return 0;
+    to->data = grown;
+    to->cap = cap;
+  }
+  memcpy(to->data + to->len, data, n);
+  to->len += n;
+  return 1;
+}
+
+static size_t on_answer(char *data, size_t size, size_t n, void *to)
+{
+  return append(to, data, size * n) ? size * n : 0;
+}
+
+static int read_file(const char *path, struct bytes *to)
+{
+  char chunk[4096];
+  size_t n;
+  int ok = 1;
+  FILE *file = fopen(path, "rb");
+  if (!file) return 0;
+  while (ok && (n = fread(chunk, 1, sizeof chunk, file)) > 0)
+    ok = append(to, chunk, n);
+  ok = ok && !ferror(file);
+  fclose(file);
+  return ok;
+}
+
+static double wall(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double cpu(void)
+{
+  struct rusage use;
+  getrusage(RUSAGE_SELF, &use);
+  return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+         (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+}
+
+static struct curl_slist *make_headers(void)
+{
+  struct curl_slist *list = NULL, *longer;
+  list = curl_slist_append(list, "Content-Type: application/json");
+  if (!list) return NULL;
+  longer = curl_slist_append(list, "Accept: application/json");
+  if (!longer) curl_slist_free_all(list);
+  return longer;
+}
+
+/* Everything but NOSIGNAL, NOPROXY (loopback) and the buffer's callback is
+ * libcurl's default. */
+static int set_up(CURL *curl, const char *url, const char *ca_file,
+                  const struct bytes *body, struct curl_slist *headers,
+                  struct bytes *answer)
+{
+  int bad = 0;
+  bad |= curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                          (curl_off_t)body->len) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_USERAGENT, "close-bench") != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_USERPWD, "api_bench:") != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer) != CURLE_OK;
+  return !bad;
+}
+
+static int post(CURL *curl, long n, struct bytes *answer)
+{
+  long status;
+  for (; n > 0; n--) {
+    CURLcode code;
+    answer->len = 0;
+    code = curl_easy_perform(curl);
+    if (code != CURLE_OK) {
+      fprintf(stderr, "curl_post: %s\n", curl_easy_strerror(code));
+      return 0;
+    }
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200 || answer->len == 0) {
+      fprintf(stderr, "curl_post: status %ld, %zu bytes\n", status,
+              answer->len);
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static int measure(CURL *curl, long n, long warmup, struct bytes *answer)
+{
+  double wall_start, cpu_start, wall_end, cpu_end;
+  if (!post(curl, warmup, answer)) return 0;
+  cpu_start = cpu();
+  wall_start = wall();
+  if (!post(curl, n, answer)) return 0;
+  wall_end = wall();
+  cpu_end = cpu();
+  printf("%.6f %.6f\n", wall_end - wall_start, cpu_end - cpu_start);
+  return 1;
+}
+
+static int to_count(const char *text, long *n)
+{
+  char *end;
+  *n = strtol(text, &end, 10);
+  return end != text && *end == '\0' && *n >= 0;
+}
+
+int main(int argc, char **argv)
+{
+  struct bytes body = {0}, answer = {0};
+  struct curl_slist *headers = NULL;
+  CURL *curl = NULL;
+  long n, warmup = 100;
+  int ok = 0;
+
+  if (argc < 5 || argc > 6 || !to_count(argv[3], &n) ||
+      (argc == 6 && !to_count(argv[5], &warmup))) {
+    fprintf(stderr, "usage: curl_post URL CAFILE N BODYFILE [WARMUP]\n");
+    return 2;
+  }
+  if (!read_file(argv[4], &body) || body.len == 0) {
+    fprintf(stderr, "curl_post: cannot read %s\n", argv[4]);
+    goto done;
+  }
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) goto done;
+  curl = curl_easy_init();
+  headers = make_headers();
+  if (!curl || !headers ||
+      !set_up(curl, argv[1], argv[2], &body, headers, &answer)) {
+    fprintf(stderr, "curl_post: cannot set up libcurl\n");
+    goto done;
+  }
+  ok = measure(curl, n, warmup, &answer);
+done:
+  curl_easy_cleanup(curl);
+  curl_slist_free_all(headers);
+  curl_global_cleanup();
+  free(answer.data);
+  free(body.data);
+  return ok ? 0 : 1;
+}

@@ -1,0 +1,49 @@
+-- The examples, each as a user would run it: without a key, against a sandbox.
+
+local process = require "spec.support.process"
+
+-- What a script printed and its exit status, without the caller's credentials.
+local function run(name, environment)
+  local command = ("env -u CLOSE_API_KEY -u CLOSE_ACCESS_TOKEN " ..
+    "-u CLOSE_BASE_URL %s %s examples/script/%s.lua 2>&1; echo \"exit $?\"")
+    :format(environment or "", process.quote(process.interpreter()), name)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read "*a"
+  pipe:close()
+  return text:match "^(.*)exit (%d+)\n$"
+end
+
+local function sends(name, wanted)
+  it(name .. ".lua prints the activity", function()
+    local text, status = run(name)
+    assert.equal("0", status, text)
+    assert.truthy(text:find("sms = {", 1, true), text)
+    for _, part in ipairs(wanted) do
+      assert.truthy(text:find(part, 1, true), part .. " in " .. text)
+    end
+  end)
+end
+
+describe("examples/script", function()
+  sends("inbox", { 'status = "inbox"', 'direction = "inbound"',
+    'lead_id = "lead_', 'contact_id = "cont_' })
+  sends("outbox", { 'status = "outbox"', 'direction = "outbound"', "🍝" })
+  sends("scheduled", { 'status = "scheduled"', 'date_scheduled = "20' })
+  sends("attachment", { 'filename = "map.png"', 'content_type = "image/png"' })
+  sends("demo", { "POST ", "the sandbox is stopped", "👋" })
+
+  it("invalid.lua prints every violation", function()
+    local text, status = run "invalid"
+    assert.equal("0", status, text)
+    for _, code in ipairs { "unknown_field", "format", "conflict", "range",
+      "enum", "required" } do
+      assert.truthy(text:find(code, 1, true), code .. " in " .. text)
+    end
+  end)
+
+  it("asks for phone numbers where it would really send", function()
+    local text, status = run("outbox", "CLOSE_API_KEY=api_x")
+    assert.equal("2", status)
+    assert.truthy(text:find("CLOSE_LOCAL_PHONE", 1, true), text)
+  end)
+end)

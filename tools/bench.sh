@@ -1,0 +1,10 @@
+#!/bin/sh
+# Starts the server of the measurements, measures, stops it.
+#   tools/bench.sh LUA
+set -eu
+cd "$(dirname "$0")/.."
+dir=$(mktemp -d)
+trap 'bench/server.sh stop "$dir"' EXIT
+eval "$(bench/server.sh start "$dir")"
+eval "$(make -s env LUA="$1")"
+lua5.4 bench/bench.lua "$1" build/curl_post
