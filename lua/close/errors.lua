@@ -66,43 +66,48 @@ end
 
 -- ---- what Close says of an error ----
 
-local function is_list(value)
-  return #value > 0
-end
-
-local function sorted_keys(map)
+-- The keys in order: a list's by number, a map's by name.
+local function sorted_keys(value)
   local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = tostring(key) end
-  table.sort(keys)
+  for key in pairs(value) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b)
+    local m, n = tonumber(a), tonumber(b)
+    if m and n then return m < n end
+    return tostring(a) < tostring(b)
+  end)
   return keys
 end
 
-local function as_string(value)
-  return type(value) == "string" and value or nil
+-- Where the item at key stands. "errors" and "field-errors" come at any depth
+-- and name no field; an item of a list has its place, which Close may also
+-- write as a key that counts from 0; a list of sentences is about one field.
+local function place_of(path, key, item)
+  if key == "errors" or key == "field-errors" then return path end
+  local index = key
+  if type(key) == "string" then
+    if not key:find "^%d+$" then return path and path .. "." .. key or key end
+    index = tonumber(key) + 1
+  elseif type(item) ~= "table" then
+    return path
+  end
+  return path and ("%s[%.0f]"):format(path, index)
 end
 
 -- Adds every message below value; path is the field it belongs to, or nil.
--- "errors" and "field-errors" may come again at any depth: they name no field.
 local function collect(value, path, list, depth)
   if #list >= MAX_ERRORS or depth > MAX_DEPTH then return end
   if type(value) ~= "table" then
     list[#list + 1] = { field = path, message = tostring(value) }
-  elseif is_list(value) then
-    for i, item in ipairs(value) do
-      local place = type(item) == "table" and path and
-        ("%s[%d]"):format(path, i) or path
-      collect(item, place, list, depth + 1)
-    end
   elseif type(value.message) == "string" and path == nil then
     list[#list + 1] = {
-      field = as_string(value.field), code = as_string(value.code),
+      field = type(value.field) == "string" and value.field or nil,
+      code = type(value.code) == "string" and value.code or nil,
       message = value.message,
     }
   else
     for _, key in ipairs(sorted_keys(value)) do
-      local place = path and path .. "." .. key or key
-      if key == "errors" or key == "field-errors" then place = path end
-      collect(value[key], place, list, depth + 1)
+      local item = value[key]
+      collect(item, place_of(path, key, item), list, depth + 1)
     end
   end
 end

@@ -166,6 +166,9 @@ local function run(server, options)
     loop:spawn(function() watch_stdin(loop) end, rethrow)
     loop:spawn(function() watch_parent(loop) end, rethrow)
   end
+  if options.on_ready then
+    options.on_ready { url = server.url, port = server.port }
+  end
   server:run()
 end
 
@@ -180,9 +183,6 @@ function sandbox.serve(options)
   local server
   server, problem = require("close.sandbox.server").new(all)
   if not server then return nil, "close.sandbox: " .. problem end
-  if all.on_ready then
-    all.on_ready { url = server.url, port = server.port }
-  end
   local ok
   ok, problem = pcall(run, server, all)
   server:close()

@@ -5,6 +5,11 @@
 #include <pthread.h>
 #include <string.h>
 
+/* Older ones let OpenSSL raise SIGPIPE, which would end the host's process. */
+#if LIBCURL_VERSION_NUM < 0x075700
+#error "libcurl 7.87 or newer is needed"
+#endif
+
 #define CURLE_TOO_LARGE_ANSWER 100 /* CURLE_TOO_LARGE, since 8.6 */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -47,12 +52,7 @@ static long milliseconds(double seconds) {
 
 static CURLcode set_security(CURL *easy, const struct clo_config *config) {
   CURLcode code = CURLE_OK;
-#if LIBCURL_VERSION_NUM >= 0x075500
   SET(CURLOPT_PROTOCOLS_STR, config->plain ? "http,https" : "https");
-#else
-  SET(CURLOPT_PROTOCOLS,
-      config->plain ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS);
-#endif
   SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect would carry the message on */
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);

@@ -31,16 +31,15 @@ local function read_file(name)
   return text or ""
 end
 
--- The interpreter that runs us, if it is a plain one: the first word of the
--- command line, which lua puts at the lowest index of `arg`.
+-- The interpreter that runs us, if it looks like a plain one: the first word
+-- of the command line, which lua puts at the lowest index of `arg`.
 local function running_interpreter()
   local words = rawget(_G, "arg")
   if type(words) ~= "table" then return nil end
   local lowest = 0
   while words[lowest - 1] do lowest = lowest - 1 end
   local word = words[lowest]
-  if lowest == 0 or type(word) ~= "string" then return nil end
-  local name = word:match "[^/]*$"
+  local name = type(word) == "string" and word:match "[^/]*$" or ""
   return (name:find "^lua[%d.%-]*$" or name:find "^luajit[%d.%-]*$")
     and word or nil
 end
@@ -58,15 +57,17 @@ end
 
 -- The interpreter to use, and the language it runs.
 local function choose(wanted)
-  wanted = wanted or running_interpreter()
   if wanted then
     local version = version_of(wanted)
     if version then return wanted, version end
     return nil, ("%s is no Lua interpreter that can be run"):format(wanted)
   end
   local number = _VERSION:match "%d%.%d"
-  local names = { "lua" .. number, "lua-" .. number, "lua" }
-  if rawget(_G, "jit") then table.insert(names, 1, "luajit") end
+  local names = { running_interpreter() }
+  if rawget(_G, "jit") then names[#names + 1] = "luajit" end
+  for _, name in ipairs { "lua" .. number, "lua-" .. number, "lua" } do
+    names[#names + 1] = name
+  end
   for _, name in ipairs(names) do
     if version_of(name) == _VERSION then return name, _VERSION end
   end
@@ -121,7 +122,7 @@ local function handshake(pipe, ready, timeout)
     socket.sleep(POLL)
     -- Read by nobody, but fails once there is nobody who could read it
     -- (LuaSocket has turned SIGPIPE into that failure).
-    if not (pipe:write "\n" and pipe:flush()) then return nil, "it ended" end
+    if not pipe:write "\n" then return nil, "it ended" end
   until socket.gettime() > deadline
   return nil, ("it was not ready after %g s"):format(timeout)
 end
@@ -140,8 +141,10 @@ local function launch(interpreter, version, files, options, timeout)
   local pipe, problem = io.popen(
     command(interpreter, version, scratch, errors), "w")
   if not pipe then return nil, problem end
-  pipe:write(line, "\n")
-  pipe:flush()
+  -- Each write fails for itself. (A flush that failed once may succeed when
+  -- LuaJIT, leaving compiled code at the failure, repeats it.)
+  pipe:setvbuf "no"
+  pipe:write(line .. "\n")
   local info
   info, problem = handshake(pipe, ready, timeout)
   if info then return pipe, info end

@@ -8,6 +8,10 @@ local socket = require "socket"
 
 local TIMEOUT = 10
 
+-- The pipes of those that run: a handle that nobody kept must not end its
+-- sandbox at the collector's whim.
+local running = {} -- luacheck: ignore 241
+
 --- A sandbox that runs in a process of its own. Its methods block, for the
 --- moment that the answer takes.
 ---@class close.sandbox.Handle
@@ -28,6 +32,7 @@ local handle = {}
 ---@param options close.sandbox.Options
 ---@return close.sandbox.Handle
 function handle.new(pipe, info, options)
+  running[pipe] = true
   return setmetatable({
     url = info.url, port = info.port, api_key = options.api_key,
     access_token = options.access_token, pipe = pipe, host = options.host,
@@ -151,7 +156,10 @@ function Handle:stop()
   if self.sock then self.sock:close() end
   local pipe = self.pipe
   self.sock, self.pipe = nil, nil
-  if pipe then pipe:close() end
+  if pipe then
+    running[pipe] = nil
+    pipe:close()
+  end
   return true
 end
 

@@ -74,17 +74,17 @@ json.encode = encode
 ---@return any value
 ---@return string? problem
 function json.decode(text)
-  if not is_utf8(text) then return nil, "not UTF-8" end
   local ok, value = pcall(codec.decode, text)
   if not ok then return nil, value end
   return value
 end
 
---- Reads a text that must be an object.
+--- Reads a text that must be an object, and UTF-8.
 ---@param text string
 ---@return table? object
 ---@return "invalid"|"other"|nil problem other: JSON, but not an object
 function json.decode_object(text)
+  if not is_utf8(text) then return nil, "invalid" end
   local value, problem = json.decode(text)
   if problem then return nil, "invalid" end
   -- An empty array and an empty object decode to equal tables.
