@@ -30,6 +30,21 @@ static const struct rule_case field_cases[] = {
     {"status send, which is not sent",
      {STATUS("send")},
      {{"status", "enum", "did you mean \"outbox\"?"}}},
+    {"status sending",
+     {STATUS("sending")},
+     {{"status", "enum", "did you mean \"outbox\"?"}}},
+    {"status queued",
+     {STATUS("QUEUED")},
+     {{"status", "enum", "did you mean \"outbox\"?"}}},
+    {"status outbound",
+     {STATUS("outbound")},
+     {{"status", "enum", "did you mean \"outbox\"?"}}},
+    {"status received",
+     {STATUS("received")},
+     {{"status", "enum", "did you mean \"inbox\"?"}}},
+    {"status inbound",
+     {STATUS("inbound")},
+     {{"status", "enum", "did you mean \"inbox\"?"}}},
     {"a status with a byte too many",
      {STATUS("sent ")},
      {{"status", "enum", "did you mean \"sent\"?"}}},
@@ -82,6 +97,12 @@ static const struct rule_case field_cases[] = {
     {"text an object without a name",
      {STATUS("draft"), {CLO_SMS_TEXT, {CLO_OBJECT, 0, 0, NULL, 0}}},
      {{"text", "type", "got an object"}}},
+    {"text an object with an empty name",
+     {STATUS("draft"), {CLO_SMS_TEXT, OBJ("")}},
+     {{"text", "type", "got an object"}}},
+    {"an object that is called like a status",
+     {{CLO_SMS_STATUS, OBJ("sent")}, WHEN},
+     {{"status", "type", "got sent"}}},
     {"a phone as a number",
      {STATUS("outbox"), TEXT, {CLO_SMS_LOCAL_PHONE, NUM(14154445555.0)}},
      {{"local_phone", "type", "such as \"+14154445555\", got a number"}}},
@@ -307,6 +328,27 @@ static void cuts_and_escapes_a_quoted_value(void **state) {
   clo_violations_free(&got);
 }
 
+static void cuts_the_long_name_of_a_type(void **state) {
+  static const char start[] = "text must be a string, got ";
+  char name[200];
+  struct clo_violations got;
+  struct clo_sms sms;
+
+  (void)state;
+  memset(name, 'x', sizeof name);
+  memset(&sms, 0, sizeof sms);
+  sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
+  sms.field[CLO_SMS_TEXT].type = CLO_OBJECT;
+  sms.field[CLO_SMS_TEXT].data = name;
+  sms.field[CLO_SMS_TEXT].len = sizeof name;
+  clo_violations_init(&got);
+  clo_sms_check(&sms, &got);
+  assert_int_equal(got.count, 1);
+  assert_memory_equal(got.list[0].message, start, sizeof start - 1);
+  assert_int_equal(strlen(got.list[0].message), sizeof start - 1 + 80);
+  clo_violations_free(&got);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refuses_a_bad_field),
@@ -315,6 +357,7 @@ int main(void) {
       cmocka_unit_test(refuses_numbers_that_are_not_finite),
       cmocka_unit_test(keeps_secrets_out_of_messages),
       cmocka_unit_test(cuts_and_escapes_a_quoted_value),
+      cmocka_unit_test(cuts_the_long_name_of_a_type),
   };
 
   return cmocka_run_group_tests_name("clo_field", tests, NULL, NULL);

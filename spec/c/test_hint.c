@@ -52,6 +52,12 @@ static const struct {
     {"created_by", 0, "created_by", "did you mean \"created_by_id\"?"},
     {"organization", 0, "organization", "did you mean \"organization_id\"?"},
     {"attachement", 0, "attachement", "did you mean \"attachments\"?"},
+    {"MESSAGE", 0, "MESSAGE", "did you mean \"text\"?"},
+    {"ORGANIZATTON", 0, "ORGANIZATTON", "did you mean \"organization_id\"?"},
+    /* too far from any */
+    {"xo", 0, "xo", "leave it out"},
+    {"tx", 0, "tx", "leave it out"},
+    {"texting", 0, "texting", "leave it out"},
     {"colour", 0, "colour",
      "\"colour\" is not a field of an SMS; leave it out, or put it in `extra` "
      "if it is newer than this library"},
@@ -60,6 +66,9 @@ static const struct {
     {"id", 0, "id", "\"id\" is not a field of an SMS; leave it out"},
     {"name", 2, "attachments[2].name",
      "\"name\" is not a field of an attachment; did you mean \"filename\"?"},
+    {"name", 1, "attachments[1].name", "an attachment; did you mean \"file"},
+    {"size", 1, "attachments[1].size",
+     "\"size\" is not a field of an attachment: it has content_type"},
     {"type", 1, "attachments[1].type", "did you mean \"content_type\"?"},
     {"mime", 1, "attachments[1].mime", "did you mean \"content_type\"?"},
     {"mime_type", 1, "attachments[1].mime_type", "mean \"content_type\"?"},
@@ -73,6 +82,9 @@ static const struct {
      "filename and url; leave it out"},
     /* names that would do harm in a log */
     {"gr\xC3\xB6\xC3\x9F" "e", 0, "gr\xC3\xB6\xC3\x9F" "e", "\"gr\xC3\xB6"},
+    {"caf\xC3\xA9", 0, "caf\xC3\xA9", "\"caf\xC3\xA9\" is not"},
+    {"\xE0\xA4\x95", 0, "\xE0\xA4\x95", "\"\xE0\xA4\x95\" is not"},
+    {"\nab", 0, "\\x0Aab", "\"\\x0Aab\" is not"},
     {"a\"b", 0, "a\"b", "\"a\\x22b\" is not"},
     {"a\\b", 0, "a\\b", "\"a\\x5Cb\" is not"},
     {"a\nb", 0, "a\\x0Ab", "\"a\\x0Ab\" is not"},
@@ -137,6 +149,22 @@ static void cuts_a_long_name(void **state) {
   clo_violations_free(&got);
 }
 
+/* The most that a field's name can take: all escaped, in the last place. */
+static void has_room_for_the_longest_name(void **state) {
+  char name[41];
+  struct clo_violations got;
+  const char *field;
+
+  (void)state;
+  memset(name, '\xFF', sizeof name);
+  clo_violations_init(&got);
+  clo_sms_unknown(name, sizeof name, SIZE_MAX, &got);
+  field = got.list[0].field;
+  assert_int_equal(strlen(strchr(field, '.') + 1), 4 * 40 + 3);
+  assert_string_equal(field + strlen(field) - 7, "\\xFF...");
+  clo_violations_free(&got);
+}
+
 /* A cut must not fall into the middle of a character. */
 static void cuts_between_characters(void **state) {
   char name[200];
@@ -161,6 +189,7 @@ int main(void) {
       cmocka_unit_test(hints_at_the_right_name),
       cmocka_unit_test(shows_a_nul_in_a_name),
       cmocka_unit_test(cuts_a_long_name),
+      cmocka_unit_test(has_room_for_the_longest_name),
       cmocka_unit_test(cuts_between_characters),
   };
 

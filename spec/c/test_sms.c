@@ -21,45 +21,45 @@ static const struct rule_case between_cases[] = {
     {"a date with outbox",
      {STATUS("outbox"), TEXT, FROM, WHEN},
      {{"date_scheduled", "conflict",
-       "goes with status \"draft\", \"scheduled\" only, not \"outbox\"; with "
-       "\"outbox\" the SMS would be sent at once"}}},
+       "goes only with status \"draft\", \"scheduled\", not with \"outbox\"; "
+       "with \"outbox\" the SMS would be sent at once"}}},
     {"a date with sent",
      {STATUS("sent"), TEXT, WHEN},
-     {{"date_scheduled", "conflict", "not \"sent\""}}},
+     {{"date_scheduled", "conflict", "not with \"sent\""}}},
     {"a date with inbox",
      {STATUS("inbox"), TEXT, WHEN},
-     {{"date_scheduled", "conflict", "not \"inbox\""}}},
+     {{"date_scheduled", "conflict", "not with \"inbox\""}}},
     {"a date with error",
      {STATUS("error"), TEXT, WHEN},
-     {{"date_scheduled", "conflict", "not \"error\""}}},
+     {{"date_scheduled", "conflict", "not with \"error\""}}},
     {"a date as a number with outbox",
      {STATUS("outbox"), TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, NUM(0)}},
-     {{"date_scheduled", "conflict", "not \"outbox\""}}},
+     {{"date_scheduled", "conflict", "not with \"outbox\""}}},
 
     /* send_in */
     {"send_in with draft",
      {STATUS("draft"), {CLO_SMS_SEND_IN, NUM(5)}},
-     {{"send_in", "conflict", "status \"outbox\" only, not \"draft\""}}},
+     {{"send_in", "conflict", "status \"outbox\", not with \"draft\""}}},
     {"send_in with scheduled",
      {STATUS("scheduled"), TEXT, FROM, WHEN, {CLO_SMS_SEND_IN, NUM(5)}},
-     {{"send_in", "conflict", "not \"scheduled\""}}},
+     {{"send_in", "conflict", "not with \"scheduled\""}}},
     {"send_in 0 with sent",
      {STATUS("sent"), {CLO_SMS_SEND_IN, NUM(0)}},
-     {{"send_in", "conflict", "not \"sent\""}}},
+     {{"send_in", "conflict", "not with \"sent\""}}},
     {"send_in with inbox",
      {STATUS("inbox"), {CLO_SMS_SEND_IN, NUM(5)}},
-     {{"send_in", "conflict", "not \"inbox\""}}},
+     {{"send_in", "conflict", "not with \"inbox\""}}},
 
     /* send_to_inbox */
     {"send_to_inbox with outbox",
      {STATUS("outbox"), TEXT, FROM, {CLO_SMS_SEND_TO_INBOX, BOOL(1)}},
-     {{"send_to_inbox", "conflict", "status \"inbox\" only, not \"outbox\""}}},
+     {{"send_to_inbox", "conflict", "status \"inbox\", not with \"outbox\""}}},
     {"send_to_inbox false with draft",
      {STATUS("draft"), {CLO_SMS_SEND_TO_INBOX, BOOL(0)}},
-     {{"send_to_inbox", "conflict", "not \"draft\""}}},
+     {{"send_to_inbox", "conflict", "not with \"draft\""}}},
     {"send_to_inbox with sent",
      {STATUS("sent"), {CLO_SMS_SEND_TO_INBOX, BOOL(1)}},
-     {{"send_to_inbox", "conflict", "not \"sent\""}}},
+     {{"send_to_inbox", "conflict", "not with \"sent\""}}},
 
     /* local_phone */
     {"outbox without local_phone",
@@ -126,6 +126,8 @@ static const struct rule_case good_cases[] = {
     {"a bare inbox", {STATUS("inbox")}, {{0}}},
     {"a bare sent", {STATUS("sent")}, {{0}}},
     {"a bare error", {STATUS("error")}, {{0}}},
+    {"a text of one byte",
+     {STATUS("outbox"), FROM, {CLO_SMS_TEXT, STR("a")}}, {{0}}},
     {"outbox without remote_phone", {STATUS("outbox"), TEXT, FROM}, {{0}}},
     {"scheduled", {STATUS("scheduled"), TEXT, FROM, WHEN}, {{0}}},
     {"a draft with a date", {STATUS("draft"), WHEN}, {{0}}},
@@ -338,6 +340,26 @@ static void checks_each_attachment(void **state) {
   }
 }
 
+static void counts_attachments_from_one(void **state) {
+  const struct expected want[] = {
+      {"attachments[1].url", "required", "is required: an attachment has"}};
+  struct clo_attachment item = good_attachment;
+  struct clo_violations got;
+  struct clo_sms sms;
+
+  (void)state;
+  item.field[CLO_ATTACHMENT_URL].type = CLO_ABSENT;
+  memset(&sms, 0, sizeof sms);
+  sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
+  sms.field[CLO_SMS_ATTACHMENTS] = (struct clo_value)LIST;
+  sms.attachments = &item;
+  sms.attachment_count = 1;
+  clo_violations_init(&got);
+  clo_sms_check(&sms, &got);
+  expect_violations("the first", &got, want, COUNT(want));
+  clo_violations_free(&got);
+}
+
 static void looks_at_attachments_only_in_a_list(void **state) {
   static const struct clo_value values[] = {NONE, NIL};
   struct clo_attachment bad;
@@ -425,6 +447,7 @@ int main(void) {
       cmocka_unit_test(has_the_fields_of_the_schema),
       cmocka_unit_test(has_the_fields_of_an_attachment),
       cmocka_unit_test(checks_each_attachment),
+      cmocka_unit_test(counts_attachments_from_one),
       cmocka_unit_test(looks_at_attachments_only_in_a_list),
       cmocka_unit_test(has_the_content_types_of_the_schema),
       cmocka_unit_test(takes_each_content_type),

@@ -56,7 +56,8 @@ static double decimal(const char **at, const char *end) {
   const char *s = *at;
   double value = 0, scale = 1;
   if (s == end || *s < '0' || *s > '9') return -1;
-  for (; s < end && *s >= '0' && *s <= '9'; s++) value = value * 10 + (*s - '0');
+  for (; s < end && *s >= '0' && *s <= '9'; s++)
+    value = value * 10 + (*s - '0');
   if (s < end && *s == '.')
     for (s++; s < end && *s >= '0' && *s <= '9'; s++)
       value += (*s - '0') * (scale /= 10);

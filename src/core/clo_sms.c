@@ -185,7 +185,8 @@ static void check_status_rules(const struct clo_sms *sms, unsigned status,
   for (rule = only_with; rule < end; rule++) {
     if ((rule->statuses & status) || !is_usable(sms, rule->field)) continue;
     spot.field = &clo_sms_fields[rule->field];
-    clo_spot_report(&spot, "conflict", "goes with status %s only, not %s; %s",
+    clo_spot_report(&spot, "conflict",
+                    "goes only with status %s, not with %s; %s",
                     clo_field_join(statuses_of, rule->statuses, list),
                     clo_field_join(statuses_of, status, own), rule->mend);
   }

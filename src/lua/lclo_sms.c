@@ -86,7 +86,7 @@ static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
   if (lua_type(L, -1) != LUA_TTABLE) {
     memset(&what, 0, sizeof what);
     read_value(L, &what);
-    item->type = what.type;
+    item->type = what.type == CLO_OBJECT ? CLO_ABSENT : what.type;
     item->type_name = what.type == CLO_OBJECT ? what.data : NULL;
     return;
   }
