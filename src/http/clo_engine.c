@@ -137,6 +137,10 @@ static void abandon(struct clo_engine *e) {
     while ((t = lists[i]->first)) {
       clo_transfer_stop(t, CLO_CAUSE_CANCELLED,
                         "the process forked: this call is the parent's");
+      /* The parent goes on with it: nothing is known here of its end. */
+      t->end.status = 0;
+      t->end.handed = t->end.body_len;
+      t->end.request_left = 1;
       t->easy = NULL;
       put(&e->done, take(lists[i], t));
     }
@@ -318,6 +322,20 @@ static void collect(struct clo_engine *e) {
   }
 }
 
+/* Ends the attempts that have a socket which nobody watches. */
+static void drop_unwatched(struct clo_engine *e) {
+  struct clo_transfer *t, *next;
+  if (!e->sockets.unwatched) return;
+  e->sockets.unwatched = 0;
+  for (t = e->running.first; t; t = next) {
+    next = t->next;
+    if (!t->unwatched) continue;
+    clo_transfer_end(t, CURLE_OUT_OF_MEMORY);
+    curl_multi_remove_handle(e->multi, t->easy);
+    settle(e, take(&e->running, t));
+  }
+}
+
 /* ---- the verbs of a loop ---- */
 
 static void act(struct clo_engine *e, curl_socket_t fd, int bits) {
@@ -365,6 +383,7 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   e->polled = 0;
   if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
   collect(e);
+  drop_unwatched(e);
   return clo_engine_pending(e);
 }
 
@@ -405,7 +424,10 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   if (!adopt(e)) return 0;
   for (i = 0; i < 3 && !(t = find(lists[i], id));) i++;
   if (!t) return 0;
-  if (lists[i] == &e->running) curl_multi_remove_handle(e->multi, t->easy);
+  if (lists[i] == &e->running) {
+    clo_transfer_end(t, CURLE_OK); /* what has left, and come, until now */
+    curl_multi_remove_handle(e->multi, t->easy);
+  }
   clo_transfer_stop(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
   finish(e, take(lists[i], t));
   return 1;

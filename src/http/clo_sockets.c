@@ -1,5 +1,6 @@
-/* Bookkeeping of descriptors. A callback that lacks memory answers with -1,
- * which makes libcurl fail the transfer. */
+/* Bookkeeping of descriptors. Where memory lacks, opening a socket fails; but
+ * of the interest, failure is only noted: told of it, libcurl would give up all
+ * transfers of the multi handle, and would not ask to be called for that. */
 #include "clo_sockets.h"
 
 #include <fcntl.h>
@@ -9,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "clo_transfer.h"
 
 void clo_sockets_init(struct clo_sockets *s) {
   memset(s, 0, sizeof *s);
@@ -58,10 +61,10 @@ static int add_interest(struct clo_sockets *s, int fd, short events) {
   struct pollfd *interest;
   if (!place) return 0;
   s->place = place;
-  interest = grown(s->interest, &s->cap, s->count + 1, sizeof *interest);
-  if (!interest) return 0;
-  s->interest = interest;
   if (!s->place[fd]) {
+    interest = grown(s->interest, &s->cap, s->count + 1, sizeof *interest);
+    if (!interest) return 0;
+    s->interest = interest;
     s->place[fd] = ++s->count;
     s->interest[s->count - 1].revents = 0;
   }
@@ -73,15 +76,18 @@ static int add_interest(struct clo_sockets *s, int fd, short events) {
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
                             void *sockets, void *unused) {
   struct clo_sockets *s = sockets;
+  struct clo_transfer *t = NULL;
   int events = (what & CURL_POLL_IN ? POLLIN : 0) |
                (what & CURL_POLL_OUT ? POLLOUT : 0);
-  (void)easy;
   (void)unused;
   if (what == CURL_POLL_REMOVE) {
     remove_interest(s, fd);
-    return 0;
+  } else if (!add_interest(s, fd, (short)events)) {
+    s->unwatched = 1;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+    if (t) t->unwatched = 1;
   }
-  return add_interest(s, fd, (short)events) ? 0 : -1;
+  return 0;
 }
 
 curl_socket_t clo_sockets_on_open(void *sockets, curlsocktype purpose,

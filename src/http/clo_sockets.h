@@ -16,6 +16,7 @@ struct clo_sockets {
   size_t open_count, open_cap;
   int *corked; /* of the open ones; owned */
   size_t corked_count, corked_cap;
+  int unwatched; /* memory lacked for an interest: its transfer says so too */
 };
 
 void clo_sockets_init(struct clo_sockets *sockets);

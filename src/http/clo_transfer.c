@@ -71,7 +71,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
 
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->handed = 0;
-  t->too_large = 0;
+  t->too_large = t->unwatched = 0;
   t->headers_whole = t->answer_began = 0;
   t->code = CURLE_OK;
   t->asked = -1;
@@ -96,6 +96,13 @@ int clo_transfer_on_seek(void *transfer, curl_off_t offset, int origin) {
   return untouched ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
+static int gather(struct clo_transfer *t, struct clo_buf *buf,
+                  const char *bytes, size_t n) {
+  enum clo_buf_result result = clo_buf_append(buf, bytes, n);
+  if (result == CLO_BUF_TOO_LARGE) t->too_large = 1;
+  return result == CLO_BUF_OK;
+}
+
 size_t clo_transfer_on_header(char *line, size_t size, size_t n,
                               void *transfer) {
   struct clo_transfer *t = transfer;
@@ -108,21 +115,14 @@ size_t clo_transfer_on_header(char *line, size_t size, size_t n,
     return n;
   }
   if (n > 0 && (line[0] == '\r' || line[0] == '\n')) t->headers_whole = 1;
-  if (clo_buf_append(&t->headers, line, n) == CLO_BUF_OK) return n;
-  t->too_large = 1;
-  return 0;
+  return gather(t, &t->headers, line, n) ? n : 0;
 }
 
 size_t clo_transfer_on_write(char *bytes, size_t size, size_t n,
                              void *transfer) {
   struct clo_transfer *t = transfer;
   n *= size;
-  switch (clo_buf_append(&t->answer, bytes, n)) {
-    case CLO_BUF_OK: return n;
-    case CLO_BUF_TOO_LARGE: t->too_large = 1; break;
-    case CLO_BUF_NO_MEMORY: break;
-  }
-  return n == 0 ? 1 : 0;
+  return gather(t, &t->answer, bytes, n) ? n : 0;
 }
 
 static int is_blank(char c) {
@@ -136,10 +136,11 @@ int clo_transfer_next_header(const struct clo_transfer *t, size_t *at,
     const char *line = data + *at;
     const char *end = memchr(line, '\n', t->headers.len - *at);
     const char *colon;
-    if (!end) end = data + t->headers.len - 1;
+    if (!end) end = data + t->headers.len;
     *at = (size_t)(end - data) + 1;
     colon = memchr(line, ':', (size_t)(end - line));
-    if (!colon || colon == line) continue; /* the blank line, or a folded one */
+    /* The blank line, or no header, or what goes on with the one before. */
+    if (!colon || colon == line || is_blank(*line)) continue;
     header->name = line;
     header->name_len = (size_t)(colon - line);
     for (colon++; colon < end && is_blank(*colon);) colon++;
@@ -224,6 +225,11 @@ void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
   }
   /* A status counts once its headers were whole; an interim 1xx never does. */
   t->end.status = t->headers_whole && status >= 200 ? (int)status : 0;
+  /* libcurl is content with a connection that ends in the headers. */
+  if (code == CURLE_OK && t->end.status == 0) {
+    cause = CLO_CAUSE_CONNECTION;
+    explain(t, "the connection ended before the answer's headers did");
+  }
   t->end.request_left = request_size > 0;
   fill_end(t, cause);
   t->asked = t->end.status >= 400 ? read_asked(t) : -1;

@@ -44,6 +44,7 @@ struct clo_transfer {
   int answer_began;       /* a status line was read */
   int headers_whole;      /* the blank line after them was read */
   int too_large;          /* headers or answer hit their maximum */
+  int unwatched;          /* the engine does not hear of its socket */
 
   CURLcode code; /* how the last attempt ended */
   struct clo_attempt end;

@@ -2,15 +2,16 @@
  * libcurl connects to. */
 #include "clo_url.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <string.h>
 
-/* localhost, 127.0.0.0/8 (which the parser has normalised), ::1. A name that
- * only starts with 127. is not an address. */
+/* localhost, 127.0.0.0/8 (which the parser has normalised), ::1. What only
+ * looks like an address, such as 127.0.0.256, is a name to a resolver. */
 static int is_loopback(const char *host) {
-  if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0) return 1;
-  return strncmp(host, "127.", 4) == 0 &&
-         host[strspn(host, "0123456789.")] == '\0';
+  unsigned char address[4];
+  if (curl_strequal(host, "localhost") || strcmp(host, "[::1]") == 0) return 1;
+  return inet_pton(AF_INET, host, address) == 1 && address[0] == 127;
 }
 
 static int has_part(CURLU *url, CURLUPart part) {
@@ -39,7 +40,8 @@ static int scheme_is(CURLU *url, const char *const *names) {
   return found;
 }
 
-static const char *base_fault(CURLU *url, int *plain, int *loopback) {
+static const char *base_fault(const char *text, CURLU *url, int *plain,
+                              int *loopback) {
   static const char *const http[] = {"http", NULL};
   static const char *const https[] = {"https", NULL};
   *plain = scheme_is(url, http);
@@ -48,7 +50,7 @@ static const char *base_fault(CURLU *url, int *plain, int *loopback) {
   if (!read_host(url, loopback)) return "its host is missing";
   if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
     return "it must not hold credentials: use api_key or access_token";
-  if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
+  if (strpbrk(text, "?#")) /* libcurl's parser drops the empty ones */
     return "it must end with its path, without ? or #";
   if (*plain && !*loopback)
     return "http would send the key in the clear: use https (http is for "
@@ -65,7 +67,7 @@ const char *clo_url_check(const char *text, int *plain, int *loopback) {
                      CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
       fault = "it is not a URL such as \"https://api.close.com/api/v1\"";
     else
-      fault = base_fault(url, plain, loopback);
+      fault = base_fault(text, url, plain, loopback);
   }
   curl_url_cleanup(url);
   return fault;

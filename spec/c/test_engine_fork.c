@@ -1,0 +1,262 @@
+/* An engine after a fork: the child has it for itself, and the parent's
+ * connections do not feel it. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "drive.h"
+
+#define BODY "{\"text\": \"parent\"}"
+#define CHILD "{\"text\": \"child\"}"
+
+static const struct reaction answers[] = {{.reply = OK_REPLY}};
+static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.3}};
+
+/* What children do; each returns 0, or the line of what went wrong. They must
+ * not fail by cmocka, whose jump belongs to the parent. */
+#define CHECK(true_thing) \
+  do { \
+    if (!(true_thing)) return __LINE__ % 250 + 1; \
+  } while (0)
+
+/* Runs a child and fails where it does not exit with 0 within 10 s. */
+static void in_a_child(int (*work)(void)) {
+  pid_t child = fork();
+  int status = 0, turns = 0;
+  assert_true(child >= 0);
+  if (child == 0) {
+    alarm(10);
+    _exit(work());
+  }
+  while (waitpid(child, &status, WNOHANG) == 0) {
+    if (++turns == 12000) {
+      kill(child, SIGKILL);
+      waitpid(child, &status, 0);
+      fail_msg("the child hangs");
+    }
+    nap(0.001);
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    fail_msg("the child: status %#x", (unsigned)status);
+}
+
+static int descriptors(void) {
+  int fd, count = 0;
+  for (fd = 0; fd < 256; fd++) count += fcntl(fd, F_GETFD) != -1;
+  return count;
+}
+
+/* The parent's next call goes over the connection that it had. */
+static void assert_parent_s_connection_is_kept(void) {
+  size_t next = server_counts(server).taken;
+  int connection = server_taken(server, 0)->connection;
+  assert_int_equal(server_counts(server).left, 0);
+  assert_works("POST", BODY);
+  assert_int_equal(server_taken(server, next)->connection, connection);
+}
+
+/* ---- free ---- */
+
+static int frees(void) {
+  int before = descriptors();
+  clo_engine_free(engine);
+  CHECK(descriptors() < before); /* its copies of the sockets are closed */
+  return 0;
+}
+
+static void a_child_frees_an_idle_engine(void **state) {
+  (void)state;
+  scene_open(answers, 1);
+  assert_works("POST", BODY);
+  in_a_child(frees);
+  assert_parent_s_connection_is_kept();
+  assert_int_equal(server_counts(server).connections, 1);
+}
+
+static void a_child_frees_an_engine_at_work(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  (void)state;
+  scene_open(late, 1);
+  assert_works("POST", BODY);
+  request = request_of("POST", BODY);
+  submit(&request);
+  step_until_taken(2);
+  in_a_child(frees);
+  t = until_done();
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  release(t);
+  assert_int_equal(server_counts(server).left, 0);
+  assert_int_equal(server_counts(server).connections, 1);
+}
+
+/* ---- use ---- */
+
+/* A call in the child, without cmocka's assertions. */
+static int calls(void) {
+  struct clo_request request = request_of("POST", CHILD);
+  struct clo_transfer *t;
+  double until = clock_now() + 5;
+  CHECK(clo_engine_submit(engine, &request) > 0);
+  while (!(t = clo_engine_done(engine)) && clock_now() < until) {
+    clo_engine_wait(engine, 1);
+    clo_engine_step(engine, 0.01);
+  }
+  CHECK(t && t->end.status == 200);
+  clo_engine_release(engine, t);
+  return 0;
+}
+
+static int calls_twice_and_frees(void) {
+  int fault = calls();
+  if (!fault) fault = calls();
+  clo_engine_free(engine);
+  return fault;
+}
+
+static void a_child_has_a_connection_of_its_own(void **state) {
+  (void)state;
+  scene_open(answers, 1);
+  assert_works("POST", BODY);
+  in_a_child(calls_twice_and_frees);
+  server_await_left(server, 1); /* the child's, and no other */
+  assert_int_equal(server_counts(server).connections, 2);
+  assert_int_equal(server_taken(server, 1)->connection, 1);
+  assert_int_equal(server_taken(server, 2)->connection, 1);
+  assert_int_equal(server_counts(server).left, 1);
+  assert_works("POST", BODY);
+  assert_int_equal(server_taken(server, 3)->connection, 0);
+  assert_int_equal(server_copies(server, BODY, strlen(BODY)), 2);
+}
+
+/* A call that the parent has running or queued is not the child's: it neither
+ * sends it nor knows how it ends. */
+static int finds_the_parent_s_calls_ended(void) {
+  struct clo_transfer *t;
+  size_t ended = 0;
+  CHECK(clo_engine_step(engine, 0.01) == 0);
+  while ((t = clo_engine_done(engine))) {
+    CHECK(t->end.cause == CLO_CAUSE_CANCELLED);
+    CHECK(clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN);
+    CHECK(clo_policy_kind(t->end.cause, t->end.status) != NULL);
+    clo_engine_release(engine, t);
+    ended++;
+  }
+  CHECK(ended == 10);
+  return calls_twice_and_frees();
+}
+
+static void a_child_does_not_send_the_parent_s_calls(void **state) {
+  static const char *const methods[] = {"POST", "DELETE"};
+  size_t i;
+  (void)state;
+  scene_open(late, 1);
+  for (i = 0; i < 10; i++) {
+    struct clo_request request =
+        request_of(methods[i % 2], i % 2 ? NULL : BODY);
+    submit(&request);
+  }
+  step_until_taken(8); /* eight run, two are queued */
+  in_a_child(finds_the_parent_s_calls_ended);
+  for (i = 0; i < 10; i++) {
+    struct clo_transfer *t = until_done();
+    assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+    release(t);
+  }
+  assert_int_equal(server_counts(server).taken, 12);
+  assert_int_equal(server_copies(server, BODY, strlen(BODY)), 5);
+  assert_int_equal(server_copies(server, CHILD, strlen(CHILD)), 2);
+}
+
+/* 429, then a pause: the parent will send it again, so it is not refused. */
+static int finds_a_pausing_call_unknown(void) {
+  struct clo_transfer *t;
+  CHECK(clo_engine_cancel(engine, 1) == 0);
+  t = clo_engine_done(engine);
+  CHECK(t && clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN);
+  clo_engine_free(engine);
+  return 0;
+}
+
+static void a_pausing_call_is_the_parent_s(void **state) {
+  static const struct reaction script[] = {
+      {.reply = REPLY("429 Too Many", "Retry-After: 1\r\n", "0\r\n\r\n")},
+      {.reply = OK_REPLY}};
+  struct clo_request request;
+  int i;
+  (void)state;
+  scene_open(script, COUNT(script));
+  request = request_of("POST", BODY);
+  request.max_retries = 1;
+  assert_int_equal(submit(&request), 1);
+  step_until_taken(1);
+  for (i = 0; i < 50; i++) {
+    clo_engine_step(engine, 0.01);
+    nap(0.001);
+  }
+  in_a_child(finds_a_pausing_call_unknown);
+  assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 2);
+  assert_int_equal(server_counts(server).connections, 1);
+}
+
+/* Every verb may be the first one that a child calls. */
+static int asks_first(void) {
+  size_t count;
+  CHECK(clo_engine_deadline(engine) >= -1);
+  clo_engine_interest(engine, &count);
+  clo_engine_wait(engine, 0.01);
+  clo_engine_interest(engine, &count);
+  CHECK(count == 0);
+  CHECK(clo_engine_pending(engine) == 0 && clo_engine_done(engine));
+  clo_engine_release(engine, clo_engine_done(engine));
+  return calls_twice_and_frees();
+}
+
+static void any_verb_may_come_first(void **state) {
+  struct clo_request request;
+  (void)state;
+  scene_open(late, 1);
+  request = request_of("POST", BODY);
+  submit(&request);
+  step_until_taken(1);
+  in_a_child(asks_first);
+  assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
+}
+
+/* A child forks as well, as daemons do. */
+static int forks_again(void) {
+  pid_t child;
+  int status = 0, fault = calls();
+  if (fault) return fault;
+  child = fork();
+  if (child == 0) _exit(calls_twice_and_frees());
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  return calls_twice_and_frees();
+}
+
+static void a_grandchild_has_its_own_too(void **state) {
+  (void)state;
+  scene_open(answers, 1);
+  assert_works("POST", BODY);
+  in_a_child(forks_again);
+  server_await_left(server, 2);
+  assert_int_equal(server_counts(server).connections, 3);
+  assert_works("POST", BODY);
+  assert_int_equal(server_counts(server).connections, 3);
+  assert_int_equal(server_copies(server, CHILD, strlen(CHILD)), 5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_child_frees_an_idle_engine),
+      TEST(a_child_frees_an_engine_at_work),
+      TEST(a_child_has_a_connection_of_its_own),
+      TEST(a_child_does_not_send_the_parent_s_calls),
+      TEST(a_pausing_call_is_the_parent_s),
+      TEST(any_verb_may_come_first),
+      TEST(a_grandchild_has_its_own_too),
+  };
+  return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
+}

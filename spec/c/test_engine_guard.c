@@ -1,0 +1,258 @@
+/* The guard over a POST: whatever becomes of a connection, the server never
+ * takes a body twice, and the outcome says what is true of it. */
+#include <stdlib.h>
+
+#include "drive.h"
+
+#define BODY "{\"text\": \"only once\"}"
+#define OTHER "{\"text\": \"the one before\"}"
+
+enum { LARGE = 16 * 1024 * 1024 }; /* more than the kernel's buffers hold */
+
+static char *large_body(void) {
+  char *body = malloc(LARGE + 1);
+  assert_non_null(body);
+  memset(body, 'x', LARGE);
+  body[LARGE] = '\0';
+  return body;
+}
+
+/* ---- the fault itself, so that these tests are known to see it ---- */
+
+static void plain_post(CURL *easy, const char *body) {
+  curl_easy_setopt(easy, CURLOPT_URL, scene_url("/"));
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+  curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 5000L);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_perform(easy);
+}
+
+/* The first connection's second request is read, and never answered. */
+static const struct reaction reads_and_closes[] = {
+    {.reply = OK_REPLY}, {.then = THEN_CLOSE}, {.reply = OK_REPLY}};
+static const struct reaction reads_and_resets[] = {
+    {.reply = OK_REPLY}, {.then = THEN_RESET}, {.reply = OK_REPLY}};
+
+static void libcurl_alone_sends_twice(void **state) {
+  CURL *easy;
+  (void)state;
+  scene_open(reads_and_closes, COUNT(reads_and_closes));
+  easy = curl_easy_init();
+  assert_non_null(easy);
+  plain_post(easy, OTHER);
+  plain_post(easy, BODY);
+  curl_easy_cleanup(easy);
+  assert_int_equal(server_copies(server, OTHER, strlen(OTHER)), 1);
+  assert_int_equal(server_copies(server, BODY, strlen(BODY)), 2);
+}
+
+/* ---- the same, and worse, done to the engine ---- */
+
+/* A first call is answered; the second one meets what the script says. */
+static struct clo_transfer *second_call(const struct reaction *script,
+                                        size_t count, const char *method,
+                                        const char *body, int retries) {
+  struct clo_request request;
+  scene_open(script, count);
+  assert_works("POST", OTHER);
+  request = request_of(method, body);
+  request.max_retries = retries;
+  return call(&request);
+}
+
+static void assert_unknown_with_one_copy(const struct clo_transfer *t) {
+  assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
+  assert_int_equal(t->end.cause, CLO_CAUSE_CONNECTION);
+  assert_int_equal(t->end.handed, t->body.len);
+  assert_int_equal(server_copies(server, t->body.data, t->body.len), 1);
+}
+
+static void assert_nothing_after(size_t requests) {
+  nap(0.05);
+  assert_int_equal(server_counts(server).begun, requests);
+}
+
+static void read_and_closed(void **state) {
+  (void)state;
+  assert_unknown_with_one_copy(second_call(
+      reads_and_closes, COUNT(reads_and_closes), "POST", BODY, 3));
+  assert_nothing_after(2);
+}
+
+static void read_and_reset(void **state) {
+  (void)state;
+  assert_unknown_with_one_copy(second_call(
+      reads_and_resets, COUNT(reads_and_resets), "POST", BODY, 3));
+  assert_nothing_after(2);
+}
+
+static void large_read_and_closed(void **state) {
+  char *body = large_body();
+  (void)state;
+  assert_unknown_with_one_copy(second_call(
+      reads_and_closes, COUNT(reads_and_closes), "POST", body, 3));
+  free(body);
+}
+
+/* On a new connection there is nothing for libcurl to repair. */
+static void read_and_closed_at_the_first_call(void **state) {
+  struct clo_request request;
+  (void)state;
+  scene_open(reads_and_closes + 1, COUNT(reads_and_closes) - 1);
+  request = request_of("POST", BODY);
+  request.max_retries = 3;
+  assert_unknown_with_one_copy(call(&request));
+}
+
+/* There is no body to refuse to rewind: such a POST needs a guard too. */
+static void without_body_read_and_closed(void **state) {
+  struct clo_transfer *t = second_call(
+      reads_and_closes, COUNT(reads_and_closes), "POST", NULL, 3);
+  (void)state;
+  assert_int_equal(server_copies(server, "", 0), 1);
+  assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
+}
+
+/* A PUT may be repeated, but by the engine, which counts. */
+static void a_put_is_repeated_by_the_engine(void **state) {
+  struct clo_transfer *t = second_call(
+      reads_and_closes, COUNT(reads_and_closes), "PUT", BODY, 3);
+  (void)state;
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
+  assert_int_equal(server_copies(server, BODY, strlen(BODY)), 2);
+}
+
+static void ended_after_the_headers(void **state) {
+  static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
+  size_t i;
+  for (i = 0; i < COUNT(ends); i++) {
+    struct reaction script[] = {{.reply = OK_REPLY},
+                                {.when = AT_HEADERS, .then = ends[i]},
+                                {.reply = OK_REPLY}};
+    assert_honest(second_call(script, COUNT(script), "POST", BODY, 0));
+    scene_close(state);
+  }
+}
+
+static void assert_not_sent_partly(const struct clo_transfer *t) {
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+  assert_true(t->end.handed > 0 && t->end.handed < t->end.body_len);
+  assert_int_equal(server_copies(server, t->body.data, t->body.len), 0);
+  assert_int_equal(server_counts(server).begun, 2);
+}
+
+static void a_large_body_ended_on_its_way(void **state) {
+  static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
+  static const enum server_when whens[] = {AT_HEADERS, AT_HALF};
+  char *body = large_body();
+  size_t i;
+  for (i = 0; i < 4; i++) {
+    struct reaction script[] = {{.reply = OK_REPLY},
+                                {.when = whens[i / 2], .then = ends[i % 2]},
+                                {.reply = OK_REPLY}};
+    assert_not_sent_partly(
+        second_call(script, COUNT(script), "POST", body, 3));
+    scene_close(state);
+  }
+  free(body);
+}
+
+/* Refused before it was read whole: Close created nothing. */
+static void an_early_refusal_is_a_refusal(void **state) {
+  static const struct reaction script[] = {
+      {.reply = OK_REPLY},
+      {.when = AT_HALF,
+       .reply = REPLY("413 Too Large", "Connection: close\r\n", "0\r\n\r\n"),
+       .then = THEN_SILENCE}};
+  char *body = large_body();
+  struct clo_transfer *t =
+      second_call(script, COUNT(script), "POST", body, 3);
+  (void)state;
+  assert_end(t, CLO_OUTCOME_REJECTED, 413, 1);
+  assert_int_equal(server_copies(server, body, LARGE), 0);
+  free(body);
+}
+
+/* ---- a kept connection that ends while nobody uses it ---- */
+
+static void closed_while_idle(void **state) {
+  static const struct reaction script[] = {{.reply = OK_REPLY}};
+  int reset;
+  for (reset = 0; reset < 2; reset++) {
+    scene_open(script, COUNT(script));
+    assert_works("POST", OTHER);
+    server_hang_up(server, reset);
+    assert_works("POST", BODY);
+    assert_int_equal(server_copies(server, BODY, strlen(BODY)), 1);
+    assert_int_equal(server_counts(server).connections, 2);
+    scene_close(state);
+  }
+}
+
+/* The close and the request cross on their way, at many moments. */
+static void closed_at_about_the_same_time(void **state) {
+  int i;
+  for (i = 0; i < 60; i++) {
+    struct reaction script[] = {
+        {.reply = OK_REPLY, .then = i % 2 ? THEN_CLOSE : THEN_RESET},
+        {.reply = OK_REPLY}};
+    script[0].linger = (unsigned)i * 10;
+    assert_honest(second_call(script, COUNT(script), "POST", BODY, i % 3));
+    scene_close(state);
+  }
+}
+
+/* Many kept connections end at once, with a call on each. */
+static void many_read_and_closed(void **state) {
+  enum { CALLS = 6 };
+  struct reaction script[2 * CALLS + 1] = {{.reply = NULL}};
+  char bodies[CALLS][32];
+  size_t i, round;
+  (void)state;
+  for (i = 0; i < COUNT(script); i++) {
+    script[i].reply = i < CALLS || i == 2 * CALLS ? OK_REPLY : NULL;
+    script[i].then = i < CALLS || i == 2 * CALLS ? THEN_KEEP : THEN_CLOSE;
+    script[i].delay = 0.02; /* so that each call has its own connection */
+  }
+  scene_open(script, COUNT(script));
+  for (round = 0; round < 2; round++) {
+    for (i = 0; i < CALLS; i++) {
+      struct clo_request request = request_of("POST", bodies[i]);
+      strcpy(bodies[i], "{\"call\": 0, \"round\": 0}");
+      bodies[i][9] = (char)('0' + i);
+      bodies[i][21] = (char)('0' + round);
+      request.body_len = strlen(bodies[i]);
+      request.max_retries = 3;
+      submit(&request);
+    }
+    for (i = 0; i < CALLS; i++) {
+      struct clo_transfer *t = until_done();
+      if (round == 1)
+        assert_unknown_with_one_copy(t);
+      else
+        assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+      release(t);
+    }
+  }
+  assert_int_equal(server_counts(server).begun, 2 * CALLS);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(libcurl_alone_sends_twice),
+      TEST(read_and_closed),
+      TEST(read_and_reset),
+      TEST(large_read_and_closed),
+      TEST(read_and_closed_at_the_first_call),
+      TEST(without_body_read_and_closed),
+      TEST(a_put_is_repeated_by_the_engine),
+      TEST(ended_after_the_headers),
+      TEST(a_large_body_ended_on_its_way),
+      TEST(an_early_refusal_is_a_refusal),
+      TEST(closed_while_idle),
+      TEST(closed_at_about_the_same_time),
+      TEST(many_read_and_closed),
+  };
+  return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
+}

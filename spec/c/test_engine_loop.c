@@ -1,0 +1,291 @@
+/* The verbs that a loop drives an engine with: deadline, interest, wait and
+ * step keep their promises, in any order and with any budget. */
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "drive.h"
+
+#define BODY "{\"text\": \"tick\"}"
+
+static const struct reaction answers[] = {{.reply = OK_REPLY}};
+static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.1}};
+static const struct reaction silence[] = {{.then = THEN_SILENCE}};
+
+static void submit_posts(size_t count) {
+  struct clo_request request = request_of("POST", BODY);
+  while (count-- > 0) submit(&request);
+}
+
+static size_t interest_count(void) {
+  size_t count;
+  clo_engine_interest(engine, &count);
+  return count;
+}
+
+/* Releases what is done; returns how many that was. */
+static size_t release_done(void) {
+  size_t count = 0;
+  struct clo_transfer *t;
+  while ((t = clo_engine_done(engine))) {
+    assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+    release(t);
+    count++;
+  }
+  return count;
+}
+
+/* ---- deadline ---- */
+
+static void an_idle_engine_has_no_deadline(void **state) {
+  (void)state;
+  scene_open(answers, 1);
+  assert_true(clo_engine_deadline(engine) == -1);
+  assert_int_equal(clo_engine_step(engine, 0.01), 0);
+  assert_true(clo_engine_deadline(engine) == -1);
+  assert_works("POST", BODY);
+  clo_engine_step(engine, 0.01);
+  assert_true(clo_engine_deadline(engine) == -1);
+  assert_int_equal(interest_count(), 0); /* a kept connection is not watched */
+}
+
+static void a_call_that_may_start_is_due_now(void **state) {
+  (void)state;
+  scene_open(silence, 1);
+  submit_posts(1);
+  assert_true(clo_engine_deadline(engine) == 0);
+  step_until_taken(1);
+  assert_true(clo_engine_deadline(engine) > 0);
+  submit_posts(1);
+  assert_true(clo_engine_deadline(engine) == 0);
+}
+
+static void a_call_that_may_not_start_is_due_at_its_timeout(void **state) {
+  struct clo_request request;
+  double deadline;
+  (void)state;
+  scene_open(silence, 1);
+  submit_posts(8);
+  step_until_taken(8);
+  nap(0.25); /* past the timers that libcurl has while it connects */
+  clo_engine_step(engine, 0.01);
+  request = request_of("POST", BODY);
+  request.timeout = 1;
+  submit(&request);
+  deadline = clo_engine_deadline(engine);
+  if (deadline <= 0.5 || deadline > 1) fail_msg("due in %g s", deadline);
+}
+
+static void a_pause_is_a_deadline(void **state) {
+  static const struct reaction script[] = {
+      {.reply = REPLY("429 Too Many", "Retry-After: 2\r\n", "0\r\n\r\n")}};
+  struct clo_request request;
+  double deadline;
+  int i;
+  (void)state;
+  scene_open(script, 1);
+  request = request_of("POST", BODY);
+  request.max_retries = 1;
+  submit(&request);
+  step_until_taken(1);
+  for (i = 0; i < 50; i++) {
+    clo_engine_step(engine, 0.01);
+    nap(0.001);
+  }
+  assert_int_equal(interest_count(), 0);
+  deadline = clo_engine_deadline(engine);
+  assert_true(deadline > 1 && deadline <= 2);
+}
+
+/* ---- interest ---- */
+
+static void the_interest_names_each_socket(void **state) {
+  const struct pollfd *interest;
+  size_t count, i, k;
+  (void)state;
+  scene_open(silence, 1);
+  assert_int_equal(interest_count(), 0);
+  submit_posts(8);
+  step_until_taken(8);
+  interest = clo_engine_interest(engine, &count);
+  assert_int_equal(count, 8);
+  for (i = 0; i < count; i++) {
+    assert_true(fcntl(interest[i].fd, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(interest[i].events, POLLIN);
+    for (k = 0; k < i; k++) assert_true(interest[i].fd != interest[k].fd);
+  }
+}
+
+/* A loop of one's own: the interest set, the deadline, and no wait. */
+static void a_foreign_loop_gets_along(void **state) {
+  struct pollfd fds[16];
+  size_t ends = 0, count, turns = 0;
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(20);
+  while (ends < 20) {
+    const struct pollfd *interest = clo_engine_interest(engine, &count);
+    double deadline = clo_engine_deadline(engine);
+    assert_in_range(count, 0, COUNT(fds));
+    assert_true(count > 0 || deadline >= 0); /* never deaf */
+    if (count > 0) memcpy(fds, interest, count * sizeof *fds);
+    poll(fds, (nfds_t)count, deadline < 0 ? 1000 : (int)(deadline * 1000 + 1));
+    clo_engine_step(engine, 0.005);
+    ends += release_done();
+    assert_true(++turns < 1000); /* and never turning in circles */
+  }
+}
+
+/* ---- step ---- */
+
+static void a_step_with_no_budget_goes_on(void **state) {
+  size_t ends = 0, steps = 0;
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(24);
+  while (ends < 24) {
+    clo_engine_wait(engine, 1);
+    clo_engine_step(engine, 0);
+    ends += release_done();
+    assert_true(++steps < 2000);
+  }
+}
+
+static void no_call_starves_without_budget(void **state) {
+  size_t steps, i;
+  (void)state;
+  scene_open(answers, 1);
+  submit_posts(8);
+  step_until_taken(8);
+  nap(0.05); /* all eight answers are there */
+  release_done();
+  steps = clo_engine_pending(engine);
+  assert_true(steps > 0);
+  for (i = 0; i < 2 * steps; i++) clo_engine_step(engine, 0);
+  assert_int_equal(clo_engine_pending(engine), 0);
+}
+
+static void a_short_step_says_that_there_is_more(void **state) {
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(8);
+  step_until_taken(8);
+  nap(0.15);
+  assert_int_equal(clo_engine_step(engine, 0), 7);
+  assert_true(clo_engine_deadline(engine) == 0);
+}
+
+static void steps_alone_are_enough(void **state) {
+  double until = clock_now() + 10;
+  size_t ends = 0;
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(20);
+  while (ends < 20) {
+    clo_engine_step(engine, 0.001);
+    ends += release_done();
+    nap(0.001);
+    assert_true(clock_now() < until);
+  }
+}
+
+static void a_step_returns_what_is_pending(void **state) {
+  (void)state;
+  scene_open(silence, 1);
+  assert_int_equal(clo_engine_step(engine, 0.01), 0);
+  submit_posts(10);
+  assert_int_equal(clo_engine_step(engine, 0.01), 10);
+  assert_int_equal(clo_engine_pending(engine), 10);
+}
+
+/* ---- wait ---- */
+
+static void a_wait_ends_when_a_socket_is_ready(void **state) {
+  double start, took;
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(1);
+  step_until_taken(1);
+  start = clock_now();
+  while (!clo_engine_done(engine)) {
+    clo_engine_wait(engine, 3);
+    clo_engine_step(engine, 0.01);
+  }
+  took = clock_now() - start;
+  assert_true(took > 0.05 && took < 2);
+}
+
+static void a_wait_ends_at_its_limit(void **state) {
+  double start, took;
+  (void)state;
+  scene_open(silence, 1);
+  submit_posts(1);
+  step_until_taken(1);
+  while (clo_engine_deadline(engine) < 0.2) clo_engine_step(engine, 0.01);
+  start = clock_now();
+  clo_engine_wait(engine, 0.1);
+  took = clock_now() - start;
+  assert_true(took > 0.08 && took < 1.5);
+  start = clock_now();
+  clo_engine_wait(engine, 0);
+  assert_true(clock_now() - start < 0.08);
+}
+
+static void a_wait_ends_at_the_deadline(void **state) {
+  struct clo_request request;
+  double start;
+  (void)state;
+  scene_open(silence, 1);
+  submit_posts(8);
+  step_until_taken(8);
+  request = request_of("POST", BODY);
+  request.timeout = 0.15;
+  submit(&request);
+  start = clock_now();
+  while (!clo_engine_done(engine)) {
+    clo_engine_wait(engine, -1);
+    clo_engine_step(engine, 0.01);
+  }
+  assert_true(clock_now() - start < 2);
+}
+
+/* After a wait, what it found ready may be gone: cancelled, or replaced. */
+static void a_cancel_after_a_wait_is_no_trouble(void **state) {
+  struct clo_request request;
+  unsigned long id;
+  (void)state;
+  scene_open(late, 1);
+  request = request_of("POST", BODY);
+  id = submit(&request);
+  submit_posts(3);
+  step_until_taken(4);
+  nap(0.15);
+  clo_engine_wait(engine, 1);
+  assert_int_equal(clo_engine_cancel(engine, id), 1);
+  release(clo_engine_done(engine));
+  submit_posts(1);
+  while (clo_engine_pending(engine) > 0 || clo_engine_done(engine))
+    release(until_done());
+  assert_int_equal(server_counts(server).taken, 5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(an_idle_engine_has_no_deadline),
+      TEST(a_call_that_may_start_is_due_now),
+      TEST(a_call_that_may_not_start_is_due_at_its_timeout),
+      TEST(a_pause_is_a_deadline),
+      TEST(the_interest_names_each_socket),
+      TEST(a_foreign_loop_gets_along),
+      TEST(a_step_with_no_budget_goes_on),
+      TEST(no_call_starves_without_budget),
+      TEST(a_short_step_says_that_there_is_more),
+      TEST(steps_alone_are_enough),
+      TEST(a_step_returns_what_is_pending),
+      TEST(a_wait_ends_when_a_socket_is_ready),
+      TEST(a_wait_ends_at_its_limit),
+      TEST(a_wait_ends_at_the_deadline),
+      TEST(a_cancel_after_a_wait_is_no_trouble),
+  };
+  return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
+}

@@ -1,0 +1,230 @@
+/* clo_engine tries again what may be tried again, as often and as soon as the
+ * call and the answer allow. */
+#include <stdio.h>
+
+#include "drive.h"
+
+#define BODY "{\"text\": \"again\"}"
+#define LIMITED(headers) \
+  { .reply = REPLY("429 Too Many Requests", headers, "2\r\n\r\n{}") }
+#define FAILED(headers) \
+  { .reply = REPLY("503 Unavailable", headers, "0\r\n\r\n") }
+
+/* One call, in a scene of its own, with three retries. */
+static struct clo_transfer *tried(const struct reaction *script, size_t count,
+                                  const char *method) {
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  config.events = 1;
+  scene_open_with(&config, script, count);
+  request = request_of(method, method[0] == 'P' ? BODY : NULL);
+  request.max_retries = 3;
+  return call(&request);
+}
+
+/* ---- what was not sent ---- */
+
+static void address_without_a_server(struct clo_request *request) {
+  static char url[64];
+  snprintf(url, sizeof url, "http://127.0.0.1:%d/", server_free_port());
+  request->url = url;
+}
+
+static const struct reaction answers[] = {{.reply = OK_REPLY}};
+
+static void a_refused_connection_is_tried_again(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  (void)state;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  address_without_a_server(&request);
+  request.max_retries = 2;
+  t = call(&request);
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 3);
+  assert_int_equal(t->end.cause, CLO_CAUSE_CONNECTION);
+  assert_int_equal(t->code, CURLE_COULDNT_CONNECT);
+  assert_true(strlen(t->message) > 0);
+}
+
+static void no_retry_without_leave(void **state) {
+  struct clo_request request;
+  (void)state;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  address_without_a_server(&request);
+  assert_end(call(&request), CLO_OUTCOME_NOT_SENT, 0, 1);
+}
+
+static void retries_stop_at_the_deadline(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  (void)state;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  address_without_a_server(&request);
+  request.max_retries = 1000;
+  request.timeout = 0.6;
+  t = call(&request);
+  assert_int_equal(clo_policy_outcome(&t->end), CLO_OUTCOME_NOT_SENT);
+  assert_true(t->attempts >= 2);
+  assert_true(clo_engine_elapsed(t) < 2);
+}
+
+static void a_connection_reset_before_the_request(void **state) {
+  static const struct reaction script[] = {
+      {.when = AT_ACCEPT, .then = THEN_RESET}, {.reply = OK_REPLY}};
+  struct clo_request request;
+  struct clo_transfer *t;
+  (void)state;
+  scene_open(script, COUNT(script));
+  request = request_of("POST", BODY);
+  request.max_retries = 3;
+  submit(&request);
+  clo_engine_step(engine, 1); /* connects; */
+  server_await_begun(server, 1);
+  nap(0.01); /* by now it is reset, before libcurl knows */
+  t = until_done();
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
+  assert_int_equal(server_copies(server, BODY, strlen(BODY)), 1);
+}
+
+/* ---- 429 ---- */
+
+static void assert_answered_at_the_second(const struct reaction *script,
+                                          double from, double to) {
+  struct clo_transfer *t = tried(script, 2, "POST");
+  double wait = clo_engine_event(engine)->retry_in;
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
+  assert_int_equal(server_counts(server).taken, 2);
+  if (wait < from - 1e-9 || wait > to + 1e-9) fail_msg("it waits %g s", wait);
+  assert_true(clo_engine_elapsed(t) >= wait);
+}
+
+static void a_429_is_tried_again_when_it_says(void **state) {
+  static const struct {
+    struct reaction limited;
+    double from, to;
+  } cases[] = {
+      {LIMITED("Retry-After: 0\r\n"), 0, 0},
+      {LIMITED("RateLimit: limit=1, remaining=0, reset=0.3\r\n"), 0.3, 0.3},
+      {LIMITED("Retry-After: 2\r\n"
+               "ratelimit: limit=1, remaining=0, reset=0.05\r\n"), 0.05, 0.05},
+      {LIMITED("RateLimit: limit=1, reset=\r\nRetry-After: 0\r\n"), 0, 0},
+      {LIMITED("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), 0, 0},
+      {LIMITED(""), 0.125, 0.25}, /* the backoff */
+      {LIMITED("Retry-After: soon\r\n"), 0.125, 0.25},
+  };
+  size_t i;
+  for (i = 0; i < COUNT(cases); i++) {
+    struct reaction script[] = {{.reply = NULL}, {.reply = OK_REPLY}};
+    script[0] = cases[i].limited;
+    assert_answered_at_the_second(script, cases[i].from, cases[i].to);
+    scene_close(state);
+  }
+}
+
+static void a_429_past_the_deadline_ends_at_once(void **state) {
+  static const struct reaction script[] = {LIMITED("Retry-After: 30\r\n"),
+                                           {.reply = OK_REPLY}};
+  struct clo_transfer *t = tried(script, COUNT(script), "POST");
+  (void)state;
+  assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
+  assert_true(t->asked == 30);
+  assert_true(clo_engine_elapsed(t) < 2);
+  assert_int_equal(t->answer.len, 2);
+}
+
+static void a_429_for_ever_ends_with_the_retries(void **state) {
+  static const struct reaction script[] = {LIMITED("Retry-After: 0\r\n")};
+  struct clo_transfer *t = tried(script, COUNT(script), "POST");
+  (void)state;
+  assert_end(t, CLO_OUTCOME_REJECTED, 429, 4);
+  assert_int_equal(server_counts(server).taken, 4);
+  assert_true(t->asked == 0);
+}
+
+/* ---- other answers ---- */
+
+static void a_5xx_repeats_all_but_a_post(void **state) {
+  static const struct reaction script[] = {
+      FAILED("Retry-After: 0\r\n"), FAILED(""), {.reply = OK_REPLY}};
+  static const char *const methods[] = {"PUT", "GET", "DELETE"};
+  size_t i;
+  assert_end(tried(script, COUNT(script), "POST"), CLO_OUTCOME_UNKNOWN, 503,
+             1);
+  assert_int_equal(server_counts(server).taken, 1);
+  scene_close(state);
+  for (i = 0; i < COUNT(methods); i++) {
+    assert_end(tried(script, COUNT(script), methods[i]), CLO_OUTCOME_ANSWERED,
+               200, 3);
+    assert_int_equal(server_counts(server).taken, 3);
+    scene_close(state);
+  }
+}
+
+static void the_last_answer_is_the_one_that_is_told(void **state) {
+  static const struct reaction script[] = {
+      {.reply = REPLY("500 Oops", "X-A: 1\r\nRetry-After: 0\r\n",
+                      "5\r\n\r\nfirst")},
+      {.reply = REPLY("404 Gone", "X-B: 1\r\n", "4\r\n\r\nlast")}};
+  struct clo_transfer *t = tried(script, COUNT(script), "GET");
+  size_t len;
+  (void)state;
+  assert_end(t, CLO_OUTCOME_REJECTED, 404, 2);
+  assert_int_equal(t->answer.len, 4);
+  assert_memory_equal(t->answer.data, "last", 4);
+  assert_null(clo_transfer_header(t, "x-a", &len));
+  assert_non_null(clo_transfer_header(t, "x-b", &len));
+}
+
+static void a_refusal_is_final(void **state) {
+  static const char *const statuses[] = {"400 Bad", "401 Who", "404 None"};
+  static const char *const methods[] = {"POST", "GET", "PUT"};
+  size_t i;
+  for (i = 0; i < COUNT(statuses) * COUNT(methods); i++) {
+    const char *status = statuses[i / COUNT(methods)];
+    struct reaction script[] = {{.reply = NULL}, {.reply = OK_REPLY}};
+    char reply[64];
+    snprintf(reply, sizeof reply, REPLY("%s", "", "0\r\n\r\n"), status);
+    script[0].reply = reply;
+    assert_int_equal(
+        tried(script, COUNT(script), methods[i % COUNT(methods)])->attempts,
+        1);
+    scene_close(state);
+  }
+}
+
+static void events_count_the_attempts(void **state) {
+  static const struct reaction script[] = {LIMITED("Retry-After: 0\r\n"),
+                                           {.reply = OK_REPLY}};
+  const struct clo_event *event;
+  (void)state;
+  release(tried(script, COUNT(script), "POST"));
+  event = clo_engine_event(engine);
+  assert_int_equal(event->attempt, 1);
+  assert_int_equal(event->end.status, 429);
+  assert_true(event->retry_in == 0);
+  clo_engine_drop_event(engine);
+  event = clo_engine_event(engine);
+  assert_int_equal(event->attempt, 2);
+  assert_int_equal(event->end.status, 200);
+  assert_true(event->retry_in == -1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_refused_connection_is_tried_again),
+      TEST(no_retry_without_leave),
+      TEST(retries_stop_at_the_deadline),
+      TEST(a_connection_reset_before_the_request),
+      TEST(a_429_is_tried_again_when_it_says),
+      TEST(a_429_past_the_deadline_ends_at_once),
+      TEST(a_429_for_ever_ends_with_the_retries),
+      TEST(a_5xx_repeats_all_but_a_post),
+      TEST(the_last_answer_is_the_one_that_is_told),
+      TEST(a_refusal_is_final),
+      TEST(events_count_the_attempts),
+  };
+  return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
+}

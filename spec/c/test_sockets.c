@@ -1,0 +1,231 @@
+/* clo_sockets: the interest set holds what libcurl asked for and nothing else,
+ * whatever the order; and what was opened is known and can be let go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "alloc.h"
+#include "clo_sockets.h"
+#include "clo_transfer.h"
+
+enum { FDS = 100 };
+
+static struct clo_sockets sockets;
+
+static int make(void **state) {
+  (void)state;
+  clo_sockets_init(&sockets);
+  return 0;
+}
+
+static int drop(void **state) {
+  (void)state;
+  alloc_fail(0);
+  clo_sockets_abandon(&sockets);
+  clo_sockets_free(&sockets);
+  return 0;
+}
+
+static void want(int fd, int what) {
+  assert_int_equal(clo_sockets_on_interest(NULL, fd, what, &sockets, NULL), 0);
+}
+
+/* Compares the set with what each descriptor's events should be. */
+static void assert_interest(const short *events) {
+  size_t i, watched = 0;
+  int fd, found;
+  for (fd = 0; fd < FDS; fd++) {
+    for (i = 0, found = 0; i < sockets.count; i++)
+      if (sockets.interest[i].fd == fd) {
+        assert_int_equal(sockets.interest[i].events, events[fd]);
+        found++;
+      }
+    assert_int_equal(found, events[fd] != 0);
+    watched += (size_t)found;
+  }
+  assert_int_equal(sockets.count, watched);
+}
+
+static void the_interest_follows_what_is_wanted(void **state) {
+  static const int whats[] = {CURL_POLL_REMOVE, CURL_POLL_IN, CURL_POLL_OUT,
+                              CURL_POLL_INOUT};
+  static const short polls[] = {0, POLLIN, POLLOUT, POLLIN | POLLOUT};
+  short events[FDS] = {0};
+  unsigned random = 1, turn;
+  (void)state;
+  for (turn = 0; turn < 5000; turn++) {
+    int fd, what;
+    random = random * 1103515245u + 12345u;
+    fd = (int)(random >> 16) % FDS;
+    what = (int)(random >> 8) % 4;
+    want(fd, whats[what]);
+    events[fd] = polls[what];
+    if (turn % 50 == 0) assert_interest(events);
+  }
+  assert_interest(events);
+}
+
+static void a_new_place_is_not_ready(void **state) {
+  (void)state;
+  want(3, CURL_POLL_IN);
+  sockets.interest[0].revents = POLLIN;
+  want(3, CURL_POLL_OUT);
+  assert_int_equal(sockets.interest[0].revents, POLLIN);
+  want(3, CURL_POLL_REMOVE);
+  want(4, CURL_POLL_IN);
+  assert_int_equal(sockets.interest[0].revents, 0);
+}
+
+static void what_was_never_watched_may_be_removed(void **state) {
+  (void)state;
+  want(7, CURL_POLL_REMOVE);
+  want(3, CURL_POLL_IN);
+  want(7, CURL_POLL_REMOVE);
+  want(3000, CURL_POLL_REMOVE);
+  assert_int_equal(sockets.count, 1);
+}
+
+/* ---- open and close ---- */
+
+static int open_one(void) {
+  struct curl_sockaddr address;
+  memset(&address, 0, sizeof address);
+  address.family = AF_INET;
+  address.socktype = SOCK_STREAM;
+  return clo_sockets_on_open(&sockets, CURLSOCKTYPE_IPCXN, &address);
+}
+
+static int is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
+
+static void what_is_opened_is_known_until_it_is_closed(void **state) {
+  int first = open_one(), second = open_one();
+  (void)state;
+  assert_true(first >= 0 && second >= 0);
+  assert_true(fcntl(first, F_GETFD) & FD_CLOEXEC);
+  assert_int_equal(sockets.open_count, 2);
+  want(first, CURL_POLL_IN);
+  want(second, CURL_POLL_IN);
+  clo_sockets_cork(&sockets, first);
+  assert_int_equal(clo_sockets_on_close(&sockets, first), 0);
+  assert_false(is_open(first));
+  assert_true(is_open(second));
+  assert_int_equal(sockets.open_count, 1);
+  assert_int_equal(sockets.count, 1);
+  assert_int_equal(sockets.interest[0].fd, second);
+  assert_int_equal(sockets.corked_count, 0);
+}
+
+static void what_is_abandoned_is_closed(void **state) {
+  int fds[40];
+  size_t i;
+  (void)state;
+  for (i = 0; i < 40; i++) {
+    fds[i] = open_one();
+    assert_true(fds[i] >= 0);
+    want(fds[i], CURL_POLL_IN);
+  }
+  clo_sockets_cork(&sockets, fds[0]);
+  clo_sockets_abandon(&sockets);
+  for (i = 0; i < 40; i++) assert_false(is_open(fds[i]));
+  assert_int_equal(sockets.open_count + sockets.count, 0);
+  assert_int_equal(sockets.corked_count, 0);
+  want(fds[3], CURL_POLL_OUT); /* and it may be used again */
+  assert_int_equal(sockets.count, 1);
+  assert_int_equal(sockets.interest[0].fd, fds[3]);
+}
+
+#ifdef TCP_CORK
+static int is_corked(int fd) {
+  int on = -1;
+  socklen_t len = sizeof on;
+  assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, &len), 0);
+  return on;
+}
+
+static void corks_are_pulled(void **state) {
+  int first = open_one(), second = open_one();
+  (void)state;
+  clo_sockets_cork(&sockets, first);
+  clo_sockets_cork(&sockets, second);
+  clo_sockets_cork(&sockets, second);
+  assert_true(is_corked(first) && is_corked(second));
+  clo_sockets_uncork(&sockets);
+  assert_false(is_corked(first) || is_corked(second));
+  clo_sockets_uncork(&sockets);
+}
+#endif
+
+/* ---- memory ---- */
+
+static void opening_may_lack_memory(void **state) {
+  (void)state;
+  alloc_fail(1);
+  assert_int_equal(open_one(), CURL_SOCKET_BAD);
+  assert_int_equal(sockets.open_count, 0);
+  assert_true(open_one() >= 0);
+}
+
+/* libcurl must not hear of it: it would give up every transfer. */
+static void watching_may_lack_memory(void **state) {
+  struct clo_transfer transfer;
+  CURL *easy = curl_easy_init();
+  int nth;
+  (void)state;
+  memset(&transfer, 0, sizeof transfer);
+  assert_non_null(easy);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
+  for (nth = 2; nth >= 1; nth--) { /* its place, then the interest itself */
+    transfer.unwatched = sockets.unwatched = 0;
+    alloc_fail((size_t)nth);
+    assert_int_equal(
+        clo_sockets_on_interest(easy, 5, CURL_POLL_IN, &sockets, NULL), 0);
+    alloc_fail(0);
+    assert_int_equal(sockets.count, 0);
+    assert_int_equal(sockets.unwatched, 1);
+    assert_int_equal(transfer.unwatched, 1);
+  }
+  want(5, CURL_POLL_IN);
+  assert_int_equal(sockets.count, 1);
+  curl_easy_cleanup(easy);
+}
+
+/* A socket that is watched already needs no memory for another event. */
+static void a_change_of_events_needs_no_memory(void **state) {
+  int fd;
+  (void)state;
+  for (fd = 0; fd < 16; fd++) want(fd, CURL_POLL_IN);
+  alloc_fail_from(1);
+  for (fd = 0; fd < 16; fd++) want(fd, CURL_POLL_OUT);
+  alloc_fail(0);
+  assert_int_equal(sockets.unwatched, 0);
+  for (fd = 0; fd < 16; fd++)
+    assert_int_equal(sockets.interest[fd].events, POLLOUT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(the_interest_follows_what_is_wanted),
+      TEST(a_new_place_is_not_ready),
+      TEST(what_was_never_watched_may_be_removed),
+      TEST(what_is_opened_is_known_until_it_is_closed),
+      TEST(what_is_abandoned_is_closed),
+#ifdef TCP_CORK
+      TEST(corks_are_pulled),
+#endif
+      TEST(opening_may_lack_memory),
+      TEST(watching_may_lack_memory),
+      TEST(a_change_of_events_needs_no_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

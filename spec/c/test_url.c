@@ -1,0 +1,247 @@
+/* clo_url: the key goes over https, or over http to this machine, and to no
+ * address that only looks like it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <curl/curl.h>
+
+#include "clo_url.h"
+
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+enum address { AWAY, HERE };
+
+struct good {
+  const char *url;
+  int plain;
+  enum address address;
+};
+
+static const struct good good[] = {
+    {"https://api.close.com/api/v1", 0, AWAY},
+    {"https://api.close.com", 0, AWAY},
+    {"https://api.close.com/", 0, AWAY},
+    {"https://api.close.com:8443/api/v1/", 0, AWAY},
+    {"HTTPS://API.CLOSE.COM/api/v1", 0, AWAY},
+    {"https://192.0.2.1/", 0, AWAY},
+    {"https://[2001:db8::1]/", 0, AWAY},
+    {"https://localhost/", 0, HERE},
+    {"https://127.0.0.1.evil.com/", 0, AWAY},
+    {"https://localhost.evil.com/", 0, AWAY},
+    {"http://localhost", 1, HERE},
+    {"http://localhost:8080/api/v1", 1, HERE},
+    {"http://LOCALHOST/", 1, HERE},
+    {"http://LocalHost:1/", 1, HERE},
+    {"HTTP://127.0.0.1/", 1, HERE},
+    {"http://127.0.0.1:8080/api/v1", 1, HERE},
+    {"http://127.0.0.0/", 1, HERE},
+    {"http://127.255.255.255/", 1, HERE},
+    {"http://[::1]:8080/", 1, HERE},
+};
+
+static const char *const bad[] = {
+    "",
+    " ",
+    "api.close.com",
+    "//api.close.com/",
+    "/api/v1",
+    "https",
+    "https:",
+    "https://",
+    "https:///",
+    "https://:443/",
+    "https://api close.com/",
+    "https://api.close.com/api v1",
+    " https://api.close.com/",
+    "https://api.close.com/ ",
+    "https://api.close.com/\n",
+    "https://api.close.com/\r\nX-Header: 1",
+    "https://api.close.com:99999/",
+    "https://api.close.com:port/",
+    "https://[::1/",
+    "https://[evil.com]/",
+    /* other schemes */
+    "ftp://api.close.com/",
+    "ftp://localhost/",
+    "file:///etc/passwd",
+    "gopher://localhost/",
+    "ws://localhost/",
+    "httpss://api.close.com/",
+    /* credentials */
+    "https://user@api.close.com/",
+    "https://user:password@api.close.com/",
+    "https://:password@api.close.com/",
+    "http://127.0.0.1@evil.com/",
+    "http://localhost@evil.com/",
+    "http://localhost:80@evil.com/",
+    "http://user@localhost/",
+    "http://evil.com\\@localhost/",
+    /* not a base for paths */
+    "https://api.close.com/?a=b",
+    "https://api.close.com?a=b",
+    "https://api.close.com/?",
+    "https://api.close.com?",
+    "https://api.close.com/#part",
+    "https://api.close.com/#",
+    "https://api.close.com#",
+    "https://api.close.com/?#",
+    /* http to elsewhere, however it looks */
+    "http://api.close.com/",
+    "HTTP://API.CLOSE.COM/",
+    "http://127.0.0.1.evil.com/",
+    "http://127.0.0.1.evil.com:127/",
+    "http://127.evil.com/",
+    "http://localhost.evil.com/",
+    "http://localhost.localdomain/",
+    "http://notlocalhost/",
+    "http://evil.com/127.0.0.1",
+    "http://evil.com/localhost",
+    "http://localhost%2eevil.com/",
+    "http://localhost%00.evil.com/",
+    "http://localhost#.evil.com/",
+    "http://localhost?.evil.com/",
+    "http://0.0.0.0/",
+    "http://10.0.0.1/",
+    "http://126.255.255.255/",
+    "http://128.0.0.1/",
+    "http://1.127.0.0/",
+    "http://[::]/",
+    "http://[::2]/",
+    "http://[fe80::1]/",
+    "http://[2001:db8::127]/",
+    /* names made of digits, which a name server may answer for */
+    "http://127.0.0.256/",
+    "http://127.0.0.1.1/",
+    "http://127.0.0.0.1/",
+    "http://127./",
+    "http://127..1/",
+    "http://127.0.0.1./",
+    "http://127.0.0.1../",
+    "http://127.99999999999/",
+};
+
+static void good_ones_are_taken(void **state) {
+  size_t i;
+  (void)state;
+  for (i = 0; i < COUNT(good); i++) {
+    int plain = 9, loopback = 9;
+    const char *fault = clo_url_check(good[i].url, &plain, &loopback);
+    if (fault) fail_msg("%s: %s", good[i].url, fault);
+    if (plain != good[i].plain || loopback != (int)good[i].address)
+      fail_msg("%s: plain %d, loopback %d", good[i].url, plain, loopback);
+  }
+}
+
+static void bad_ones_are_refused_with_a_reason(void **state) {
+  size_t i;
+  (void)state;
+  for (i = 0; i < COUNT(bad); i++) {
+    int plain, loopback;
+    const char *fault = clo_url_check(bad[i], &plain, &loopback);
+    if (!fault) fail_msg("\"%s\" is taken", bad[i]);
+    assert_true(strlen(fault) > 10 && !strchr(fault, '\n'));
+    assert_true(fault[0] == 'i' || fault[0] == 'h'); /* it..., http... */
+  }
+}
+
+/* The address that libcurl connects to, in its usual notation. */
+static int is_loopback_to_libcurl(const char *text) {
+  CURLU *url = curl_url();
+  char *host = NULL;
+  int is;
+  assert_non_null(url);
+  assert_int_equal(curl_url_set(url, CURLUPART_URL, text, 0), CURLUE_OK);
+  assert_int_equal(curl_url_get(url, CURLUPART_HOST, &host, 0), CURLUE_OK);
+  is = strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0;
+  curl_free(host);
+  curl_url_cleanup(url);
+  return is;
+}
+
+static void odd_notations_are_taken_as_libcurl_reads_them(void **state) {
+  static const char *const odd[] = {
+      "http://2130706433/",      "http://0x7f000001/",
+      "http://0x7f.1/",          "http://0177.0.0.1/",
+      "http://127.1/",           "http://127.0.1/",
+      "http://[0:0:0:0:0:0:0:1]/", "http://[::0001]/",
+      "http://[::ffff:127.0.0.1]/", "http://%31%32%37.0.0.1/",
+      "http://0x7f.0x0.0x0.0x1/", "http://017700000001/",
+      "http://0x80000001/",      "http://3232235777/"};
+  size_t i, taken = 0;
+  (void)state;
+  for (i = 0; i < COUNT(odd); i++) {
+    int plain, loopback;
+    int ok = clo_url_check(odd[i], &plain, &loopback) == NULL;
+    if (ok && !is_loopback_to_libcurl(odd[i])) fail_msg("%s is taken", odd[i]);
+    assert_int_equal(ok, loopback);
+    taken += (size_t)ok;
+  }
+  assert_true(taken > 0);
+}
+
+static const char *proxy_fault(const char *url, int *loopback) {
+  return clo_url_check_proxy(url, loopback);
+}
+
+static void proxies_are_taken(void **state) {
+  static const struct {
+    const char *url;
+    enum address address;
+  } proxies[] = {
+      {"http://proxy.example:3128", AWAY},
+      {"proxy.example:3128", AWAY},
+      {"proxy.example", AWAY},
+      {"https://proxy.example", AWAY},
+      {"socks4://proxy.example", AWAY},
+      {"socks4a://proxy.example", AWAY},
+      {"socks5://proxy.example:1080", AWAY},
+      {"socks5h://proxy.example:1080", AWAY},
+      {"SOCKS5H://proxy.example:1080", AWAY},
+      {"http://user:password@proxy.example:3128", AWAY},
+      {"http://127.0.0.1@proxy.example", AWAY},
+      {"http://127.0.0.1.proxy.example", AWAY},
+      {"http://localhost:3128", HERE},
+      {"localhost:3128", HERE},
+      {"127.0.0.1:3128", HERE},
+      {"http://user@[::1]:3128", HERE},
+  };
+  size_t i;
+  (void)state;
+  for (i = 0; i < COUNT(proxies); i++) {
+    int loopback = 9;
+    const char *fault = proxy_fault(proxies[i].url, &loopback);
+    if (fault) fail_msg("%s: %s", proxies[i].url, fault);
+    if (loopback != (int)proxies[i].address)
+      fail_msg("%s: loopback %d", proxies[i].url, loopback);
+  }
+}
+
+static void what_is_no_proxy_is_refused(void **state) {
+  static const char *const no[] = {
+      "",       " ",   "ftp://proxy.example", "file:///proxy", "proxy example",
+      "http://", "http://:3128", "http://proxy.example:port"};
+  size_t i;
+  (void)state;
+  for (i = 0; i < COUNT(no); i++) {
+    int loopback = 9;
+    const char *fault = proxy_fault(no[i], &loopback);
+    if (!fault) fail_msg("\"%s\" is taken", no[i]);
+    assert_int_equal(loopback, 0);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(good_ones_are_taken),
+      cmocka_unit_test(bad_ones_are_refused_with_a_reason),
+      cmocka_unit_test(odd_notations_are_taken_as_libcurl_reads_them),
+      cmocka_unit_test(proxies_are_taken),
+      cmocka_unit_test(what_is_no_proxy_is_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
