@@ -42,7 +42,7 @@ function close.sms.create(params, call_options)
     local made, err = close.configure()
     if not made then return nil, err end
   end
-  if params == close.sms then params = default.sms end
+  if rawequal(params, close.sms) then params = default.sms end
   return default.sms.create(params, call_options)
 end
 

@@ -76,9 +76,11 @@ local function ask(state)
   local ok, secret, why = pcall(state.source)
   if not ok then secret, why = nil, secret end
   if secret == nil then
-    return nil, "returned nothing" .. (why and ": " .. tostring(why) or "")
+    return nil, "returned nothing" ..
+      (type(why) == "string" and ": " .. why or "")
   end
-  local fault = options.check_secret(state.settings, secret)
+  local fault = options.check_secret(state.settings, secret) or
+    not state.engine and "it closed the client"
   if fault then return nil, fault end
   return secret
 end
@@ -116,10 +118,12 @@ end
 -- is worth one more try with fresh ones.
 local function refresh(state, call, response, failure)
   if failure and failure.status == 401 then
+    state.secret = nil -- whatever comes of this call, the next one asks anew
     local left = call.timeout - response.elapsed
-    local fresh = left > 0 and ask(state)
+    local retries = call.max_retries - failure.attempts
+    local fresh = left > 0 and retries >= 0 and ask(state)
     if fresh then
-      state.secret = fresh
+      state.secret, call.max_retries = fresh, retries
       add_up(call, response)
       return submit(state, call, left)
     end

@@ -66,13 +66,19 @@ end
 
 -- ---- what Close says of an error ----
 
+-- A list's place, also one that is written as a string; names come after all.
+local function rank(key)
+  if type(key) == "number" then return key end
+  return key:find "^%d+$" and tonumber(key) or math.huge
+end
+
 -- The keys in order: a list's by number, a map's by name.
 local function sorted_keys(value)
   local keys = {}
   for key in pairs(value) do keys[#keys + 1] = key end
   table.sort(keys, function(a, b)
-    local m, n = tonumber(a), tonumber(b)
-    if m and n then return m < n end
+    local m, n = rank(a), rank(b)
+    if m ~= n then return m < n end
     return tostring(a) < tostring(b)
   end)
   return keys

@@ -17,11 +17,11 @@ local check = {}
 
 function check.string(value)
   if type(value) ~= "string" then return "a string" end
-  if value:find("[%z\1-\31\127]") then return "without control characters" end
   if value == "" then return "a string that is not empty" end
   if #value > MAX_STRING then
     return ("of at most %d bytes"):format(MAX_STRING)
   end
+  if value:find("[%z\1-\31\127]") then return "without control characters" end
 end
 
 function check.seconds(value)
@@ -154,8 +154,10 @@ end
 ---@return string|nil why not; never the secret itself
 function options.check_secret(settings, secret)
   local name = settings.api_key and "api_key" or "access_token"
-  if secret == nil then secret = settings[name] end
-  if type(secret) == "function" then return nil end
+  if secret == nil then
+    secret = settings[name]
+    if type(secret) == "function" then return nil end
+  end
   local wanted = check.string(secret)
   if wanted then return name .. " must be " .. wanted end
   if settings.api_key and secret:find(":", 1, true) then

@@ -33,7 +33,7 @@ end
 
 -- Checks params and makes of them the body and the query.
 local function prepare(params, resource)
-  if params == resource then
+  if resource and rawequal(params, resource) then
     return nil, errors.validation { {
       field = "params", code = "type",
       message = "params must be a table such as {status = \"outbox\", ...}: " ..

@@ -1,0 +1,270 @@
+-- What client.sms.create puts on the wire, and that it leaves the caller's
+-- tables alone.
+local json = require("cjson").new()
+local close = require "close"
+local raw = require "spec.support.raw_server"
+local schema = require "spec.support.schema"
+local support = require "spec.support.client"
+
+local CONTENT_TYPES = {
+  "application/pdf", "application/vcard", "audio/3gpp", "audio/3gpp2",
+  "audio/L24", "audio/ac3", "audio/amr", "audio/amr-nb", "audio/basic",
+  "audio/mp4", "audio/mpeg", "audio/ogg", "audio/vnd.rn-realaudio",
+  "audio/vnd.wave", "audio/webm", "image/bmp", "image/gif", "image/jpeg",
+  "image/jpg", "image/png", "image/tiff", "text/calendar", "text/csv",
+  "text/directory", "text/richtext", "text/rtf", "text/vcard",
+  "text/x-vcard", "video/3gpp", "video/3gpp-tt", "video/3gpp2",
+  "video/H261", "video/H263", "video/H263-1998", "video/H263-2000",
+  "video/H264", "video/mp4", "video/mpeg", "video/quicktime", "video/webm",
+}
+
+local NULLABLE = {
+  "activity_at", "attachments", "contact_id", "created_by_id",
+  "date_created", "lead_id", "local_phone", "organization_id",
+  "remote_phone", "template_id", "text", "user_id",
+}
+
+-- Every field that goes with "draft".
+local FULL = {
+  status = "draft", activity_at = "2026-11-23T08:00:00Z",
+  contact_id = "cont_1", created_by_id = "user_1",
+  date_created = "2026-11-23T08:00:00.123456+05:30",
+  date_scheduled = "2026-12-31T23:59:59-08:00", direction = "outbound",
+  lead_id = "lead_1", local_phone = "+14154445555",
+  organization_id = "orga_1", remote_phone = "+18183334444",
+  source = "External", text = "Hi!", user_id = "user_2",
+  attachments = { support.attachment(), support.attachment() },
+}
+
+local server
+
+setup(function() server = raw.start{} end)
+teardown(function()
+  server:stop()
+  schema.stop()
+end)
+before_each(function() server:reset() end)
+after_each(support.close_all)
+
+-- The request that params become.
+local function sent(params, options)
+  local client = support.new(server, options)
+  assert(client.sms.create(params))
+  local ledger = server:ledger()
+  return ledger[#ledger]
+end
+
+local function sent_body(params)
+  return json.decode(sent(params).body)
+end
+
+describe("the request of create", function()
+  local function count(request, name)
+    local _, n = request.raw:lower():gsub("\r\n" .. name .. ":", "")
+    return n
+  end
+
+  it("is one POST to /activity/sms/", function()
+    local request = sent(support.params())
+    assert.equal("POST", request.method)
+    assert.equal("/api/v1/activity/sms/", request.target)
+    assert.equal(1, #server:ledger())
+  end)
+
+  it("needs no care about the base_url's last slash", function()
+    local client = support.new(server.url .. "//")
+    assert(client.sms.create(support.params()))
+    assert.equal("/api/v1/activity/sms/", server:ledger()[1].target)
+  end)
+
+  it("says that it is JSON and wants JSON", function()
+    local request = sent(support.params())
+    assert.equal("application/json", request.headers["content-type"])
+    assert.equal("application/json", request.headers["accept"])
+  end)
+
+  it("has the API key as Basic user, with an empty password", function()
+    for _, key in ipairs{ "api_x", "api_xy.z", "api_3+/=%~$", "a" } do
+      local request = sent(support.params(), { api_key = key })
+      assert.equal("Basic " .. support.base64(key .. ":"),
+        request.headers.authorization)
+      assert.equal(1, count(request, "authorization"))
+    end
+  end)
+
+  it("has an access token as bearer", function()
+    local request = sent(support.params(), { access_token = "tok.en-_~+/=" })
+    assert.equal("Bearer tok.en-_~+/=", request.headers.authorization)
+    assert.equal(1, count(request, "authorization"))
+  end)
+
+  it("names this library and its version in User-Agent", function()
+    local agent = sent(support.params()).headers["user-agent"]
+    assert.equal("close-lua/" .. close._VERSION, agent:match("^%S+"))
+  end)
+
+  it("has the caller's user agent before ours", function()
+    local request = sent(support.params(), { user_agent = "mine/1.0" })
+    local mine, ours = request.headers["user-agent"]:match("^(%S+) (%S+)")
+    assert.equal("mine/1.0", mine)
+    assert.equal("close-lua/" .. close._VERSION, ours)
+    assert.equal(1, count(request, "user%-agent"))
+  end)
+
+  it("has send_to_inbox in its query where that is true", function()
+    local request = sent{ status = "inbox", send_to_inbox = true }
+    assert.equal("/api/v1/activity/sms/?send_to_inbox=true", request.target)
+    assert.same({ status = "inbox" }, json.decode(request.body))
+  end)
+
+  it("has no query where send_to_inbox is false or absent", function()
+    for _, value in ipairs{ false, nil } do
+      local request = sent{ status = "inbox", send_to_inbox = value }
+      assert.equal("/api/v1/activity/sms/", request.target)
+      assert.same({ status = "inbox" }, json.decode(request.body))
+    end
+  end)
+
+  it("is of known length and does not wait for a 100, if large", function()
+    local request = sent(support.params{ text = ("x"):rep(3e6) })
+    assert.is_nil(request.headers.expect)
+    assert.is_nil(request.headers["transfer-encoding"])
+    assert.equal(#request.body, tonumber(request.headers["content-length"]))
+    assert.is_true(#request.body > 3e6)
+  end)
+end)
+
+describe("the body of create", function()
+  local function is_accepted(params)
+    local body = sent(params).body
+    local ok, errors = schema.check("create", body)
+    assert(ok, body .. "\n" .. table.concat(errors or {}, "\n"))
+    return body
+  end
+
+  it("has every field as it was given", function()
+    local body = is_accepted(FULL)
+    assert.same(FULL, json.decode(body))
+  end)
+
+  it("is accepted with every status", function()
+    for _, status in ipairs{ "inbox", "draft", "outbox", "sent", "error" } do
+      is_accepted(support.params{ status = status })
+    end
+    is_accepted(support.params{ status = "scheduled",
+      date_scheduled = "2026-11-23T08:00:00Z" })
+  end)
+
+  it("is accepted with every direction and source", function()
+    for _, direction in ipairs{ "inbound", "outbound" } do
+      for _, source in ipairs{ "Close.io", "External" } do
+        is_accepted{ status = "sent", direction = direction, source = source }
+      end
+    end
+  end)
+
+  it("is accepted with every content type", function()
+    local list = {}
+    for i, content_type in ipairs(CONTENT_TYPES) do
+      list[i] = support.attachment{ content_type = content_type }
+    end
+    local body = is_accepted(support.params{ attachments = list })
+    assert.equal(40, #list)
+    assert.same(list, json.decode(body).attachments)
+  end)
+
+  it("has a null where the caller gave one", function()
+    local params = { status = "draft" }
+    for _, field in ipairs(NULLABLE) do params[field] = close.null end
+    local body = json.decode(is_accepted(params))
+    for _, field in ipairs(NULLABLE) do
+      assert.equal(json.null, body[field], field)
+    end
+  end)
+
+  it("has no date_scheduled but null where the caller gave one", function()
+    local body = sent_body{ status = "sent", date_scheduled = close.null }
+    assert.equal(json.null, body.date_scheduled)
+  end)
+
+  it("has an empty list of attachments as a list", function()
+    for _, more in ipairs{ {}, { text = "Hi!" }, { extra = { a = 1 } } } do
+      more.status, more.attachments = "draft", {}
+      assert.matches('"attachments":%s*%[%s*%]', is_accepted(more))
+    end
+  end)
+
+  it("has a date that was a number in RFC 3339 and UTC", function()
+    for _, case in ipairs{
+      { 0, "1970-01-01T00:00:00Z" }, { -1, "1969-12-31T23:59:59Z" },
+      { 951782400, "2000-02-29T00:00:00Z" },
+      { 4107542400, "2100-03-01T00:00:00Z" },
+      { 1795420799, "2026-11-23T07:59:59Z" },
+    } do
+      local body = is_accepted{ status = "draft", activity_at = case[1],
+        date_created = case[1], date_scheduled = case[1] }
+      body = json.decode(body)
+      for _, field in ipairs{ "activity_at", "date_created",
+        "date_scheduled" } do
+        assert.equal(case[2], body[field])
+      end
+    end
+  end)
+
+  it("has the time of os.time, whatever the time zone", function()
+    local now = os.time() + 3600
+    local body = sent_body(support.params{ status = "scheduled",
+      date_scheduled = now })
+    assert.equal(os.date("!%Y-%m-%dT%H:%M:%SZ", now), body.date_scheduled)
+  end)
+
+  it("keeps a part of a second", function()
+    local body = json.decode(is_accepted{ status = "sent",
+      activity_at = 951782400.25 })
+    assert.matches("^2000%-02%-29T00:00:00%.250*Z$", body.activity_at)
+  end)
+
+  it("has send_in as a number", function()
+    for _, seconds in ipairs{ 0, 5, 0.5, 59.99 } do
+      local body = sent_body(support.params{ send_in = seconds })
+      assert.is_true(math.abs(body.send_in - seconds) < 1e-9)
+    end
+  end)
+
+  it("has what extra holds", function()
+    local body = json.decode(is_accepted(support.params{ extra = {
+      brand_new = "x", sizes = { 1, 2.5 }, deep = { a = { b = true } },
+      nothing = close.null,
+    } }))
+    assert.equal("x", body.brand_new)
+    assert.same({ 1, 2.5 }, body.sizes)
+    assert.same({ a = { b = true } }, body.deep)
+    assert.equal(json.null, body.nothing)
+    assert.equal("Hi!", body.text)
+    assert.is_nil(body.extra)
+  end)
+end)
+
+describe("the caller's tables", function()
+  it("stay as they are, and may be used again", function()
+    local params, options = support.copy(FULL), { timeout = 30 }
+    params.extra = { deep = { 1, { 2 } } }
+    params.date_created, params.lead_id = 951782400, close.null
+    local before = support.copy(params)
+    local client = support.new(server)
+    assert(client.sms.create(params, options))
+    assert(client.sms.create(params, options))
+    assert.is_true(client.sms.validate(params))
+    assert.same(before, params)
+    assert.same({ timeout = 30 }, options)
+    local ledger = server:ledger()
+    assert.same(json.decode(ledger[1].body), json.decode(ledger[2].body))
+  end)
+
+  it("stay as they are where they are refused", function()
+    local params = { status = "nowhere", attachments = { {}, { url = 5 } } }
+    local before = support.copy(params)
+    support.new(server).sms.create(params)
+    assert.same(before, params)
+  end)
+end)

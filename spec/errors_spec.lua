@@ -1,0 +1,216 @@
+-- close.errors by itself: what it reads out of a body, what bounds that, and
+-- the one line that an error prints as.
+local errors = require "close.errors"
+local json = require("cjson").new()
+local support = require "spec.support.client"
+
+-- The error of an answer with this body, as the client makes it.
+local function of_body(body, more)
+  local response = { status = 400, headers = {}, body = body }
+  local failure = { kind = "api", outcome = "rejected", message = "",
+    status = 400, attempts = 1 }
+  for name, value in pairs(more or {}) do failure[name] = value end
+  local err = errors.from_call(failure, response)
+  assert.is_nil(support.fault_of(err))
+  return err
+end
+
+-- err.errors of a table's JSON as a sorted list of "field: message".
+local function read(body)
+  local list = {}
+  if type(body) == "table" then body = json.encode(body) end
+  for i, item in ipairs(of_body(body).errors) do
+    assert.equal("string", type(item.message))
+    list[i] = (item.field and item.field .. ": " or "") .. item.message
+  end
+  table.sort(list)
+  return list
+end
+
+-- A table in a table, depth times, around value.
+local function nested(depth, value)
+  for _ = 1, depth do value = { a = value } end
+  return value
+end
+
+describe("the errors in a body", function()
+  it("are those of error, errors and field-errors", function()
+    assert.same({ "a", "b", "c", "d: e" }, read{ error = "a",
+      errors = { "b", "c" }, ["field-errors"] = { d = "e" }, other = "f" })
+    assert.same({}, read{ detail = "x" })
+    assert.same({}, read{ errors = {}, ["field-errors"] = {} })
+  end)
+
+  it("have the path to their field, places counted from 1", function()
+    assert.same({ "a.b[1].c: x", "a.b[2].c: y" }, read{ ["field-errors"] = {
+      a = { b = { { c = "x" }, { c = "y" } } } } })
+    assert.same({ "a[1].b: x", "a[2].b: y" }, read{ ["field-errors"] = {
+      a = { { b = "x" }, { b = { "y" } } } } })
+    assert.same({ "a: x", "a: y" }, read{ ["field-errors"] = {
+      a = { "x", "y" } } })
+  end)
+
+  it("have places from 1 where Close writes them as names from 0", function()
+    assert.same({ "a[1].b: x", "a[3].b: y" }, read{ ["field-errors"] = {
+      a = { ["0"] = { b = "x" }, ["2"] = { b = "y" } } } })
+  end)
+
+  it("come in order, lists by their places", function()
+    local map = { b = "x", a = "x", list = {} }
+    for i = 0, 11 do map.list[tostring(i)] = { c = "x" } end
+    local fields = {}
+    for i, item in ipairs(of_body(json.encode{ ["field-errors"] = map })
+      .errors) do
+      fields[i] = item.field
+    end
+    assert.equal("a b list[1].c list[2].c", table.concat(fields, " ", 1, 4))
+    assert.equal("list[11].c list[12].c", table.concat(fields, " ", 13, 14))
+  end)
+
+  it("lose the members that only group them", function()
+    assert.same({ "a.b: y", "a: x" }, read{ ["field-errors"] = {
+      a = { errors = { "x" }, ["field-errors"] = { b = "y" } } } })
+  end)
+
+  it("come from records, too", function()
+    local err = of_body(json.encode{ errors = { { message = "Odd.",
+      field = "text", code = "odd" }, { message = "Worse." } } })
+    assert.same({ { field = "text", code = "odd", message = "Odd." },
+      { message = "Worse." } }, err.errors)
+    assert.same({ "Odd." }, read{ error = { message = "Odd." } })
+  end)
+
+  it("are text, whatever they were", function()
+    assert.same({ "a: 5", "b: true", "c: 0.5" }, read{ ["field-errors"] = {
+      a = 5, b = true, c = 0.5 } })
+    assert.same({ "Odd." }, read([[{"errors": [{"message": "Odd.",
+      "field": {"x": 1}, "code": [1]}]}]]))
+    assert.same({ "Odd." }, read('{"errors": [{"message": "Odd.", '
+      .. '"field": null, "code": false}]}'))
+  end)
+
+  it("do not come from nulls", function()
+    assert.same({ "b: x" }, read([[{"error": null, "errors": null,
+      "field-errors": {"a": null, "b": "x"}}]]))
+  end)
+
+  it("are as many as they are, to a bound", function()
+    local list = {}
+    for i = 1, 100 do list[i] = "reason " .. i end
+    assert.equal(100, #read{ errors = list })
+    for i = 1, 200000 do list[i] = "reason " .. i end
+    local count = #read{ errors = list }
+    assert.is_true(count >= 100 and count <= 10000)
+  end)
+
+  it("are as deep as they are, to a bound", function()
+    local path = ("a."):rep(9) .. "a"
+    assert.same({ path .. ": x" }, read{ ["field-errors"] = nested(10, "x") })
+    assert.is_true(#read{ ["field-errors"] = nested(900, "x") } <= 1)
+    local wide = { b = "y", a = nested(900, "x") }
+    assert.equal("b: y", (read{ ["field-errors"] = wide })[1])
+  end)
+
+  it("are none in what is no JSON object", function()
+    for _, body in ipairs{ "", " ", "[]", '["x"]', '"x"', "5", "null", "{",
+      "<html>", "\0", "\255", '{"error": "x"', '{"error": "x"} x',
+      ("["):rep(5000), ('{"errors":'):rep(5000) } do
+      assert.same({}, read(body))
+    end
+  end)
+end)
+
+describe("the message of an error", function()
+  it("has the status, and what Close said", function()
+    local err = of_body('{"field-errors": {"lead": "Required."}}')
+    assert.matches("400", err.message)
+    assert.matches("lead: Required.", err.message, 1, true)
+  end)
+
+  it("says that there is nothing to say", function()
+    assert.matches("empty", of_body("").message)
+    assert.matches("400", of_body("<html>").message)
+  end)
+
+  it("is one line without control bytes", function()
+    for _, text in ipairs{ "a\nb", "a\r\nb", "a\0b", "a\27[31mb", "a\127b",
+      "a\tb", "\n", "a\vb\fc" } do
+      local err = of_body(json.encode{ error = text })
+      assert.is_nil(err.message:find("%c"))
+      assert.is_nil(tostring(err):find("%c"))
+      assert.equal(text, err.errors[1].message)
+    end
+  end)
+
+  it("has a length that fits a log, in whole characters", function()
+    for _, character in ipairs{ "x", "\195\164", "\226\130\172",
+      "\240\159\145\139" } do
+      for shift = 0, 3 do
+        local text = ("x"):rep(shift) .. character:rep(100000)
+        local line = tostring(of_body(json.encode{ error = text }))
+        assert.is_true(#line < 1000)
+        local rest = line:gsub("[%z\1-\127]", "")
+        assert.equal(0, #rest % #character)
+      end
+    end
+    local many = {}
+    for i = 1, 1000 do many[i] = "a reason that is long " .. i end
+    assert.is_true(#tostring(of_body(json.encode{ errors = many })) < 1000)
+  end)
+end)
+
+describe("the line of an error", function()
+  it("has kind, message, outcome, status and attempts", function()
+    local line = tostring(of_body('{"error": "Sorry."}', { attempts = 3 }))
+    for _, word in ipairs{ "close", "api", "Sorry.", "rejected", "400",
+      "3 attempts" } do
+      assert.matches(word, line, 1, true)
+    end
+  end)
+
+  it("does without what is not known", function()
+    local line = tostring(errors.new{ kind = "config", outcome = "not_sent",
+      message = "Odd." })
+    assert.is_nil(line:find("nil", 1, true))
+    assert.is_nil(line:find("status", 1, true))
+    assert.matches("Odd.", line, 1, true)
+  end)
+
+  it("is what assert and error show, where Lua can", function()
+    local err = errors.config "Odd."
+    local ok, thrown = pcall(assert, nil, err)
+    assert.is_false(ok)
+    assert.matches("Odd.", tostring(thrown), 1, true)
+  end)
+end)
+
+describe("an error of validation", function()
+  it("tells of many without telling all of them", function()
+    local list = {}
+    for i = 1, 1000 do
+      local field = "f" .. i
+      list[i] = { field = field, code = "type", message = field .. " odd" }
+    end
+    local err = errors.validation(list, 5000)
+    assert.equal(1000, #err.errors)
+    assert.matches("f1 odd", err.message, 1, true)
+    assert.is_true(#tostring(err) < 1000)
+    assert.is_nil(support.fault_of(err))
+  end)
+end)
+
+describe("an answer that cannot be read", function()
+  it("is an error that says what came", function()
+    for body, word in pairs{ [""] = "empty", ["<html>"] = "not" } do
+      local err = errors.unreadable({ status = 200, headers = {}, body = body,
+        attempts = 2 }, "an SMS activity")
+      assert.equal("protocol", err.kind)
+      assert.equal("unknown", err.outcome)
+      assert.equal(200, err.status)
+      assert.equal(body, err.body)
+      assert.equal(2, err.attempts)
+      assert.matches(word, err.message)
+      assert.is_nil(support.fault_of(err))
+    end
+  end)
+end)

@@ -1,0 +1,217 @@
+-- TLS and HTTP/2 against a real nginx: what is spoken, what is refused, and
+-- that nothing is sent where the certificate is wrong.
+local nginx = require "spec.support.nginx"
+local process = require "spec.support.process"
+local raw = require "spec.support.raw_server"
+local support = require "spec.support.client"
+
+local upstream, front
+
+setup(function()
+  upstream = raw.start{}
+  front = nginx.start{ upstream = upstream.url }
+end)
+teardown(function()
+  front:stop()
+  upstream:stop()
+end)
+before_each(function() upstream:reset() end)
+after_each(support.close_all)
+
+local BOTH = { "https", "h2" }
+
+local function secure(name, options)
+  options = support.copy(options or {})
+  options.ca_file = options.ca_file or front.ca_file
+  return support.new(front[name], options)
+end
+
+-- The lines of nginx's log that are newer than the first n.
+local function log_after(n, count)
+  local lines = front:access_log(n + count)
+  local newer = {}
+  for i = n + 1, #lines do newer[#newer + 1] = lines[i] end
+  return newer
+end
+
+-- Makes calls at a listener; returns their lines in nginx's log.
+local function logged_calls(name, count)
+  local before = #front:access_log()
+  local client = secure(name)
+  for _ = 1, count do assert(client.sms.create(support.params())) end
+  return log_after(before, count)
+end
+
+describe("a call over TLS", function()
+  it("is HTTP/1.1 where the server has no more, on one connection", function()
+    local lines = logged_calls("https", 5)
+    assert.equal(5, #lines)
+    for _, line in ipairs(lines) do
+      assert.equal("HTTP/1.1", line.protocol)
+      assert.matches("^TLSv1%.[23]$", line.tls)
+      assert.equal(lines[1].connection, line.connection)
+    end
+  end)
+
+  it("is HTTP/2 where the server has it, on one connection", function()
+    local lines = logged_calls("h2", 5)
+    assert.equal(5, #lines)
+    for _, line in ipairs(lines) do
+      assert.equal("HTTP/2.0", line.protocol)
+      assert.equal("POST", line.method)
+      assert.equal("/api/v1/activity/sms/", line.uri)
+      assert.equal(lines[1].connection, line.connection)
+    end
+  end)
+
+  it("has the same request and response either way", function()
+    for _, name in ipairs(BOTH) do
+      upstream:reset()
+      upstream:script{ { body = '{"id": "acti_1"}', headers = {
+        RateLimit = "limit=100, remaining=50, reset=0.8",
+        ["X-Mixed-Case"] = "As It Is" } } }
+      local text = "\240\159\145\139 \0 \"\\\n" .. ("x"):rep(2e6)
+      local sms, err, response =
+        secure(name).sms.create(support.params{ text = text })
+      assert(sms, tostring(err))
+      assert.equal("acti_1", sms.id)
+      assert.equal(200, response.status)
+      assert.equal("As It Is", response.headers["x-mixed-case"])
+      assert.same({ limit = 100, remaining = 50, reset = 0.8 },
+        response.rate_limit)
+      local request = upstream:ledger()[1]
+      assert.equal("application/json", request.headers["content-type"])
+      assert.equal("Basic " .. support.base64(support.KEY .. ":"),
+        request.headers.authorization)
+      assert.is_true(#request.body > 2e6)
+    end
+  end)
+
+  it("has errors as over http", function()
+    for _, name in ipairs(BOTH) do
+      local client = secure(name, { max_retries = 0 })
+      for status, kind in pairs{ [400] = "api", [401] = "authentication",
+        [404] = "not_found", [429] = "rate_limited", [500] = "server",
+        [302] = "protocol" } do
+        upstream:script{ { status = status, body = { error = "Sorry." } } }
+        local _, err, response = client.sms.create(support.params())
+        assert.equal(kind, err.kind)
+        assert.equal(status, err.status)
+        assert.equal("Sorry.", err.errors[1] and err.errors[1].message
+          or status == 302 and "Sorry.")
+        assert.equal(status, response.status)
+      end
+    end
+  end)
+
+  it("that is given up leaves the client fit for more", function()
+    for _, name in ipairs(BOTH) do
+      upstream:reset()
+      upstream:script{ { delay = 60 } }
+      local client = secure(name)
+      local _, err = client.sms.create(support.params(), { timeout = 0.3 })
+      assert.equal("timeout", err.kind)
+      assert.equal("unknown", err.outcome)
+      assert(client.sms.create(support.params()))
+      assert.equal(2, #upstream:ledger())
+    end
+  end)
+end)
+
+describe("a certificate", function()
+  -- Asserts that a call gets nowhere; returns its error.
+  local function refused(url, options)
+    options.max_retries = options.max_retries or 0
+    local before = #upstream:ledger()
+    local sms, err, response =
+      support.new(url, options).sms.create(support.params())
+    assert.is_nil(sms)
+    assert.is_nil(response)
+    assert.equal("tls", err.kind)
+    assert.equal("not_sent", err.outcome)
+    assert.is_nil(err.status)
+    assert.is_nil(support.fault_of(err))
+    assert.equal(before, #upstream:ledger())
+    return err
+  end
+
+  it("from an authority that nobody trusts is refused", function()
+    for _, name in ipairs(BOTH) do
+      refused(front[name], {}) -- the system's authorities
+      refused(front[name], { ca_file = front.other_ca })
+    end
+  end)
+
+  it("that has expired is refused", function()
+    refused(front.expired, { ca_file = front.ca_file })
+  end)
+
+  it("of another host is refused", function()
+    refused(front.wrong_host, { ca_file = front.ca_file })
+  end)
+
+  it("that signed itself is refused", function()
+    refused(front.self_signed, { ca_file = front.ca_file })
+    refused(front.self_signed, {})
+  end)
+
+  it("is refused each time, where it is tried again", function()
+    local err = refused(front.expired, { ca_file = front.ca_file,
+      max_retries = 2 })
+    assert.equal(3, err.attempts)
+  end)
+
+  it("is none where there is no TLS", function()
+    refused((front.http:gsub("^http:", "https:")), {})
+  end)
+
+  it("cannot be checked by a file without one", function()
+    local dir = process.tempdir()
+    local path = dir .. "/ca.pem"
+    local file = assert(io.open(path, "w"))
+    file:write("no certificate\n")
+    file:close()
+    refused(front.https, { ca_file = path })
+    process.remove(dir)
+  end)
+
+  it("that was refused is no hindrance to other clients", function()
+    refused(front.https, {})
+    assert(secure("https").sms.create(support.params()))
+    refused(front.expired, { ca_file = front.ca_file })
+    assert(secure("h2").sms.create(support.params()))
+  end)
+end)
+
+describe("a server that ends amid a call", function()
+  -- Ends an nginx while the upstream has the request; the client is to say
+  -- that nobody knows, and not to ask again.
+  local function dies(name, reused)
+    local another = nginx.start{ upstream = upstream.url }
+    local client = support.new(another[name], { ca_file = another.ca_file,
+      timeout = 20 })
+    if reused then assert(client.sms.create(support.params())) end
+    upstream:reset()
+    upstream:script{ { delay = 60 } }
+    local killer = process.start{ "sh", "-c",
+      "sleep 0.2; kill -KILL " .. another.child.pid }
+    local sms, err = client.sms.create(support.params())
+    killer:stop()
+    another:stop()
+    assert.is_nil(sms)
+    assert.is_nil(support.fault_of(err))
+    assert.equal("unknown", err.outcome)
+    assert.equal(1, err.attempts)
+    assert.equal(1, #upstream:ledger())
+  end
+
+  it("leaves it unknown over HTTP/1.1", function()
+    dies("https", false)
+    dies("https", true)
+  end)
+
+  it("leaves it unknown over HTTP/2", function()
+    dies("h2", false)
+    dies("h2", true)
+  end)
+end)
