@@ -69,6 +69,7 @@ build = {
         "src/core/clo_policy.c",
         "src/core/clo_sms.c",
         "src/core/clo_violations.c",
+        "src/http/clo_attempts.c",
         "src/http/clo_curl.c",
         "src/http/clo_engine.c",
         "src/http/clo_sockets.c",

@@ -73,13 +73,14 @@ describe("the response that create returns", function()
   end)
 
   it("has the headers by their names in lower case", function()
-    local long = "X-" .. ("Long"):rep(30)
-    local _, _, response = answered(activity, { ["X-Mixed-Case"] = "As It Is",
+    local short = "X-ABCDEFGHIJKLMNOPQRSTUVWXYZ-0_9"
+    local long = short:rep(4)
+    local _, _, response = answered(activity, { [short] = "As It Is",
       [long] = "here" })
-    assert.equal("As It Is", response.headers["x-mixed-case"])
+    assert.equal("As It Is", response.headers[short:lower()])
     assert.equal("application/json", response.headers["content-type"])
     assert.equal("here", response.headers[long:lower()])
-    assert.is_nil(response.headers["X-Mixed-Case"])
+    assert.is_nil(response.headers[short])
   end)
 
   it("has the rate limit", function()
@@ -94,6 +95,7 @@ describe("the response that create returns", function()
   it("has no rate limit where the header is absent or malformed", function()
     for _, value in ipairs{ false, "", "soon", "limit=, remaining=5, reset=1",
       "limit=100; remaining=50; reset=5", "limit=100, remaining=-1, reset=x",
+      "limit=100, remaining=50", "limit=100 remaining=50 reset=5",
     } do
       local _, err, response = answered(activity, { RateLimit = value })
       assert.is_nil(err)

@@ -138,7 +138,8 @@ describe("base_url", function()
       "api.close.com", "example.com", "127.0.0.1.example.com",
       "localhost.example.com", "127.example.com", "10.0.0.1", "0.0.0.0",
       "192.168.1.1", "128.0.0.1", "[::2]", "[2001:db8::1]", "1.127.0.0",
-      "[::ffff:8.8.8.8]", "2130706432.example.com",
+      "[::ffff:8.8.8.8]", "2130706432.example.com", "127.0.0.256",
+      "127.1.2.3.4",
     } do
       refuses(options{ base_url = "http://" .. host .. "/api/v1" })
     end
@@ -149,7 +150,8 @@ describe("base_url", function()
       "api.close.com", "//api.close.com", "ftp://127.0.0.1/", "file:///x",
       "https://", "http://127.0.0.1:99999/",
       "https://api close.com/", "https://api.close.com/?a=b",
-      "https://api.close.com/#a", "javascript:alert(1)", "https://[::1/",
+      "https://api.close.com/#a", "https://api.close.com/?",
+      "https://api.close.com/#", "javascript:alert(1)", "https://[::1/",
       "gopher://127.0.0.1/", "ws://127.0.0.1/",
     } do
       assert.matches("base_url", refuses(options{ base_url = url }), 1, true)
@@ -196,6 +198,7 @@ describe("a proxy", function()
     assert.equal("CONNECT", request.method)
     assert.equal("api.close.com:443", request.target)
     assert.is_nil(request.headers.authorization)
+    assert.is_nil(request.headers["content-type"])
     assert.is_nil(request.raw:find("s3cret", 1, true))
   end)
 
@@ -224,6 +227,29 @@ describe("ca_file", function()
     for _, path in ipairs{ "/nonexistent/ca.pem", "/", "/dev/null" } do
       assert.matches(path, refuses(options{ ca_file = path }), 1, true)
     end
+  end)
+end)
+
+describe("options of a call", function()
+  it("are timeout and max_retries, by the same rules", function()
+    local client = support.new(server)
+    for _, given in ipairs{
+      5, "x", true, false, print, { 1 }, { [true] = 1 }, { retries = 1 },
+      { timeout = "5" }, { timeout = 0 }, { timeout = -1 },
+      { timeout = 0 / 0 }, { timeout = math.huge }, { timeout = {} },
+      { max_retries = -1 }, { max_retries = 1.5 }, { max_retries = "0" },
+      { max_retries = 0 / 0 }, { api_key = "other" }, { base_url = "x" },
+    } do
+      local sms, err =
+        support.calmly(client.sms.create, support.params(), given)
+      assert.is_nil(sms)
+      assert.equal("config", err.kind)
+      assert.equal("not_sent", err.outcome)
+    end
+    assert.equal(0, server:connections())
+    assert(client.sms.create(support.params(), {}))
+    assert(client.sms.create(support.params(), { timeout = 20,
+      max_retries = 0 }))
   end)
 end)
 

@@ -158,6 +158,7 @@ describe("a port where nobody listens", function()
 
   it("is not tried beyond the timeout", function()
     local err, took = fail(nobody(), { timeout = 0.5, max_retries = 1000 })
+    assert.equal("connection", err.kind)
     assert.equal("not_sent", err.outcome)
     assert.is_true(err.attempts < 100)
     is_between(0, LONG, took)

@@ -205,6 +205,21 @@ describe("a server that ends amid a call", function()
     assert.equal(1, #upstream:ledger())
   end
 
+  it("leaves it unknown, and gets no second copy, if it lives on", function()
+    for _, name in ipairs(BOTH) do
+      upstream:reset()
+      local client = support.new((front[name]:gsub("/api/v1$", "/drop")), {
+        ca_file = front.ca_file })
+      assert(client.sms.create(support.params()))
+      local sms, err = client.sms.create(support.params())
+      assert.is_nil(sms)
+      assert.equal("unknown", err.outcome)
+      assert.equal(1, err.attempts)
+      assert.equal(1, #upstream:ledger())
+      assert(client.sms.create(support.params()))
+    end
+  end)
+
   it("leaves it unknown over HTTP/1.1", function()
     dies("https", false)
     dies("https", true)

@@ -167,14 +167,18 @@ describe("metatables", function()
       api_key = support.KEY, base_url = server.url }))
     assert(another.sms.create(support.params()))
     another:close()
+    another = assert(calmly(close.new, hostile{
+      access_token = support.KEY, base_url = server.url }))
+    another:close()
   end)
 
   it("do not stand in for what is not there", function()
     refuses(hostile{}, { "status: required" })
     refuses(setmetatable({}, { __index = support.params() }),
       { "status: required" })
-    local _, err = calmly(client.sms.create, {}, hostile{ unheard_of = 1 })
-    assert.equal("validation", err.kind)
+    local _, err = calmly(client.sms.create, support.params(),
+      hostile{ unheard_of = 1 })
+    assert.equal("config", err.kind)
     _, err = calmly(close.new, hostile{ base_url = server.url, api_key = 5 })
     assert.equal("config", err.kind)
   end)

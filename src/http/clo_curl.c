@@ -118,8 +118,10 @@ int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
 static CURLcode set_auth(CURL *easy, const struct clo_transfer *t) {
   CURLcode code = CURLE_OK;
   int basic = t->auth == CLO_AUTH_BASIC, bearer = t->auth == CLO_AUTH_BEARER;
-  SET(CURLOPT_HTTPAUTH,
-      (long)(bearer ? CURLAUTH_BEARER : basic ? CURLAUTH_BASIC : CURLAUTH_NONE));
+  unsigned long scheme = bearer  ? CURLAUTH_BEARER
+                         : basic ? CURLAUTH_BASIC
+                                 : CURLAUTH_NONE;
+  SET(CURLOPT_HTTPAUTH, (long)scheme);
   SET(CURLOPT_USERNAME, basic ? t->secret.data : NULL);
   SET(CURLOPT_PASSWORD, basic ? "" : NULL);
   SET(CURLOPT_XOAUTH2_BEARER, bearer ? t->secret.data : NULL);

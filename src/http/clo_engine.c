@@ -1,45 +1,21 @@
-/* The engine's lists and its clock. Each transfer is on exactly one list; each
- * attempt's end passes through settle(), which asks the policy what is next. */
-#include "clo_engine.h"
+/* An engine's life, and the verbs that a loop drives it with. What an attempt
+ * is and becomes is clo_attempts.c's. */
+#include "clo_engine_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "clo_sockets.h"
-
 #define SPARE_MAX 16 /* transfers kept for the calls to come */
 
-struct list {
-  struct clo_transfer *first, *last;
-  size_t count;
-};
-
-struct clo_engine {
-  CURLM *multi;
-  struct curl_slist *headers;
-  struct clo_config config; /* its strings are owned */
-  struct clo_sockets sockets;
-  struct list queued, running, pausing, done, spare;
-  struct clo_event *events, **events_end;
-  double timer;   /* when libcurl wants to be called, or -1 */
-  double due;     /* no deadline or pause ends before it; -1: there is none */
-  size_t next_up; /* where in the interest set the next step goes on */
-  int polled;     /* the interest set's revents are fresh */
-  int full;       /* libcurl may have something more: step again at once */
-  unsigned long last_id;
-  unsigned long long random;
-  pid_t pid;
-};
-
-static double now(void) {
+double clo_engine_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void put(struct list *list, struct clo_transfer *t) {
+void clo_list_put(struct clo_list *list, struct clo_transfer *t) {
   t->prev = list->last;
   t->next = NULL;
   *(list->last ? &list->last->next : &list->first) = t;
@@ -47,19 +23,12 @@ static void put(struct list *list, struct clo_transfer *t) {
   list->count++;
 }
 
-static struct clo_transfer *take(struct list *list, struct clo_transfer *t) {
+struct clo_transfer *clo_list_take(struct clo_list *list,
+                                   struct clo_transfer *t) {
   *(t->prev ? &t->prev->next : &list->first) = t->next;
   *(t->next ? &t->next->prev : &list->last) = t->prev;
   list->count--;
   return t;
-}
-
-/* xorshift64*: jitter needs to be spread, not secret. */
-static double next_random(struct clo_engine *e) {
-  e->random ^= e->random >> 12;
-  e->random ^= e->random << 25;
-  e->random ^= e->random >> 27;
-  return (double)((e->random * 2685821657736338717ULL) >> 11) / 9007199254740992.0;
 }
 
 /* ---- making and ending ---- */
@@ -67,7 +36,7 @@ static double next_random(struct clo_engine *e) {
 static int on_timer(CURLM *multi, long ms, void *engine) {
   struct clo_engine *e = engine;
   (void)multi;
-  e->timer = ms < 0 ? -1 : now() + (double)ms / 1000;
+  e->timer = ms < 0 ? -1 : clo_engine_now() + (double)ms / 1000;
   return 0;
 }
 
@@ -109,7 +78,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config) {
   clo_sockets_init(&e->sockets);
   e->events_end = &e->events;
   e->due = -1;
-  e->random = (unsigned long long)(now() * 1e9) | 1;
+  e->random = (unsigned long long)(clo_engine_now() * 1e9) | 1;
   if (copy_config(&e->config, config) && (e->headers = clo_curl_headers()) &&
       make_multi(e))
     return e;
@@ -117,11 +86,11 @@ struct clo_engine *clo_engine_new(const struct clo_config *config) {
   return NULL;
 }
 
-static void free_list(struct clo_engine *e, struct list *list) {
+static void free_list(struct clo_engine *e, struct clo_list *list) {
   struct clo_transfer *t;
   while ((t = list->first)) {
     if (list == &e->running) curl_multi_remove_handle(e->multi, t->easy);
-    clo_transfer_free(take(list, t));
+    clo_transfer_free(clo_list_take(list, t));
   }
 }
 
@@ -130,7 +99,7 @@ static void free_list(struct clo_engine *e, struct list *list) {
  * are left as they are, which costs their memory once per fork. */
 static void abandon(struct clo_engine *e) {
   struct clo_transfer *t;
-  struct list *lists[] = {&e->queued, &e->running, &e->pausing};
+  struct clo_list *lists[] = {&e->queued, &e->running, &e->pausing};
   size_t i;
   clo_sockets_abandon(&e->sockets);
   for (i = 0; i < sizeof lists / sizeof *lists; i++)
@@ -142,7 +111,7 @@ static void abandon(struct clo_engine *e) {
       t->end.handed = t->end.body_len;
       t->end.request_left = 1;
       t->easy = NULL;
-      put(&e->done, take(lists[i], t));
+      clo_list_put(&e->done, clo_list_take(lists[i], t));
     }
   for (t = e->done.first; t; t = t->next) t->easy = NULL;
   for (t = e->spare.first; t; t = t->next) t->easy = NULL;
@@ -174,15 +143,11 @@ void clo_engine_free(struct clo_engine *e) {
   free(e);
 }
 
-/* ---- a call's way through the lists ---- */
+/* ---- calls ---- */
 
 static struct clo_transfer *blank(struct clo_engine *e) {
-  if (e->spare.last) return take(&e->spare, e->spare.last);
+  if (e->spare.last) return clo_list_take(&e->spare, e->spare.last);
   return clo_transfer_new(e->config.max_response_bytes);
-}
-
-static void earlier(double *first, double at) {
-  if (*first < 0 || at < *first) *first = at;
 }
 
 unsigned long clo_engine_submit(struct clo_engine *e,
@@ -198,142 +163,11 @@ unsigned long clo_engine_submit(struct clo_engine *e,
   }
   clo_transfer_rewind(t);
   t->id = ++e->last_id;
-  t->submitted = t->start_at = now();
+  t->submitted = t->start_at = clo_engine_now();
   t->deadline = t->submitted + request->timeout;
-  earlier(&e->due, t->deadline);
-  put(&e->queued, t);
+  clo_attempts_note_due(e, t->deadline);
+  clo_list_put(&e->queued, t);
   return t->id;
-}
-
-static void record(struct clo_engine *e, const struct clo_transfer *t,
-                   double seconds, double retry_in) {
-  struct clo_event *event;
-  if (!e->config.events || !(event = calloc(1, sizeof *event))) return;
-  event->id = t->id;
-  event->end = t->end;
-  event->code = t->code;
-  event->attempt = t->attempts;
-  event->seconds = seconds;
-  event->retry_in = retry_in;
-  memcpy(event->method, t->method, sizeof event->method);
-  *e->events_end = event;
-  e->events_end = &event->next;
-}
-
-static void finish(struct clo_engine *e, struct clo_transfer *t) {
-  t->started_at = now(); /* from here on: when it was done */
-  put(&e->done, t);
-}
-
-/* An attempt is over and the transfer on no list: pause it or finish it. */
-static void settle(struct clo_engine *e, struct clo_transfer *t) {
-  struct clo_budget budget;
-  double at = now(), wait;
-  budget.attempts = t->attempts;
-  budget.max_retries = t->max_retries;
-  budget.remaining = t->deadline - at;
-  budget.asked = t->asked;
-  budget.random = next_random(e);
-  wait = clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED
-             ? -1
-             : clo_policy_retry(&t->end, &budget);
-  record(e, t, at - t->started_at, wait);
-  if (wait < 0) {
-    finish(e, t);
-    return;
-  }
-  t->start_at = at + wait;
-  earlier(&e->due, t->start_at);
-  put(&e->pausing, t);
-}
-
-static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
-  double timeout = t->deadline - at;
-  CURLcode code;
-  if (timeout > e->config.attempt_timeout) timeout = e->config.attempt_timeout;
-  clo_transfer_rewind(t);
-  t->attempts++;
-  t->started_at = at;
-  code = clo_curl_aim(t, timeout);
-  if (!code && curl_multi_add_handle(e->multi, t->easy) == CURLM_OK) {
-    put(&e->running, t);
-    return;
-  }
-  clo_transfer_end(t, code ? code : CURLE_OUT_OF_MEMORY);
-  settle(e, t);
-}
-
-/* Of the transfers on a list: ends those past their deadline, queues those
- * whose pause is over, and notes in e->due when to look again. */
-static void review(struct clo_engine *e, struct list *list, double at) {
-  struct clo_transfer *t, *next;
-  for (t = list->first; t; t = next) {
-    next = t->next;
-    if (t->deadline <= at) {
-      clo_transfer_stop(t, CLO_CAUSE_TIMEOUT,
-                        "the call's timeout passed before it could start");
-      finish(e, take(list, t));
-    } else if (list == &e->pausing && t->start_at <= at) {
-      earlier(&e->due, t->deadline);
-      put(&e->queued, take(list, t));
-    } else {
-      earlier(&e->due, list == &e->pausing ? t->start_at : t->deadline);
-    }
-  }
-}
-
-static void start_due(struct clo_engine *e) {
-  double at;
-  if (!e->queued.first && !e->pausing.first) return;
-  at = now();
-  if (e->due >= 0 && e->due <= at) {
-    e->due = -1;
-    review(e, &e->queued, at);
-    review(e, &e->pausing, at);
-  }
-  while (e->queued.first &&
-         e->running.count < (size_t)e->config.max_in_flight)
-    begin(e, take(&e->queued, e->queued.first), at);
-}
-
-/* A connection that has just answered over HTTP/1 waits for the next request
- * with a cork in. HTTP/2 shares a connection and has no use for one. */
-static void cork(struct clo_engine *e, const struct clo_transfer *t) {
-  curl_socket_t fd = CURL_SOCKET_BAD;
-  long version = 0;
-  curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
-  if (version != CURL_HTTP_VERSION_1_1) return;
-  curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd);
-  if (fd != CURL_SOCKET_BAD) clo_sockets_cork(&e->sockets, fd);
-}
-
-static void collect(struct clo_engine *e) {
-  CURLMsg *message;
-  int left;
-  while ((message = curl_multi_info_read(e->multi, &left))) {
-    struct clo_transfer *t = NULL;
-    CURLcode code = message->data.result;
-    if (message->msg != CURLMSG_DONE) continue;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-    clo_transfer_end(t, code);
-    if (code == CURLE_OK) cork(e, t);
-    curl_multi_remove_handle(e->multi, t->easy);
-    settle(e, take(&e->running, t));
-  }
-}
-
-/* Ends the attempts that have a socket which nobody watches. */
-static void drop_unwatched(struct clo_engine *e) {
-  struct clo_transfer *t, *next;
-  if (!e->sockets.unwatched) return;
-  e->sockets.unwatched = 0;
-  for (t = e->running.first; t; t = next) {
-    next = t->next;
-    if (!t->unwatched) continue;
-    clo_transfer_end(t, CURLE_OUT_OF_MEMORY);
-    curl_multi_remove_handle(e->multi, t->easy);
-    settle(e, take(&e->running, t));
-  }
 }
 
 /* ---- the verbs of a loop ---- */
@@ -357,7 +191,7 @@ static void act_on_ready(struct clo_engine *e, double until) {
     if (!bits) continue;
     p->revents = 0;
     act(e, p->fd, bits);
-    if (now() >= until) {
+    if (clo_engine_now() >= until) {
       e->full = 1;
       return;
     }
@@ -368,11 +202,11 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   double until;
   size_t watched;
   if (!adopt(e)) return 0;
-  until = now() + budget;
+  until = clo_engine_now() + budget;
   watched = e->sockets.count;
   e->full = 0;
-  start_due(e);
-  if (e->timer >= 0 && e->timer <= now()) {
+  clo_attempts_start(e);
+  if (e->timer >= 0 && e->timer <= clo_engine_now()) {
     e->timer = -1;
     act(e, CURL_SOCKET_TIMEOUT, 0);
   }
@@ -382,8 +216,7 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
     act_on_ready(e, until);
   e->polled = 0;
   if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
-  collect(e);
-  drop_unwatched(e);
+  clo_attempts_collect(e);
   return clo_engine_pending(e);
 }
 
@@ -393,9 +226,9 @@ double clo_engine_deadline(struct clo_engine *e) {
                   e->running.count < (size_t)e->config.max_in_flight))
     return 0;
   if (e->due >= 0 && (e->queued.first || e->pausing.first))
-    earlier(&first, e->due);
+    first = first < 0 || e->due < first ? e->due : first;
   if (first < 0) return -1;
-  left = first - now();
+  left = first - clo_engine_now();
   return left > 0 ? left : 0;
 }
 
@@ -411,14 +244,14 @@ void clo_engine_wait(struct clo_engine *e, double seconds) {
   e->polled = poll(e->sockets.interest, e->sockets.count, ms) > 0;
 }
 
-static struct clo_transfer *find(struct list *list, unsigned long id) {
+static struct clo_transfer *find(struct clo_list *list, unsigned long id) {
   struct clo_transfer *t = list->first;
   while (t && t->id != id) t = t->next;
   return t;
 }
 
 int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
-  struct list *lists[] = {&e->running, &e->queued, &e->pausing};
+  struct clo_list *lists[] = {&e->running, &e->queued, &e->pausing};
   struct clo_transfer *t = NULL;
   size_t i;
   if (!adopt(e)) return 0;
@@ -429,7 +262,7 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
     curl_multi_remove_handle(e->multi, t->easy);
   }
   clo_transfer_stop(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
-  finish(e, take(lists[i], t));
+  clo_attempts_finish(e, clo_list_take(lists[i], t));
   return 1;
 }
 
@@ -448,17 +281,17 @@ struct clo_transfer *clo_engine_done(struct clo_engine *e) {
 }
 
 double clo_engine_elapsed(const struct clo_transfer *t) {
-  return t->started_at - t->submitted;
+  return t->ended_at - t->submitted;
 }
 
 void clo_engine_release(struct clo_engine *e, struct clo_transfer *t) {
-  take(&e->done, t);
+  clo_list_take(&e->done, t);
   if (e->spare.count >= SPARE_MAX) {
     clo_transfer_free(t);
     return;
   }
   clo_transfer_clear(t);
-  put(&e->spare, t);
+  clo_list_put(&e->spare, t);
 }
 
 const struct clo_event *clo_engine_event(const struct clo_engine *e) {

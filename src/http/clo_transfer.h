@@ -35,7 +35,8 @@ struct clo_transfer {
   double submitted; /* when, on the engine's clock, */
   double deadline;
   double start_at;   /* the next attempt's start, */
-  double started_at; /* and the running one's */
+  double started_at; /* the running one's, */
+  double ended_at;   /* and the last one's end */
 
   int attempts;
   size_t handed; /* bytes of the body that libcurl was given */

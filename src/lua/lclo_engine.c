@@ -86,7 +86,8 @@ static int submit(lua_State *L) {
 /* engine:step(budget) -> pending */
 static int step(lua_State *L) {
   struct clo_engine *engine = check_engine(L);
-  lua_pushnumber(L, (lua_Number)clo_engine_step(engine, luaL_checknumber(L, 2)));
+  double budget = luaL_checknumber(L, 2);
+  lua_pushnumber(L, (lua_Number)clo_engine_step(engine, budget));
   return 1;
 }
 
