@@ -66,6 +66,7 @@ build = {
         "src/core/clo_field.c",
         "src/core/clo_format.c",
         "src/core/clo_hint.c",
+        "src/core/clo_pace.c",
         "src/core/clo_policy.c",
         "src/core/clo_sms.c",
         "src/core/clo_violations.c",

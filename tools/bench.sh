@@ -8,3 +8,4 @@ trap 'bench/server.sh stop "$dir"' EXIT
 eval "$(bench/server.sh start "$dir")"
 eval "$(make -s env LUA="$1")"
 lua5.4 bench/bench.lua "$1" build/curl_post
+"$1" bench/pacing.lua

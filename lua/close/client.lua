@@ -97,8 +97,8 @@ end
 -- ---- a call ----
 
 local function submit(state, call, timeout)
-  local id = state.engine:submit(call.method, call.url, call.body,
-    state.scheme, state.secret, timeout, call.max_retries)
+  local id = state.engine:submit(call.method, call.url, call.group,
+    call.body, state.scheme, state.secret, timeout, call.max_retries)
   state.calls[id] = call
 end
 
@@ -146,14 +146,16 @@ local function start(state, call)
   submit(state, call, call.timeout)
 end
 
--- What the resources call: perform(state, method, path, query, body, given)
+-- What the resources call. group names the endpoint group, method and path
+-- without ids, that Close counts a rate limit for.
 -- -> response | nil, err, response|nil
-local function perform(state, method, path, query, body, given)
+local function perform(state, method, path, group, query, body, given)
   if not state.engine then return nil, errors.config "the client is closed" end
   local settings = state.settings
   local call = {
     method = method,
     path = path,
+    group = group,
     url = settings.base_url .. path .. query,
     body = body,
     timeout = settings.timeout,

@@ -6,6 +6,7 @@ local errors = require "close.errors"
 local json = require "close.json"
 
 local PATH = "/activity/sms/"
+local CREATE = "POST " .. PATH -- the group that a rate limit holds for
 local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
 
 local sms = {}
@@ -71,7 +72,7 @@ function sms.validate(params)
 end
 
 --- The resource for one client.
----@param perform function (method, path, query, body, call_options)
+---@param perform function (method, path, group, query, body, call_options)
 ---@return close.SMS
 function sms.new(perform)
   local resource = { validate = sms.validate }
@@ -89,7 +90,7 @@ function sms.new(perform)
     local text, why = encode(body)
     if not text then return nil, why end
     local response, err, answer =
-      perform("POST", PATH, query, text, call_options)
+      perform("POST", PATH, CREATE, query, text, call_options)
     if not response then return nil, err, answer end
     local activity = json.decode_object(response.body)
     if not activity or type(activity.id) ~= "string" then

@@ -63,6 +63,7 @@ struct clo_request request_of(const char *method, const char *body) {
   struct clo_request request;
   memset(&request, 0, sizeof request);
   request.method = method;
+  request.group = method;
   request.url = scene_url("/api/v1/activity/sms/");
   request.body = body;
   request.body_len = body ? strlen(body) : 0;

@@ -46,6 +46,25 @@ static void a_queued_call(void **state) {
   assert_int_equal(server_counts(server).connections, 0);
 }
 
+/* A transfer is used for many calls, and has nothing of the one before. */
+static void a_queued_call_after_a_refused_one(void **state) {
+  static const struct reaction script[] = {
+      {.reply = REPLY("429 Too Many", "Retry-After: 30\r\n", "2\r\n\r\n{}")}};
+  struct clo_request request;
+  struct clo_transfer *t;
+  (void)state;
+  scene_open(script, 1);
+  t = call_of("DELETE", NULL);
+  assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
+  release(t);
+  request = request_of("DELETE", NULL);
+  assert_cancelled_once(submit(&request));
+  t = clo_engine_done(engine);
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
+  assert_true(t->asked == -1);
+  assert_int_equal(t->answer.len + t->headers.len, 0);
+}
+
 static unsigned long a_call_that_was_read(const char *method) {
   struct clo_request request =
       request_of(method, method[0] == 'P' ? BODY : NULL);
@@ -200,6 +219,7 @@ static void by_the_engine_s_end(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_queued_call),
+      TEST(a_queued_call_after_a_refused_one),
       TEST(a_running_post),
       TEST(a_running_delete),
       TEST(a_call_that_connects),

@@ -1,7 +1,5 @@
 /* The guard over a POST: whatever becomes of a connection, the server never
  * takes a body twice, and the outcome says what is true of it. */
-#include <stdlib.h>
-
 #include "drive.h"
 
 #define BODY "{\"text\": \"only once\"}"
@@ -9,19 +7,24 @@
 
 enum { LARGE = 16 * 1024 * 1024 }; /* more than the kernel's buffers hold */
 
-static char *large_body(void) {
-  char *body = malloc(LARGE + 1);
-  assert_non_null(body);
+static const char *large_body(void) {
+  static char body[LARGE + 1];
   memset(body, 'x', LARGE);
-  body[LARGE] = '\0';
   return body;
 }
 
 /* ---- the fault itself, so that these tests are known to see it ---- */
 
+static size_t ignore(char *bytes, size_t size, size_t n, void *unused) {
+  (void)bytes;
+  (void)unused;
+  return size * n;
+}
+
 static void plain_post(CURL *easy, const char *body) {
   curl_easy_setopt(easy, CURLOPT_URL, scene_url("/"));
   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ignore);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 5000L);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -65,6 +68,7 @@ static void assert_unknown_with_one_copy(const struct clo_transfer *t) {
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
   assert_int_equal(t->end.cause, CLO_CAUSE_CONNECTION);
   assert_int_equal(t->end.handed, t->body.len);
+  assert_true(strlen(t->message) > 0 && !strstr(t->message, "seek"));
   assert_int_equal(server_copies(server, t->body.data, t->body.len), 1);
 }
 
@@ -88,11 +92,10 @@ static void read_and_reset(void **state) {
 }
 
 static void large_read_and_closed(void **state) {
-  char *body = large_body();
+  const char *body = large_body();
   (void)state;
   assert_unknown_with_one_copy(second_call(
       reads_and_closes, COUNT(reads_and_closes), "POST", body, 3));
-  free(body);
 }
 
 /* On a new connection there is nothing for libcurl to repair. */
@@ -145,7 +148,7 @@ static void assert_not_sent_partly(const struct clo_transfer *t) {
 static void a_large_body_ended_on_its_way(void **state) {
   static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
   static const enum server_when whens[] = {AT_HEADERS, AT_HALF};
-  char *body = large_body();
+  const char *body = large_body();
   size_t i;
   for (i = 0; i < 4; i++) {
     struct reaction script[] = {{.reply = OK_REPLY},
@@ -155,7 +158,6 @@ static void a_large_body_ended_on_its_way(void **state) {
         second_call(script, COUNT(script), "POST", body, 3));
     scene_close(state);
   }
-  free(body);
 }
 
 /* Refused before it was read whole: Close created nothing. */
@@ -165,13 +167,12 @@ static void an_early_refusal_is_a_refusal(void **state) {
       {.when = AT_HALF,
        .reply = REPLY("413 Too Large", "Connection: close\r\n", "0\r\n\r\n"),
        .then = THEN_SILENCE}};
-  char *body = large_body();
+  const char *body = large_body();
   struct clo_transfer *t =
       second_call(script, COUNT(script), "POST", body, 3);
   (void)state;
   assert_end(t, CLO_OUTCOME_REJECTED, 413, 1);
   assert_int_equal(server_copies(server, body, LARGE), 0);
-  free(body);
 }
 
 /* ---- a kept connection that ends while nobody uses it ---- */

@@ -1,5 +1,5 @@
-/* The verbs that a loop drives an engine with: deadline, interest, wait and
- * step keep their promises, in any order and with any budget. */
+/* What a loop asks an engine, and how it waits for it: deadline, interest and
+ * wait keep their promises. */
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -136,68 +136,6 @@ static void a_foreign_loop_gets_along(void **state) {
   }
 }
 
-/* ---- step ---- */
-
-static void a_step_with_no_budget_goes_on(void **state) {
-  size_t ends = 0, steps = 0;
-  (void)state;
-  scene_open(late, 1);
-  submit_posts(24);
-  while (ends < 24) {
-    clo_engine_wait(engine, 1);
-    clo_engine_step(engine, 0);
-    ends += release_done();
-    assert_true(++steps < 2000);
-  }
-}
-
-static void no_call_starves_without_budget(void **state) {
-  size_t steps, i;
-  (void)state;
-  scene_open(answers, 1);
-  submit_posts(8);
-  step_until_taken(8);
-  nap(0.05); /* all eight answers are there */
-  release_done();
-  steps = clo_engine_pending(engine);
-  assert_true(steps > 0);
-  for (i = 0; i < 2 * steps; i++) clo_engine_step(engine, 0);
-  assert_int_equal(clo_engine_pending(engine), 0);
-}
-
-static void a_short_step_says_that_there_is_more(void **state) {
-  (void)state;
-  scene_open(late, 1);
-  submit_posts(8);
-  step_until_taken(8);
-  nap(0.15);
-  assert_int_equal(clo_engine_step(engine, 0), 7);
-  assert_true(clo_engine_deadline(engine) == 0);
-}
-
-static void steps_alone_are_enough(void **state) {
-  double until = clock_now() + 10;
-  size_t ends = 0;
-  (void)state;
-  scene_open(late, 1);
-  submit_posts(20);
-  while (ends < 20) {
-    clo_engine_step(engine, 0.001);
-    ends += release_done();
-    nap(0.001);
-    assert_true(clock_now() < until);
-  }
-}
-
-static void a_step_returns_what_is_pending(void **state) {
-  (void)state;
-  scene_open(silence, 1);
-  assert_int_equal(clo_engine_step(engine, 0.01), 0);
-  submit_posts(10);
-  assert_int_equal(clo_engine_step(engine, 0.01), 10);
-  assert_int_equal(clo_engine_pending(engine), 10);
-}
-
 /* ---- wait ---- */
 
 static void a_wait_ends_when_a_socket_is_ready(void **state) {
@@ -277,11 +215,6 @@ int main(void) {
       TEST(a_pause_is_a_deadline),
       TEST(the_interest_names_each_socket),
       TEST(a_foreign_loop_gets_along),
-      TEST(a_step_with_no_budget_goes_on),
-      TEST(no_call_starves_without_budget),
-      TEST(a_short_step_says_that_there_is_more),
-      TEST(steps_alone_are_enough),
-      TEST(a_step_returns_what_is_pending),
       TEST(a_wait_ends_when_a_socket_is_ready),
       TEST(a_wait_ends_at_its_limit),
       TEST(a_wait_ends_at_the_deadline),

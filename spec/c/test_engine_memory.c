@@ -17,7 +17,7 @@ static struct clo_config config;
 /* Without cmocka's assertions while memory is short: those allocate. Returns
  * whether the calls came to an end. */
 static int ends(struct clo_transfer **last) {
-  double until = clock_now() + 8;
+  double until = clock_now() + 3; /* less than any timeout of theirs */
   while (clo_engine_pending(engine) > 0) {
     if (clock_now() > until) return 0;
     clo_engine_wait(engine, 1);
@@ -111,7 +111,6 @@ static int many_live_through(size_t nth, void (*starve)(size_t)) {
     strcpy(bodies[i], "{\"text\": \"scarce a\"}");
     bodies[i][17] = (char)('a' + i);
     request.body_len = strlen(bodies[i]);
-    request.timeout = 3;
     clo_engine_submit(engine, &request);
   }
   ended = ends(&last);
@@ -142,6 +141,29 @@ static void any_may_fail_with_many_calls(void **state) {
 
 static void all_may_fail_with_many_calls(void **state) {
   many(state, alloc_fail_from, 7);
+}
+
+/* A step opens a socket, notes its place, notes the interest in it. A call
+ * whose socket nobody watches ends with that step, not with its timeout. */
+static void a_call_that_nobody_watches_ends(void **state) {
+  size_t nth;
+  for (nth = 1; nth <= 3; nth++) {
+    struct clo_request request;
+    struct clo_transfer *t;
+    scene_open(answers, 1);
+    request = request_of("POST", BODY);
+    submit(&request);
+    alloc_fail_from(nth);
+    clo_engine_step(engine, 0.01);
+    assert_int_equal(alloc_count(), nth);
+    alloc_fail(0);
+    t = clo_engine_done(engine);
+    assert_non_null(t);
+    assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+    release(t);
+    assert_it_works_again();
+    scene_close(state);
+  }
 }
 
 /* ---- what is used again is not broken by a failure in between ---- */
@@ -176,6 +198,7 @@ int main(void) {
       TEST(all_allocations_may_fail_from_any_on),
       TEST(any_may_fail_with_many_calls),
       TEST(all_may_fail_with_many_calls),
+      TEST(a_call_that_nobody_watches_ends),
       TEST(a_kept_engine_survives),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));

@@ -47,7 +47,8 @@ static const struct cell cells[] = {
     {CLO_CAUSE_TLS, 0, N, N, U},          {CLO_CAUSE_TIMEOUT, 0, N, N, U},
     {CLO_CAUSE_TIMEOUT, 200, N, N, U},    {CLO_CAUSE_PROTOCOL, 0, N, N, U},
     {CLO_CAUSE_PROTOCOL, 200, N, N, U},   {CLO_CAUSE_PROTOCOL, 404, R, R, R},
-    {CLO_CAUSE_CANCELLED, 0, N, N, U},
+    {CLO_CAUSE_CANCELLED, 0, N, N, U},    {CLO_CAUSE_HELD, 0, N, N, U},
+    {CLO_CAUSE_HELD, 429, R, R, R},
 };
 
 static void outcome_follows_the_table(void **state) {
@@ -105,6 +106,7 @@ static void kind_follows_status_then_cause(void **state) {
       {CLO_CAUSE_PROTOCOL, 200, "protocol"},
       {CLO_CAUSE_CANCELLED, 0, "cancelled"},
       {CLO_CAUSE_CANCELLED, 429, "cancelled"},
+      {CLO_CAUSE_HELD, 0, "rate_limited"},
   };
   size_t i;
   (void)state;

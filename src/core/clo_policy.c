@@ -45,6 +45,7 @@ const char *clo_policy_kind(enum clo_cause cause, int status) {
     case CLO_CAUSE_TLS: return "tls";
     case CLO_CAUSE_TIMEOUT: return "timeout";
     case CLO_CAUSE_PROTOCOL: return "protocol";
+    case CLO_CAUSE_HELD: return "rate_limited";
     case CLO_CAUSE_CANCELLED: break;
   }
   return "protocol";

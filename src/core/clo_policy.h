@@ -13,7 +13,8 @@ enum clo_cause {
   CLO_CAUSE_TLS,
   CLO_CAUSE_TIMEOUT,
   CLO_CAUSE_PROTOCOL, /* bytes that are no answer, or too many of them */
-  CLO_CAUSE_CANCELLED
+  CLO_CAUSE_CANCELLED,
+  CLO_CAUSE_HELD /* the rate limit's reset is past the call's deadline */
 };
 
 /* Whether Close has the message. */

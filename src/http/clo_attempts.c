@@ -13,8 +13,51 @@ static double next_random(struct clo_engine *e) {
   return (double)((e->random * 2685821657736338717ULL) >> 11) * 0x1p-53;
 }
 
-void clo_attempts_note_due(struct clo_engine *e, double at) {
+static void note_due(struct clo_engine *e, double at) {
   if (e->due < 0 || at < e->due) e->due = at;
+}
+
+struct clo_group *clo_attempts_group(struct clo_engine *e, const char *name) {
+  struct clo_group *group = e->groups;
+  while (group && strcmp(group->name, name) != 0) group = group->next;
+  if (group || !(group = calloc(1, sizeof *group))) return group;
+  if (!(group->name = malloc(strlen(name) + 1))) {
+    free(group);
+    return NULL;
+  }
+  strcpy(group->name, name);
+  clo_pace_init(&group->pace);
+  group->next = e->groups;
+  return e->groups = group;
+}
+
+/* A call that is tried again goes before those that came after it. */
+static void put_in_order(struct clo_list *list, struct clo_transfer *t) {
+  struct clo_transfer *after = list->last;
+  while (after && after->id > t->id) after = after->prev;
+  t->prev = after;
+  t->next = after ? after->next : list->first;
+  *(t->next ? &t->next->prev : &list->last) = t;
+  *(after ? &after->next : &list->first) = t;
+  list->count++;
+}
+
+void clo_attempts_queue(struct clo_engine *e, struct clo_transfer *t) {
+  put_in_order(&t->group->queued, t);
+  t->group->checked = 0;
+  e->release = -1; /* it may be free to go */
+  e->queued++;
+  note_due(e, t->deadline);
+}
+
+void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
+                        struct clo_transfer *t) {
+  clo_list_take(list, t);
+  if (list == &t->group->queued) e->queued--;
+  if (list == &e->running) {
+    t->group->running--;
+    curl_multi_remove_handle(e->multi, t->easy);
+  }
 }
 
 static void record(struct clo_engine *e, const struct clo_transfer *t,
@@ -55,7 +98,7 @@ static void settle(struct clo_engine *e, struct clo_transfer *t) {
     return;
   }
   t->start_at = at + wait;
-  clo_attempts_note_due(e, t->start_at);
+  note_due(e, t->start_at);
   clo_list_put(&e->pausing, t);
 }
 
@@ -68,6 +111,8 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   t->started_at = at;
   code = clo_curl_aim(t, timeout);
   if (!code && curl_multi_add_handle(e->multi, t->easy) == CURLM_OK) {
+    clo_pace_begun(&t->group->pace, at);
+    t->group->running++;
     clo_list_put(&e->running, t);
     return;
   }
@@ -75,37 +120,102 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   settle(e, t);
 }
 
-/* Of the transfers on a list: ends those past their deadline, queues those
- * whose pause is over, and notes in e->due when to look again. */
-static void review(struct clo_engine *e, struct clo_list *list, double at) {
+/* Ends what waits past its deadline on a list, and notes when to look again. */
+static void expire(struct clo_engine *e, struct clo_list *list, double at) {
   struct clo_transfer *t, *next;
   for (t = list->first; t; t = next) {
     next = t->next;
-    if (t->deadline <= at) {
-      clo_transfer_stop(t, CLO_CAUSE_TIMEOUT,
-                        "the call's timeout passed before it could start");
-      clo_attempts_finish(e, clo_list_take(list, t));
-    } else if (list == &e->pausing && t->start_at <= at) {
-      clo_attempts_note_due(e, t->deadline);
-      clo_list_put(&e->queued, clo_list_take(list, t));
-    } else {
-      clo_attempts_note_due(e, list == &e->pausing ? t->start_at : t->deadline);
+    if (t->deadline > at) {
+      note_due(e, t->deadline);
+      continue;
     }
+    clo_attempts_leave(e, list, t);
+    clo_transfer_stop(t, CLO_CAUSE_TIMEOUT,
+                      "the call's timeout passed before it could start");
+    clo_attempts_finish(e, t);
   }
 }
 
+/* Queues those whose pause is over. */
+static void resume(struct clo_engine *e, double at) {
+  struct clo_transfer *t, *next;
+  for (t = e->pausing.first; t; t = next) {
+    next = t->next;
+    if (t->start_at > at) {
+      note_due(e, t->start_at);
+      continue;
+    }
+    clo_attempts_leave(e, &e->pausing, t);
+    clo_attempts_queue(e, t);
+  }
+}
+
+/* Ends those of a held group that cannot start before their deadline. */
+static void give_up(struct clo_engine *e, struct clo_group *group, double at) {
+  double held_to = group->pace.held_to;
+  struct clo_transfer *t, *next;
+  if (held_to <= at || group->checked >= held_to) return;
+  group->checked = held_to;
+  for (t = group->queued.first; t; t = next) {
+    next = t->next;
+    if (t->deadline > held_to) continue;
+    clo_attempts_leave(e, &group->queued, t);
+    clo_transfer_stop(t, CLO_CAUSE_HELD,
+                      "the rate limit is used up, and its reset is past the "
+                      "call's timeout");
+    t->asked = held_to - at;
+    clo_attempts_finish(e, t);
+  }
+}
+
+/* The queued transfer that may start now and has waited longest, or NULL; sets
+ * e->release where a rate limit holds some back. */
+static struct clo_transfer *next_up(struct clo_engine *e, double at) {
+  struct clo_transfer *first = NULL;
+  struct clo_group *group;
+  e->release = -1;
+  for (group = e->groups; group; group = group->next) {
+    double start = clo_pace_start(&group->pace, at);
+    give_up(e, group, at);
+    if (!group->queued.first) continue;
+    if (start > at) {
+      if (e->release < 0 || start < e->release) e->release = start;
+    } else if (!first || group->queued.first->id < first->id) {
+      first = group->queued.first;
+    }
+  }
+  return first;
+}
+
 void clo_attempts_start(struct clo_engine *e) {
+  struct clo_transfer *t;
+  struct clo_group *group;
   double at;
-  if (!e->queued.first && !e->pausing.first) return;
+  if (!e->queued && !e->pausing.first) return;
   at = clo_engine_now();
   if (e->due >= 0 && e->due <= at) {
     e->due = -1;
-    review(e, &e->queued, at);
-    review(e, &e->pausing, at);
+    for (group = e->groups; group; group = group->next)
+      expire(e, &group->queued, at);
+    expire(e, &e->pausing, at);
+    resume(e, at);
   }
-  while (e->queued.first &&
-         e->running.count < (size_t)e->config.max_in_flight)
-    begin(e, clo_list_take(&e->queued, e->queued.first), at);
+  while (e->running.count < (size_t)e->config.max_in_flight &&
+         (t = next_up(e, at))) {
+    clo_attempts_leave(e, &t->group->queued, t);
+    begin(e, t, at);
+  }
+}
+
+/* What an answer says of its group's rate limit. */
+static void note_rate(struct clo_engine *e, const struct clo_transfer *t) {
+  struct clo_group *group = t->group;
+  double at = clo_engine_now();
+  e->release = -1; /* to be found anew */
+  if (t->has_rate)
+    clo_pace_seen(&group->pace, &t->rate, group->running, at);
+  else if (t->end.status == 429 && t->asked >= 0)
+    clo_pace_refused(&group->pace, t->asked, at);
 }
 
 /* A connection that has just answered over HTTP/1 waits for the next request
@@ -128,8 +238,8 @@ static void drop_unwatched(struct clo_engine *e) {
     next = t->next;
     if (!t->unwatched) continue;
     clo_transfer_end(t, CURLE_OUT_OF_MEMORY);
-    curl_multi_remove_handle(e->multi, t->easy);
-    settle(e, clo_list_take(&e->running, t));
+    clo_attempts_leave(e, &e->running, t);
+    settle(e, t);
   }
 }
 
@@ -143,8 +253,9 @@ void clo_attempts_collect(struct clo_engine *e) {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     clo_transfer_end(t, code);
     if (code == CURLE_OK) cork(e, t);
-    curl_multi_remove_handle(e->multi, t->easy);
-    settle(e, clo_list_take(&e->running, t));
+    clo_attempts_leave(e, &e->running, t);
+    note_rate(e, t);
+    settle(e, t);
   }
   drop_unwatched(e);
 }

@@ -77,7 +77,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config) {
   if (!clo_curl_start() || !(e = calloc(1, sizeof *e))) return NULL;
   clo_sockets_init(&e->sockets);
   e->events_end = &e->events;
-  e->due = -1;
+  e->due = e->release = -1;
   e->random = (unsigned long long)(clo_engine_now() * 1e9) | 1;
   if (copy_config(&e->config, config) && (e->headers = clo_curl_headers()) &&
       make_multi(e))
@@ -89,8 +89,23 @@ struct clo_engine *clo_engine_new(const struct clo_config *config) {
 static void free_list(struct clo_engine *e, struct clo_list *list) {
   struct clo_transfer *t;
   while ((t = list->first)) {
-    if (list == &e->running) curl_multi_remove_handle(e->multi, t->easy);
-    clo_transfer_free(clo_list_take(list, t));
+    clo_attempts_leave(e, list, t);
+    clo_transfer_free(t);
+  }
+}
+
+/* Ends all on a list as calls of the parent, which goes on with them: nothing
+ * is known here of their end. */
+static void disown(struct clo_engine *e, struct clo_list *list) {
+  struct clo_transfer *t;
+  while ((t = list->first)) {
+    clo_transfer_stop(t, CLO_CAUSE_CANCELLED,
+                      "the process forked: this call is the parent's");
+    t->end.status = 0;
+    t->end.handed = t->end.body_len;
+    t->end.request_left = 1;
+    t->easy = NULL;
+    clo_list_put(&e->done, clo_list_take(list, t));
   }
 }
 
@@ -99,20 +114,15 @@ static void free_list(struct clo_engine *e, struct clo_list *list) {
  * are left as they are, which costs their memory once per fork. */
 static void abandon(struct clo_engine *e) {
   struct clo_transfer *t;
-  struct clo_list *lists[] = {&e->queued, &e->running, &e->pausing};
-  size_t i;
+  struct clo_group *group;
   clo_sockets_abandon(&e->sockets);
-  for (i = 0; i < sizeof lists / sizeof *lists; i++)
-    while ((t = lists[i]->first)) {
-      clo_transfer_stop(t, CLO_CAUSE_CANCELLED,
-                        "the process forked: this call is the parent's");
-      /* The parent goes on with it: nothing is known here of its end. */
-      t->end.status = 0;
-      t->end.handed = t->end.body_len;
-      t->end.request_left = 1;
-      t->easy = NULL;
-      clo_list_put(&e->done, clo_list_take(lists[i], t));
-    }
+  disown(e, &e->running);
+  disown(e, &e->pausing);
+  for (group = e->groups; group; group = group->next) {
+    disown(e, &group->queued);
+    group->running = 0;
+  }
+  e->queued = 0;
   for (t = e->done.first; t; t = t->next) t->easy = NULL;
   for (t = e->spare.first; t; t = t->next) t->easy = NULL;
   e->multi = NULL;
@@ -125,14 +135,24 @@ static int adopt(struct clo_engine *e) {
   return make_multi(e);
 }
 
+static void free_groups(struct clo_engine *e) {
+  struct clo_group *group;
+  while ((group = e->groups)) {
+    free_list(e, &group->queued);
+    e->groups = group->next;
+    free(group->name);
+    free(group);
+  }
+}
+
 void clo_engine_free(struct clo_engine *e) {
   if (!e) return;
   if (e->multi && e->pid != getpid()) abandon(e);
   free_list(e, &e->running);
-  free_list(e, &e->queued);
   free_list(e, &e->pausing);
   free_list(e, &e->done);
   free_list(e, &e->spare);
+  free_groups(e);
   while (e->events) clo_engine_drop_event(e);
   curl_multi_cleanup(e->multi);
   curl_slist_free_all(e->headers);
@@ -157,6 +177,7 @@ unsigned long clo_engine_submit(struct clo_engine *e,
   if ((!t->easy &&
        !clo_curl_equip(t, &e->config, e->headers, clo_sockets_on_open,
                        clo_sockets_on_close, &e->sockets)) ||
+      !(t->group = clo_attempts_group(e, request->group)) ||
       !clo_transfer_load(t, request)) {
     clo_transfer_free(t);
     return 0;
@@ -165,8 +186,7 @@ unsigned long clo_engine_submit(struct clo_engine *e,
   t->id = ++e->last_id;
   t->submitted = t->start_at = clo_engine_now();
   t->deadline = t->submitted + request->timeout;
-  clo_attempts_note_due(e, t->deadline);
-  clo_list_put(&e->queued, t);
+  clo_attempts_queue(e, t);
   return t->id;
 }
 
@@ -220,13 +240,17 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   return clo_engine_pending(e);
 }
 
+/* The earlier of two moments, of which -1 is none. */
+static double sooner(double a, double b) {
+  return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 double clo_engine_deadline(struct clo_engine *e) {
   double first = e->timer, left;
-  if (e->full || (e->queued.first &&
-                  e->running.count < (size_t)e->config.max_in_flight))
-    return 0;
-  if (e->due >= 0 && (e->queued.first || e->pausing.first))
-    first = first < 0 || e->due < first ? e->due : first;
+  int room = e->running.count < (size_t)e->config.max_in_flight;
+  if (e->full || (e->queued && room && e->release < 0)) return 0;
+  if (e->queued && room) first = sooner(first, e->release);
+  if (e->queued || e->pausing.first) first = sooner(first, e->due);
   if (first < 0) return -1;
   left = first - clo_engine_now();
   return left > 0 ? left : 0;
@@ -251,18 +275,19 @@ static struct clo_transfer *find(struct clo_list *list, unsigned long id) {
 }
 
 int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
-  struct clo_list *lists[] = {&e->running, &e->queued, &e->pausing};
-  struct clo_transfer *t = NULL;
-  size_t i;
+  struct clo_list *list = &e->running;
+  struct clo_transfer *t;
+  struct clo_group *group;
   if (!adopt(e)) return 0;
-  for (i = 0; i < 3 && !(t = find(lists[i], id));) i++;
+  if (!(t = find(list, id))) t = find(list = &e->pausing, id);
+  for (group = e->groups; group && !t; group = group->next)
+    t = find(list = &group->queued, id);
   if (!t) return 0;
-  if (lists[i] == &e->running) {
-    clo_transfer_end(t, CURLE_OK); /* what has left, and come, until now */
-    curl_multi_remove_handle(e->multi, t->easy);
-  }
+  /* What has left, and come, until now. */
+  if (list == &e->running) clo_transfer_end(t, CURLE_OK);
+  clo_attempts_leave(e, list, t);
   clo_transfer_stop(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
-  clo_attempts_finish(e, clo_list_take(lists[i], t));
+  clo_attempts_finish(e, t);
   return 1;
 }
 
@@ -273,7 +298,7 @@ const struct pollfd *clo_engine_interest(const struct clo_engine *e,
 }
 
 size_t clo_engine_pending(const struct clo_engine *e) {
-  return e->queued.count + e->running.count + e->pausing.count;
+  return e->queued + e->running.count + e->pausing.count;
 }
 
 struct clo_transfer *clo_engine_done(struct clo_engine *e) {

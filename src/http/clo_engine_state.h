@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "clo_engine.h"
+#include "clo_pace.h"
 #include "clo_sockets.h"
 
 struct clo_list {
@@ -14,15 +15,28 @@ struct clo_list {
   size_t count;
 };
 
+/* The calls to one endpoint group, which share a rate limit. */
+struct clo_group {
+  char *name; /* owned */
+  struct clo_pace pace;
+  struct clo_list queued; /* in the order of their ids */
+  size_t running;
+  double checked; /* the hold that all of queued were held against */
+  struct clo_group *next;
+};
+
 struct clo_engine {
   CURLM *multi;
   struct curl_slist *headers;
   struct clo_config config; /* its strings are owned */
   struct clo_sockets sockets;
-  struct clo_list queued, running, pausing, done, spare;
+  struct clo_group *groups;
+  struct clo_list running, pausing, done, spare;
+  size_t queued; /* in all groups */
   struct clo_event *events, **events_end;
   double timer;   /* when libcurl wants to be called, or -1 */
   double due;     /* no deadline or pause ends before it; -1: there is none */
+  double release; /* when a rate limit lets the next one go, or -1 */
   size_t next_up; /* where in the interest set the next step goes on */
   int polled;     /* the interest set's revents are fresh */
   int full;       /* libcurl may have something more: step again at once */
@@ -39,8 +53,18 @@ void clo_list_put(struct clo_list *list, struct clo_transfer *transfer);
 struct clo_transfer *clo_list_take(struct clo_list *list,
                                    struct clo_transfer *transfer);
 
-/* Notes that something on queued or pausing is due at a moment. */
-void clo_attempts_note_due(struct clo_engine *engine, double at);
+/* The group of a name, made where there is none yet; NULL where memory lacks. */
+struct clo_group *clo_attempts_group(struct clo_engine *engine,
+                                     const char *name);
+
+/* Puts a transfer into its group's queue. */
+void clo_attempts_queue(struct clo_engine *engine,
+                        struct clo_transfer *transfer);
+
+/* Takes a transfer off the list it is on, whichever that is; the multi handle
+ * lets go of one that runs. */
+void clo_attempts_leave(struct clo_engine *engine, struct clo_list *list,
+                        struct clo_transfer *transfer);
 
 /* Starts what is due and has a place; ends what waited past its deadline. */
 void clo_attempts_start(struct clo_engine *engine);

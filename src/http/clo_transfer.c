@@ -75,6 +75,7 @@ void clo_transfer_rewind(struct clo_transfer *t) {
   t->headers_whole = t->answer_began = 0;
   t->code = CURLE_OK;
   t->asked = -1;
+  t->has_rate = 0;
   t->message[0] = '\0';
   memset(&t->end, 0, sizeof t->end);
   clo_buf_reset(&t->headers);
@@ -175,27 +176,33 @@ const char *clo_transfer_header(const struct clo_transfer *t, const char *name,
   return NULL;
 }
 
-/* What the answer asks us to wait, by RateLimit or Retry-After, the first one
- * being the more exact; -1 where neither says. */
-static double read_asked(const struct clo_transfer *t) {
-  struct clo_rate_limit rate;
-  double seconds = -1;
+/* Reads a Retry-After header: seconds, or a date; -1 where it is neither. */
+static double read_retry_after(const char *value, size_t len) {
+  char date[64];
+  double seconds = clo_policy_retry_after(value, len);
+  time_t when;
+  if (seconds >= 0 || len >= sizeof date) return seconds;
+  memcpy(date, value, len);
+  date[len] = '\0';
+  when = curl_getdate(date, NULL);
+  if (when == (time_t)-1) return -1;
+  seconds = difftime(when, time(NULL));
+  return seconds > 0 ? seconds : 0;
+}
+
+/* What the answer says of its rate limit, and how long it asks us to wait: by
+ * RateLimit in a 429, which is the more exact, otherwise by Retry-After. */
+static void read_limits(struct clo_transfer *t) {
   size_t len;
   const char *value = clo_transfer_header(t, "ratelimit", &len);
-  if (value && t->end.status == 429 &&
-      clo_policy_rate_limit(value, len, &rate))
-    return rate.reset;
-  value = clo_transfer_header(t, "retry-after", &len);
-  if (value && (seconds = clo_policy_retry_after(value, len)) < 0 && len < 64) {
-    char date[64];
-    time_t when;
-    memcpy(date, value, len);
-    date[len] = '\0';
-    when = curl_getdate(date, NULL);
-    if (when != (time_t)-1) seconds = difftime(when, time(NULL));
-    if (when != (time_t)-1 && seconds < 0) seconds = 0;
+  t->has_rate = value && clo_policy_rate_limit(value, len, &t->rate);
+  t->asked = -1;
+  if (t->end.status < 400) return;
+  if (t->end.status == 429 && t->has_rate) {
+    t->asked = t->rate.reset;
+  } else if ((value = clo_transfer_header(t, "retry-after", &len))) {
+    t->asked = read_retry_after(value, len);
   }
-  return seconds;
 }
 
 static void explain(struct clo_transfer *t, const char *message) {
@@ -220,6 +227,8 @@ void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
   if (t->too_large) {
     cause = CLO_CAUSE_PROTOCOL;
     explain(t, "the answer is larger than this client accepts");
+  } else if (code == CURLE_SEND_FAIL_REWIND) { /* that was the guard */
+    explain(t, "the connection ended before an answer came");
   } else if (code != CURLE_OK && t->message[0] == '\0') {
     explain(t, curl_easy_strerror(code));
   }
@@ -232,7 +241,7 @@ void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
   }
   t->end.request_left = request_size > 0;
   fill_end(t, cause);
-  t->asked = t->end.status >= 400 ? read_asked(t) : -1;
+  read_limits(t);
 }
 
 void clo_transfer_stop(struct clo_transfer *t, enum clo_cause cause,

@@ -14,6 +14,7 @@ enum clo_auth { CLO_AUTH_NONE, CLO_AUTH_BASIC, CLO_AUTH_BEARER };
 /* What a call asks for. Strings are the caller's; submitting copies them. */
 struct clo_request {
   const char *method; /* GET, POST, PUT or DELETE */
+  const char *group;  /* the endpoint group, which a rate limit holds for */
   const char *url;
   const char *body; /* JSON, or NULL for none */
   size_t body_len;
@@ -27,6 +28,7 @@ struct clo_transfer {
   unsigned long id;
   CURL *easy; /* made once, aimed anew at each attempt */
   struct clo_transfer *prev, *next;
+  struct clo_group *group; /* the engine's */
 
   char method[8];
   struct clo_buf url, body, secret; /* url and secret end in a NUL */
@@ -50,6 +52,8 @@ struct clo_transfer {
   CURLcode code; /* how the last attempt ended */
   struct clo_attempt end;
   double asked; /* seconds that the answer asks us to wait, or -1 */
+  struct clo_rate_limit rate; /* of the last answer, */
+  int has_rate;               /* where it has one */
   char message[CURL_ERROR_SIZE];
 };
 

@@ -58,14 +58,11 @@ static void push_headers(lua_State *L, const struct clo_transfer *t) {
 }
 
 static void set_rate_limit(lua_State *L, const struct clo_transfer *t) {
-  struct clo_rate_limit rate;
-  size_t len;
-  const char *value = clo_transfer_header(t, "ratelimit", &len);
-  if (!value || !clo_policy_rate_limit(value, len, &rate)) return;
+  if (!t->has_rate) return;
   lua_createtable(L, 0, 3);
-  set_number(L, "limit", rate.limit);
-  set_number(L, "remaining", rate.remaining);
-  set_number(L, "reset", rate.reset);
+  set_number(L, "limit", t->rate.limit);
+  set_number(L, "remaining", t->rate.remaining);
+  set_number(L, "reset", t->rate.reset);
   lua_setfield(L, -2, "rate_limit");
 }
 

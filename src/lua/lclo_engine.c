@@ -61,22 +61,23 @@ static int new_engine(lua_State *L) {
   return 1;
 }
 
-/* engine:submit(method, url, body|nil, scheme|nil, secret|nil, timeout,
+/* engine:submit(method, url, group, body|nil, scheme|nil, secret|nil, timeout,
  * max_retries) -> id; scheme is "basic" or "bearer" */
 static int submit(lua_State *L) {
   struct clo_engine *engine = check_engine(L);
   struct clo_request request;
-  const char *scheme = luaL_optstring(L, 5, "");
+  const char *scheme = luaL_optstring(L, 6, "");
   unsigned long id;
   request.method = luaL_checkstring(L, 2);
   request.url = luaL_checkstring(L, 3);
-  request.body = luaL_optlstring(L, 4, NULL, &request.body_len);
+  request.group = luaL_checkstring(L, 4);
+  request.body = luaL_optlstring(L, 5, NULL, &request.body_len);
   request.auth = strcmp(scheme, "basic") == 0    ? CLO_AUTH_BASIC
                  : strcmp(scheme, "bearer") == 0 ? CLO_AUTH_BEARER
                                                  : CLO_AUTH_NONE;
-  request.secret = luaL_optstring(L, 6, NULL);
-  request.timeout = luaL_checknumber(L, 7);
-  request.max_retries = (int)luaL_checknumber(L, 8);
+  request.secret = luaL_optstring(L, 7, NULL);
+  request.timeout = luaL_checknumber(L, 8);
+  request.max_retries = (int)luaL_checknumber(L, 9);
   id = clo_engine_submit(engine, &request);
   if (id == 0) return luaL_error(L, "not enough memory");
   lua_pushnumber(L, (lua_Number)id);

@@ -1,0 +1,125 @@
+/* clo_engine_step goes on with any budget, whatever drives it, and starves
+ * nobody. */
+#include "drive.h"
+
+#define BODY "{\"text\": \"step\"}"
+
+static const struct reaction answers[] = {{.reply = OK_REPLY}};
+static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.1}};
+static const struct reaction silence[] = {{.then = THEN_SILENCE}};
+
+static void submit_posts(size_t count) {
+  struct clo_request request = request_of("POST", BODY);
+  while (count-- > 0) submit(&request);
+}
+
+/* Releases what is done; returns how many that was. */
+static size_t release_done(void) {
+  size_t count = 0;
+  struct clo_transfer *t;
+  while ((t = clo_engine_done(engine))) {
+    assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+    release(t);
+    count++;
+  }
+  return count;
+}
+
+static void a_step_with_no_budget_goes_on(void **state) {
+  size_t ends = 0, steps = 0;
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(24);
+  while (ends < 24) {
+    clo_engine_wait(engine, 1);
+    clo_engine_step(engine, 0);
+    ends += release_done();
+    assert_true(++steps < 2000);
+  }
+}
+
+static void no_call_starves_without_budget(void **state) {
+  size_t steps, i;
+  (void)state;
+  scene_open(answers, 1);
+  submit_posts(8);
+  step_until_taken(8);
+  nap(0.05); /* all eight answers are there */
+  release_done();
+  steps = clo_engine_pending(engine);
+  assert_true(steps > 0);
+  for (i = 0; i < 2 * steps; i++) clo_engine_step(engine, 0);
+  assert_int_equal(clo_engine_pending(engine), 0);
+}
+
+/* The first socket of the set always has something to read. */
+static void no_call_starves_beside_a_flood(void **state) {
+  static const struct reaction script[] = {
+      {.reply = "HTTP/1.1 200 OK\r\n\r\n",
+       .repeat = "0123456789012345678901234567890123456789012345678901234567",
+       .times = ENDLESS},
+      {.reply = OK_REPLY}};
+  struct clo_config config = scene_config();
+  unsigned long flood;
+  struct clo_request request;
+  size_t i;
+  (void)state;
+  config.max_response_bytes = 1024 * 1024 * 1024;
+  scene_open_with(&config, script, COUNT(script));
+  request = request_of("GET", NULL);
+  flood = submit(&request);
+  step_until_taken(1);
+  submit_posts(5);
+  step_until_taken(6);
+  for (i = 0; i < 100 && clo_engine_pending(engine) > 1; i++) {
+    nap(0.001);
+    clo_engine_step(engine, 0);
+  }
+  assert_int_equal(clo_engine_pending(engine), 1);
+  assert_int_equal(clo_engine_cancel(engine, flood), 1);
+}
+
+static void a_short_step_says_that_there_is_more(void **state) {
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(8);
+  step_until_taken(8);
+  nap(0.15);
+  assert_int_equal(clo_engine_step(engine, 0), 7);
+  assert_true(clo_engine_deadline(engine) == 0);
+}
+
+static void steps_alone_are_enough(void **state) {
+  double until = clock_now() + 10;
+  size_t ends = 0;
+  (void)state;
+  scene_open(late, 1);
+  submit_posts(20);
+  while (ends < 20) {
+    clo_engine_step(engine, 0.001);
+    ends += release_done();
+    nap(0.001);
+    assert_true(clock_now() < until);
+  }
+}
+
+static void a_step_returns_what_is_pending(void **state) {
+  (void)state;
+  scene_open(silence, 1);
+  assert_int_equal(clo_engine_step(engine, 0.01), 0);
+  submit_posts(10);
+  assert_int_equal(clo_engine_step(engine, 0.01), 10);
+  assert_int_equal(clo_engine_pending(engine), 10);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_step_with_no_budget_goes_on),
+      TEST(no_call_starves_without_budget),
+      TEST(no_call_starves_beside_a_flood),
+      TEST(a_short_step_says_that_there_is_more),
+      TEST(steps_alone_are_enough),
+      TEST(a_step_returns_what_is_pending),
+  };
+  return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
+}

@@ -1,0 +1,207 @@
+/* clo_pace against a server that lives in a simulated second hand: fixed
+ * windows, a RateLimit header on each answer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "clo_pace.h"
+
+static void is_at_once_while_nothing_is_known(void **state) {
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_begun(&pace, 5);
+  assert_true(clo_pace_start(&pace, 5) <= 5);
+}
+
+static void waits_for_the_reset_once_nothing_remains(void **state) {
+  struct clo_rate_limit rate = {10, 0, 0.8};
+  struct clo_pace pace;
+  double start;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &rate, 0, 100);
+  start = clo_pace_start(&pace, 100);
+  assert_true(start >= 100.8 && start < 100.85);
+  assert_true(clo_pace_start(&pace, start) <= start);
+}
+
+static void late_news_does_not_open_a_used_up_window(void **state) {
+  struct clo_rate_limit none = {10, 0, 0.8}, some = {10, 4, 0.8};
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &none, 0, 100);
+  clo_pace_seen(&pace, &some, 0, 100.1);
+  assert_true(clo_pace_start(&pace, 100.1) >= 100.8);
+}
+
+static void what_is_under_way_is_counted(void **state) {
+  struct clo_rate_limit rate = {10, 3, 1};
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &rate, 2, 100);
+  assert_true(clo_pace_start(&pace, 100) <= 100);
+  clo_pace_begun(&pace, 100);
+  assert_true(clo_pace_start(&pace, 100) >= 101);
+  clo_pace_seen(&pace, &rate, 1, 100.2); /* an answer says there is room */
+  assert_true(clo_pace_start(&pace, 100.2) <= 100.2);
+}
+
+static void a_429_alone_holds_too(void **state) {
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_refused(&pace, 3, 100);
+  assert_true(clo_pace_start(&pace, 100) >= 103);
+}
+
+static void goes_out_spread_after_the_reset(void **state) {
+  struct clo_rate_limit rate = {10, 0, 1};
+  struct clo_pace pace;
+  double start;
+  int i;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &rate, 0, 100);
+  /* Whoever comes late may catch up by one call, not by more. */
+  for (i = 0; i < 2; i++) {
+    assert_true(clo_pace_start(&pace, 101.5) <= 101.5);
+    clo_pace_begun(&pace, 101.5);
+  }
+  for (i = 1; i < 5; i++) {
+    start = clo_pace_start(&pace, 101.5);
+    assert_true(start > 101.5 + 0.08 * i && start < 101.5 + 0.1 * i);
+    clo_pace_begun(&pace, start);
+  }
+}
+
+static void spreading_ends_with_a_window_without_waiting(void **state) {
+  struct clo_rate_limit none = {10, 0, 1}, all = {10, 9, 1};
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &none, 0, 100);
+  clo_pace_begun(&pace, 104);
+  clo_pace_seen(&pace, &all, 0, 104);
+  assert_true(clo_pace_start(&pace, 104) <= 104);
+}
+
+/* ---- a server with fixed windows ---- */
+
+struct run {
+  double limit, window, latency, digits; /* digits: what reset is rounded to */
+  size_t in_flight;
+};
+
+enum { CALLS = 600, IN_FLIGHT_MAX = 64 };
+
+struct result {
+  double seconds;
+  int refused;
+};
+
+struct world {
+  const struct run *run;
+  struct clo_pace pace;
+  double now, window_start, used;
+  double answer_at[IN_FLIGHT_MAX];
+  struct clo_rate_limit answer[IN_FLIGHT_MAX];
+  size_t running;
+  int sent, refused;
+};
+
+static double rounded(double value, double digits) {
+  return digits > 0 ? (double)(long)(value / digits + 0.999) * digits : value;
+}
+
+/* The server takes a call and fixes its answer. */
+static void arrive(struct world *w) {
+  const struct run *run = w->run;
+  struct clo_rate_limit *answer = &w->answer[w->running];
+  while (w->now >= w->window_start + run->window) {
+    w->window_start += run->window;
+    w->used = 0;
+  }
+  if (w->used < run->limit)
+    w->used++;
+  else
+    w->refused++;
+  answer->limit = run->limit;
+  answer->remaining = run->limit - w->used;
+  answer->reset =
+      rounded(w->window_start + run->window - w->now, run->digits);
+  w->answer_at[w->running++] = w->now + run->latency;
+}
+
+/* The oldest answer comes in. */
+static void take_answer(struct world *w) {
+  size_t i;
+  struct clo_rate_limit rate = w->answer[0];
+  w->now = w->answer_at[0];
+  w->running--;
+  for (i = 0; i < w->running; i++) {
+    w->answer_at[i] = w->answer_at[i + 1];
+    w->answer[i] = w->answer[i + 1];
+  }
+  clo_pace_seen(&w->pace, &rate, w->running, w->now);
+}
+
+static struct result simulate(const struct run *run) {
+  struct world w = {0};
+  struct result result;
+  w.run = run;
+  w.now = 1000.3;
+  w.window_start = 1000;
+  clo_pace_init(&w.pace);
+  while (w.sent < CALLS || w.running > 0) {
+    double start = clo_pace_start(&w.pace, w.now);
+    if (start < w.now) start = w.now;
+    if (w.sent < CALLS && w.running < run->in_flight &&
+        (w.running == 0 || start <= w.answer_at[0])) {
+      w.now = start;
+      clo_pace_begun(&w.pace, w.now);
+      arrive(&w);
+      w.sent++;
+    } else {
+      take_answer(&w);
+    }
+  }
+  result.seconds = w.now - 1000.3;
+  result.refused = w.refused;
+  return result;
+}
+
+static void uses_the_whole_limit_and_runs_into_no_429(void **state) {
+  static const struct run runs[] = {
+      {60, 1, 0.001, 0, 1},   {60, 1, 0.02, 0, 4},   {60, 1, 0.1, 0.001, 8},
+      {60, 1, 0.001, 0.1, 1}, {100, 5, 0.05, 0, 16}, {10, 2, 0.1, 0, 8},
+  };
+  size_t i;
+  (void)state;
+  for (i = 0; i < sizeof runs / sizeof *runs; i++) {
+    struct result result = simulate(&runs[i]);
+    double allowed = CALLS / runs[i].limit * runs[i].window;
+    assert_in_range(result.refused, 0, 2);
+    /* The first window may be a burst, so it may even be done sooner. */
+    assert_true(result.seconds <= allowed / 0.95);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(is_at_once_while_nothing_is_known),
+      cmocka_unit_test(waits_for_the_reset_once_nothing_remains),
+      cmocka_unit_test(late_news_does_not_open_a_used_up_window),
+      cmocka_unit_test(what_is_under_way_is_counted),
+      cmocka_unit_test(a_429_alone_holds_too),
+      cmocka_unit_test(goes_out_spread_after_the_reset),
+      cmocka_unit_test(spreading_ends_with_a_window_without_waiting),
+      cmocka_unit_test(uses_the_whole_limit_and_runs_into_no_429),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
