@@ -97,8 +97,13 @@ test:
 	@$(MAKE) -s sanitized
 	@tools/test.sh
 
+# A slow resolver, which a spec preloads.
+build/slow_dns.so: spec/support/slow_dns.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) -shared -fvisibility=default -o $@ $<
+
 .PHONY: sanitized
-sanitized:
+sanitized: build/slow_dns.so
 	@$(MAKE) -s c-tests SANITIZE=1
 	@for lua in lua5.4 luajit; do \
 	  $(MAKE) -s build LUA=$$lua SANITIZE=1 || exit 1; done

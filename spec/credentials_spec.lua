@@ -1,6 +1,7 @@
 -- The key or the token: which are taken, where a function gives them, and that
 -- they show nowhere.
 local close = require "close"
+local ports = require "spec.support.ports"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"
 
@@ -235,8 +236,8 @@ describe("the key and the text", function()
   end)
 
   it("stand in no error where nobody answers", function()
-    local client = support.new("http://127.0.0.1:9", { api_key = KEY,
-      max_retries = 0 })
+    local client = support.new("http://127.0.0.1:" .. ports.free(), {
+      api_key = KEY, max_retries = 0 })
     keeps_them(select(2, client.sms.create(params())), client)
     client = support.new("https://127.0.0.1:" .. server.port, {
       api_key = KEY, max_retries = 0, connect_timeout = 0.2 })

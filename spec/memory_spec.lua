@@ -82,12 +82,12 @@ describe("calls, by the thousand", function()
 
   it("leave nothing in the process #unsanitized", function()
     local client = support.new(server.http)
-    stays_flat(resident_pages, 256, 500, 2000, good_call(client))
+    stays_flat(resident_pages, 100, 500, 2000, good_call(client))
   end)
 
   it("leave nothing in the process over HTTP/2 #unsanitized", function()
     local client = support.new(server.h2, { ca_file = server.ca_file })
-    stays_flat(resident_pages, 256, 500, 1000, good_call(client))
+    stays_flat(resident_pages, 100, 500, 1000, good_call(client))
   end)
 
   it("leave nothing in Lua where they fail", function()
@@ -97,7 +97,7 @@ describe("calls, by the thousand", function()
 
   it("leave nothing in the process where they fail #unsanitized", function()
     local client, dead = support.new(server.http), nobody()
-    stays_flat(resident_pages, 256, 200, 1000, bad_calls(client, dead))
+    stays_flat(resident_pages, 100, 200, 1000, bad_calls(client, dead))
   end)
 
   it("leave no descriptor but one connection", function()
@@ -138,7 +138,7 @@ describe("clients", function()
   end)
 
   it("that were dropped leave nothing in the process #unsanitized", function()
-    stays_flat(resident_pages, 512, 100, 300, function()
+    stays_flat(resident_pages, 200, 100, 300, function()
       used()
       collect()
     end)

@@ -211,11 +211,16 @@ describe("a server that ends amid a call", function()
       local client = support.new((front[name]:gsub("/api/v1$", "/drop")), {
         ca_file = front.ca_file })
       assert(client.sms.create(support.params()))
-      local sms, err = client.sms.create(support.params())
-      assert.is_nil(sms)
-      assert.equal("unknown", err.outcome)
-      assert.equal(1, err.attempts)
-      assert.equal(1, #upstream:ledger())
+      local sms, err, response = client.sms.create(support.params())
+      if sms then -- HTTP/2's stream may end before any of the body was sent
+        assert.equal("h2", name)
+        assert.equal(2, response.attempts)
+        assert.equal(2, #upstream:ledger())
+      else
+        assert.equal("unknown", err.outcome)
+        assert.equal(1, err.attempts)
+        assert.equal(1, #upstream:ledger())
+      end
       assert(client.sms.create(support.params()))
     end
   end)

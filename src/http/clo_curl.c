@@ -1,7 +1,9 @@
 /* libcurl's options, constant ones and those of an attempt. Why each is as it
  * is stands beside it; what is not set is libcurl's default on purpose. */
+#define _GNU_SOURCE /* dladdr */
 #include "clo_curl.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -15,7 +17,15 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started = CURLE_FAILED_INIT;
 
+/* A look-up that was given up goes on in a thread of libcurl's, so neither
+ * libcurl nor what loaded it may be unloaded any more. */
+static void stay_loaded(void) {
+  Dl_info here;
+  if (dladdr(&once, &here)) dlopen(here.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
 static void start(void) {
+  stay_loaded();
   started = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
@@ -70,6 +80,8 @@ static CURLcode set_transport(CURL *easy, const struct clo_config *config,
                               struct curl_slist *headers) {
   CURLcode code = CURLE_OK;
   SET(CURLOPT_NOSIGNAL, 1L); /* the process's signals are its host's */
+  /* Giving a call up must not wait for the thread that looks its host up. */
+  SET(CURLOPT_QUICK_EXIT, 1L);
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
   SET(CURLOPT_USERAGENT, config->user_agent);

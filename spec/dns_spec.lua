@@ -1,0 +1,44 @@
+-- A name server that takes longer than the call may: the deadline holds, and
+-- the look-up that goes on behind it harms nobody.
+
+local process = require "spec.support.process"
+
+local SCRIPT = [[
+  local close = require "close"
+  local socket = require "socket"
+  local client = assert(close.new {
+    api_key = "api_x", base_url = "https://close.example/api/v1",
+  })
+  local start = socket.gettime()
+  local sms, err = client.sms.create({ status = "draft" },
+    { timeout = 0.3, max_retries = %d })
+  local seconds = socket.gettime() - start
+  client:close()
+  print(sms, err.kind, err.outcome, seconds < 2)
+]]
+
+-- What the script prints in a process whose look-ups hang; the preloaded
+-- library comes after those that the process has already.
+local function run(retries)
+  local preload = (os.getenv "LD_PRELOAD" or "") .. ":build/slow_dns.so"
+  local command = { "env", "LD_PRELOAD=" .. preload }
+  for _, word in ipairs(process.lua(SCRIPT:format(retries))) do
+    command[#command + 1] = word
+  end
+  local words = {}
+  for i, word in ipairs(command) do words[i] = process.quote(word) end
+  local pipe = assert(io.popen(table.concat(words, " ") .. " 2>&1; echo $?"))
+  local text = pipe:read "*a"
+  pipe:close()
+  return text
+end
+
+describe("a look-up that hangs", function()
+  it("ends with the call's timeout: nothing was sent", function()
+    assert.equal("nil\ttimeout\tnot_sent\ttrue\n0\n", run(0))
+  end)
+
+  it("does so with retries as well", function()
+    assert.equal("nil\ttimeout\tnot_sent\ttrue\n0\n", run(3))
+  end)
+end)
