@@ -258,4 +258,21 @@ describe("a connection that holds", function()
     local sms = client.sms.create(support.params())
     assert.is_true(sms == nil or sms.id ~= "acti_9")
   end)
+
+  it("is not used any more once something came unasked", function()
+    local late = OK:gsub("acti_1", "acti_9")
+    local timeout = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    for _, unasked in ipairs { late, timeout, "x" } do
+      server:reset()
+      server:script{ { chunks = { OK, 0.05, unasked } } }
+      local client = support.new(server)
+      assert.equal("acti_1", (client.sms.create(support.params())).id)
+      socket.sleep(0.2)
+      local sms = assert(client.sms.create(support.params()))
+      assert.not_equal("acti_9", sms.id)
+      assert.equal(2, server:connections())
+      assert.equal(2, #server:ledger())
+      client:close()
+    end
+  end)
 end)

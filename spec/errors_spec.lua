@@ -78,6 +78,8 @@ describe("the errors in a body", function()
     assert.same({ { field = "text", code = "odd", message = "Odd." },
       { message = "Worse." } }, err.errors)
     assert.same({ "Odd." }, read{ error = { message = "Odd." } })
+    assert.same({ "lead: x", "message: y" }, read{ ["field-errors"] = {
+      message = "y", lead = "x" } })
   end)
 
   it("are text, whatever they were", function()

@@ -18,7 +18,7 @@ local LOOPS = { auto = "blocking", blocking = "blocking" }
 function Client:__tostring()
   local state = private[self]
   return ("close.Client: %s%s"):format(state.settings.base_url,
-    state.engine and "" or " (closed)")
+    state.closed and " (closed)" or "")
 end
 
 local function user_agent(settings)
@@ -49,24 +49,29 @@ local function finish(state, call, response, failure)
   call.response, call.failure, call.done = response, failure, true
 end
 
-local function step(state, budget)
+-- Hands on what the engine has: events, then calls that are done. Whoever is
+-- told may close the client.
+local function drain(state)
   local engine = state.engine
-  engine:step(budget)
-  if state.settings.on_event then
-    local event = engine:event()
-    while event do
-      report(state, event)
-      event = engine:event()
-    end
+  local event = state.settings.on_event and engine:event()
+  while event do
+    report(state, event)
+    if state.engine ~= engine then return end
+    event = engine:event()
   end
   local id, response, failure = engine:done()
   while id do
     local call = state.calls[id]
     state.calls[id] = nil
     if call then finish(state, call, response, failure) end
-    if not state.engine then return end -- closed by what just finished
+    if state.engine ~= engine then return end
     id, response, failure = engine:done()
   end
+end
+
+local function step(state, budget)
+  state.engine:step(budget)
+  drain(state)
 end
 
 -- ---- credentials ----
@@ -74,13 +79,15 @@ end
 -- Asks the function that the credentials come from.
 local function ask(state)
   local ok, secret, why = pcall(state.source)
-  if not ok then secret, why = nil, secret end
+  if not ok then
+    return nil, "failed" .. (type(secret) == "string" and ": " .. secret or "")
+  end
   if secret == nil then
     return nil, "returned nothing" ..
       (type(why) == "string" and ": " .. why or "")
   end
   local fault = options.check_secret(state.settings, secret) or
-    not state.engine and "it closed the client"
+    state.closed and "it closed the client"
   if fault then return nil, fault end
   return secret
 end
@@ -117,7 +124,7 @@ end
 -- The credentials come from a function: a 401 may mean that they are stale, and
 -- is worth one more try with fresh ones.
 local function refresh(state, call, response, failure)
-  if failure and failure.status == 401 then
+  if failure and failure.status == 401 and not state.closed then
     state.secret = nil -- whatever comes of this call, the next one asks anew
     local left = call.timeout - response.elapsed
     local retries = call.max_retries - failure.attempts
@@ -150,7 +157,7 @@ end
 -- without ids, that Close counts a rate limit for.
 -- -> response | nil, err, response|nil
 local function perform(state, method, path, group, query, body, given)
-  if not state.engine then return nil, errors.config "the client is closed" end
+  if state.closed then return nil, errors.config "the client is closed" end
   local settings = state.settings
   local call = {
     method = method,
@@ -178,14 +185,19 @@ end
 
 -- ---- making and closing ----
 
---- Closes the client: its connections end, calls under way are dropped. May be
---- called twice.
+--- Closes the client: calls under way end as cancelled, with the outcome that
+--- is true by then, and its connections end. May be called twice.
 function Client:close()
   local state = private[self]
   if not state then return nil, errors.config "call it as client:close()" end
+  state.closed = true
   local engine = state.engine
+  if not engine then return end
+  for id in pairs(state.calls) do engine:cancel(id) end
+  drain(state)
+  if state.engine ~= engine then return end -- who was told closed it again
   state.engine = nil
-  if engine then engine:close() end
+  engine:close()
 end
 
 local function make_engine(settings)

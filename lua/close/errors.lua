@@ -55,7 +55,7 @@ function errors.validation(list, unlisted)
   local parts = {}
   for i = 1, math.min(#list, 10) do parts[i] = list[i].message end
   local more = #list - #parts + (unlisted or 0)
-  if more > 0 then parts[#parts + 1] = more .. " more in err.errors" end
+  if more > 0 then parts[#parts + 1] = more .. " more" end
   return errors.new {
     kind = "validation",
     outcome = "rejected",
@@ -99,12 +99,14 @@ local function place_of(path, key, item)
   return path and ("%s[%.0f]"):format(path, index)
 end
 
--- Adds every message below value; path is the field it belongs to, or nil.
-local function collect(value, path, list, depth)
+-- Adds every message below value; path is the field it belongs to, or nil. A
+-- record has its message, and may name its field and code.
+local function collect(value, path, list, depth, may_be_record)
   if #list >= MAX_ERRORS or depth > MAX_DEPTH then return end
   if type(value) ~= "table" then
     list[#list + 1] = { field = path, message = tostring(value) }
-  elseif type(value.message) == "string" and path == nil then
+  elseif type(value.message) == "string" and may_be_record and
+         not path then
     list[#list + 1] = {
       field = type(value.field) == "string" and value.field or nil,
       code = type(value.code) == "string" and value.code or nil,
@@ -113,7 +115,8 @@ local function collect(value, path, list, depth)
   else
     for _, key in ipairs(sorted_keys(value)) do
       local item = value[key]
-      collect(item, place_of(path, key, item), list, depth + 1)
+      collect(item, place_of(path, key, item), list, depth + 1,
+        type(key) == "number")
     end
   end
 end
@@ -125,7 +128,9 @@ local function read_body(body)
   local object = body and json.decode_object(body)
   if not object then return list end
   for _, name in ipairs { "error", "errors", "field-errors" } do
-    if object[name] ~= nil then collect(object[name], nil, list, 1) end
+    if object[name] ~= nil then
+      collect(object[name], nil, list, 1, name ~= "field-errors")
+    end
   end
   return list
 end

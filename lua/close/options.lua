@@ -122,18 +122,24 @@ local function read(list, given, what)
   return settings
 end
 
+-- A variable that is empty counts as one that is not set.
+local function environment(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
+
 -- What the caller left out may stand in the environment.
 local function add_environment(given)
   local filled = {} -- read raw: a metamethod of the caller's could throw
   for name, value in next, given do filled[name] = value end
   if filled.api_key == nil and filled.access_token == nil then
-    filled.api_key = os.getenv "CLOSE_API_KEY"
+    filled.api_key = environment "CLOSE_API_KEY"
     if not filled.api_key then
-      filled.access_token = os.getenv "CLOSE_ACCESS_TOKEN"
+      filled.access_token = environment "CLOSE_ACCESS_TOKEN"
     end
   end
   if filled.base_url == nil then
-    filled.base_url = os.getenv "CLOSE_BASE_URL"
+    filled.base_url = environment "CLOSE_BASE_URL"
   end
   return filled
 end

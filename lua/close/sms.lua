@@ -38,7 +38,7 @@ local function prepare(params, resource)
     return nil, errors.validation { {
       field = "params", code = "type",
       message = "params must be a table such as {status = \"outbox\", ...}: " ..
-        "call with a dot, sms.create{...}, not with a colon",
+        "call with a dot, as in sms.create{...}, not with a colon",
     } }
   end
   local body, inbox, bytes = core.validate(params, host_null())
@@ -60,22 +60,28 @@ local function encode(body)
   return text
 end
 
---- Checks params without any network.
----@param params close.CreateParams
----@return true|nil ok, close.Error? err with all violations in err.errors
-function sms.validate(params)
-  local body, why = prepare(params)
+local function validate(params, resource)
+  local body, why = prepare(params, resource)
   if not body then return nil, why end
   local text, err = encode(body)
   if not text then return nil, err end
   return true
 end
 
+--- Checks params without any network.
+---@param params close.CreateParams
+---@return true|nil ok, close.Error? err with all violations in err.errors
+function sms.validate(params)
+  return validate(params)
+end
+
 --- The resource for one client.
 ---@param perform function (method, path, group, query, body, call_options)
 ---@return close.SMS
 function sms.new(perform)
-  local resource = { validate = sms.validate }
+  local resource = {}
+
+  function resource.validate(params) return validate(params, resource) end
 
   --- Creates an SMS activity: status "outbox" sends it, "scheduled" sends it
   --- later, the others keep a record.

@@ -114,7 +114,7 @@ static void what_is_opened_is_known_until_it_is_closed(void **state) {
   assert_int_equal(sockets.open_count, 2);
   want(first, CURL_POLL_IN);
   want(second, CURL_POLL_IN);
-  clo_sockets_cork(&sockets, first);
+  clo_sockets_keep(&sockets, first);
   assert_int_equal(clo_sockets_on_close(&sockets, first), 0);
   assert_false(is_open(first));
   assert_true(is_open(second));
@@ -133,7 +133,7 @@ static void what_is_abandoned_is_closed(void **state) {
     assert_true(fds[i] >= 0);
     want(fds[i], CURL_POLL_IN);
   }
-  clo_sockets_cork(&sockets, fds[0]);
+  clo_sockets_keep(&sockets, fds[0]);
   clo_sockets_abandon(&sockets);
   for (i = 0; i < 40; i++) assert_false(is_open(fds[i]));
   assert_int_equal(sockets.open_count + sockets.count, 0);
@@ -154,9 +154,9 @@ static int is_corked(int fd) {
 static void corks_are_pulled(void **state) {
   int first = open_one(), second = open_one();
   (void)state;
-  clo_sockets_cork(&sockets, first);
-  clo_sockets_cork(&sockets, second);
-  clo_sockets_cork(&sockets, second);
+  clo_sockets_keep(&sockets, first);
+  clo_sockets_keep(&sockets, second);
+  clo_sockets_keep(&sockets, second);
   assert_true(is_corked(first) && is_corked(second));
   clo_sockets_uncork(&sockets);
   assert_false(is_corked(first) || is_corked(second));

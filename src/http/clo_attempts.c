@@ -60,15 +60,15 @@ void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
   }
 }
 
-static void record(struct clo_engine *e, const struct clo_transfer *t,
-                   double seconds, double retry_in) {
+void clo_attempts_record(struct clo_engine *e, const struct clo_transfer *t,
+                         double retry_in) {
   struct clo_event *event;
   if (!e->config.events || !(event = calloc(1, sizeof *event))) return;
   event->id = t->id;
   event->end = t->end;
   event->code = t->code;
   event->attempt = t->attempts;
-  event->seconds = seconds;
+  event->seconds = clo_engine_now() - t->started_at;
   event->retry_in = retry_in;
   memcpy(event->method, t->method, sizeof event->method);
   *e->events_end = event;
@@ -92,7 +92,7 @@ static void settle(struct clo_engine *e, struct clo_transfer *t) {
   wait = clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED
              ? -1
              : clo_policy_retry(&t->end, &budget);
-  record(e, t, at - t->started_at, wait);
+  clo_attempts_record(e, t, wait);
   if (wait < 0) {
     clo_attempts_finish(e, t);
     return;
@@ -200,6 +200,7 @@ void clo_attempts_start(struct clo_engine *e) {
     expire(e, &e->pausing, at);
     resume(e, at);
   }
+  if (e->queued) clo_sockets_drop_stale(&e->sockets);
   while (e->running.count < (size_t)e->config.max_in_flight &&
          (t = next_up(e, at))) {
     clo_attempts_leave(e, &t->group->queued, t);
@@ -218,15 +219,15 @@ static void note_rate(struct clo_engine *e, const struct clo_transfer *t) {
     clo_pace_refused(&group->pace, t->asked, at);
 }
 
-/* A connection that has just answered over HTTP/1 waits for the next request
- * with a cork in. HTTP/2 shares a connection and has no use for one. */
-static void cork(struct clo_engine *e, const struct clo_transfer *t) {
+/* A connection that has just answered over HTTP/1 waits for the next request.
+ * HTTP/2 looks after its connections itself. */
+static void keep(struct clo_engine *e, const struct clo_transfer *t) {
   curl_socket_t fd = CURL_SOCKET_BAD;
   long version = 0;
   curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
-  if (version != CURL_HTTP_VERSION_1_1) return;
+  if (version >= CURL_HTTP_VERSION_2_0) return;
   curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd);
-  if (fd != CURL_SOCKET_BAD) clo_sockets_cork(&e->sockets, fd);
+  if (fd != CURL_SOCKET_BAD) clo_sockets_keep(&e->sockets, fd);
 }
 
 /* Ends the attempts that have a socket which nobody watches. */
@@ -252,7 +253,7 @@ void clo_attempts_collect(struct clo_engine *e) {
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     clo_transfer_end(t, code);
-    if (code == CURLE_OK) cork(e, t);
+    if (code == CURLE_OK) keep(e, t);
     clo_attempts_leave(e, &e->running, t);
     note_rate(e, t);
     settle(e, t);

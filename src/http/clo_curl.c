@@ -76,6 +76,11 @@ static CURLcode set_security(CURL *easy, const struct clo_config *config) {
   return code;
 }
 
+/* Seconds that a connection may wait for its next request: less than the
+ * minute after which common servers and balancers end it, so that their goodbye
+ * does not cross a request on the way. */
+#define IDLE_MAX 50L
+
 static CURLcode set_transport(CURL *easy, const struct clo_config *config,
                               struct curl_slist *headers) {
   CURLcode code = CURLE_OK;
@@ -84,6 +89,7 @@ static CURLcode set_transport(CURL *easy, const struct clo_config *config,
   SET(CURLOPT_QUICK_EXIT, 1L);
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
+  SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
   SET(CURLOPT_USERAGENT, config->user_agent);
   SET(CURLOPT_HTTPHEADER, headers);
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none for a proxy */

@@ -261,6 +261,7 @@ void clo_engine_wait(struct clo_engine *e, double seconds) {
   int ms;
   if (!adopt(e)) return;
   first = clo_engine_deadline(e);
+  if (first < 0 && e->sockets.count == 0) return; /* for nothing */
   if (first >= 0 && (seconds < 0 || first < seconds)) seconds = first;
   /* Rounded up: waking before the moment would only turn in circles. */
   ms = seconds < 0 ? -1 : seconds > 3600 ? 3600000 : (int)(seconds * 1000 + 1);
@@ -287,6 +288,7 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   if (list == &e->running) clo_transfer_end(t, CURLE_OK);
   clo_attempts_leave(e, list, t);
   clo_transfer_stop(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
+  if (list == &e->running) clo_attempts_record(e, t, -1);
   clo_attempts_finish(e, t);
   return 1;
 }

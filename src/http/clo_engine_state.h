@@ -72,6 +72,10 @@ void clo_attempts_start(struct clo_engine *engine);
 /* Takes in what libcurl has ended. */
 void clo_attempts_collect(struct clo_engine *engine);
 
+/* Keeps an event for the attempt that has just ended; retry_in as there. */
+void clo_attempts_record(struct clo_engine *engine,
+                         const struct clo_transfer *transfer, double retry_in);
+
 /* Puts a transfer, which is on no list, among those that are done. */
 void clo_attempts_finish(struct clo_engine *engine,
                          struct clo_transfer *transfer);

@@ -3,6 +3,7 @@
  * transfers of the multi handle, and would not ask to be called for that. */
 #include "clo_sockets.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,6 +22,7 @@ void clo_sockets_free(struct clo_sockets *s) {
   free(s->interest);
   free(s->place);
   free(s->open);
+  free(s->http1);
   free(s->corked);
   clo_sockets_init(s);
 }
@@ -30,6 +32,7 @@ void clo_sockets_abandon(struct clo_sockets *s) {
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
   s->open_count = s->corked_count = s->count = 0;
   if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
+  if (s->http1) memset(s->http1, 0, s->http1_cap);
 }
 
 /* The array with room for want elements, the new ones zero; NULL (and the old
@@ -119,19 +122,46 @@ int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
   struct clo_sockets *s = sockets;
   drop(s->open, &s->open_count, fd);
   drop(s->corked, &s->corked_count, fd);
+  if ((size_t)fd < s->http1_cap) s->http1[fd] = 0;
   remove_interest(s, fd);
   return close(fd);
 }
 
-#ifdef TCP_CORK
+static int is_idle(const struct clo_sockets *s, int fd) {
+  return (size_t)fd < s->http1_cap && s->http1[fd] &&
+         ((size_t)fd >= s->places || !s->place[fd]);
+}
 
+void clo_sockets_drop_stale(struct clo_sockets *s) {
+  size_t i;
+  char byte;
+  for (i = 0; i < s->open_count; i++) {
+    int fd = s->open[i];
+    if (!is_idle(s, fd)) continue;
+    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+        (errno != EAGAIN && errno != EWOULDBLOCK))
+      shutdown(fd, SHUT_RDWR);
+  }
+}
+
+#ifdef TCP_CORK
 static void set_cork(int fd, int on) {
   setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
+#else
+static void set_cork(int fd, int on) {
+  (void)fd;
+  (void)on;
+}
+#endif
 
-void clo_sockets_cork(struct clo_sockets *s, curl_socket_t fd) {
+void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
+  char *http1 = grown(s->http1, &s->http1_cap, (size_t)fd + 1, 1);
   int *corked =
       grown(s->corked, &s->corked_cap, s->corked_count + 1, sizeof *corked);
+  /* Without the note it must not be used again: it could not be watched. */
+  if (!http1) shutdown(fd, SHUT_RDWR);
+  if (http1) (s->http1 = http1)[fd] = 1;
   if (!corked) return; /* it is only slower without */
   s->corked = corked;
   s->corked[s->corked_count++] = fd;
@@ -141,16 +171,3 @@ void clo_sockets_cork(struct clo_sockets *s, curl_socket_t fd) {
 void clo_sockets_uncork(struct clo_sockets *s) {
   while (s->corked_count > 0) set_cork(s->corked[--s->corked_count], 0);
 }
-
-#else
-
-void clo_sockets_cork(struct clo_sockets *s, curl_socket_t fd) {
-  (void)s;
-  (void)fd;
-}
-
-void clo_sockets_uncork(struct clo_sockets *s) {
-  (void)s;
-}
-
-#endif

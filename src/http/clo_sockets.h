@@ -14,6 +14,8 @@ struct clo_sockets {
   size_t places;
   int *open; /* all open ones, kept-alive connections too; owned */
   size_t open_count, open_cap;
+  char *http1; /* by descriptor: it has answered over HTTP/1; owned */
+  size_t http1_cap;
   int *corked; /* of the open ones; owned */
   size_t corked_count, corked_cap;
   int unwatched; /* memory lacked for an interest: its transfer says so too */
@@ -25,13 +27,18 @@ void clo_sockets_free(struct clo_sockets *sockets);
 /* Closes every open socket and nothing else: no farewell is sent on it. */
 void clo_sockets_abandon(struct clo_sockets *sockets);
 
-/* The body guard makes libcurl send a request's headers and its body in two
- * writes. A cork on a connection that has answered holds the next request's
- * headers back until the body is there, so that both leave as one packet.
- * Whoever puts corks in pulls them all after the next step, whatever it sent:
- * what is pulled early costs a packet, what is pulled late costs 200 ms. */
-void clo_sockets_cork(struct clo_sockets *sockets, curl_socket_t fd);
+/* A connection has answered over HTTP/1 and is kept. It is corked: the body
+ * guard makes libcurl send a request's headers and its body in two writes, and
+ * the cork holds the next headers back until the body is there, so that both
+ * leave as one packet. All corks are pulled after the next step, whatever it
+ * sent: one pulled early costs a packet, one left in would cost 200 ms. */
+void clo_sockets_keep(struct clo_sockets *sockets, curl_socket_t fd);
 void clo_sockets_uncork(struct clo_sockets *sockets);
+
+/* Shuts the kept connections down on which something has come while nothing was
+ * asked: their end, or bytes that libcurl would take for the answer to the next
+ * request. libcurl then sees that they are dead, and opens new ones. */
+void clo_sockets_drop_stale(struct clo_sockets *sockets);
 
 /* libcurl's callbacks; the last argument is the struct clo_sockets. */
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,

@@ -72,6 +72,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->handed = 0;
   t->too_large = t->unwatched = 0;
+  t->head = 0;
   t->headers_whole = t->answer_began = 0;
   t->code = CURLE_OK;
   t->asked = -1;
@@ -108,6 +109,9 @@ size_t clo_transfer_on_header(char *line, size_t size, size_t n,
                               void *transfer) {
   struct clo_transfer *t = transfer;
   n *= size;
+  t->head += n;
+  if (t->head > CLO_HEADERS_MAX) t->too_large = 1;
+  if (t->too_large) return 0;
   /* Each status line begins a new answer: a 1xx, then the final one. */
   if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
     clo_buf_reset(&t->headers);

@@ -46,6 +46,7 @@ struct clo_transfer {
   struct clo_buf answer;  /* its body */
   int answer_began;       /* a status line was read */
   int headers_whole;      /* the blank line after them was read */
+  size_t head;            /* bytes of headers, those of 1xx answers too */
   int too_large;          /* headers or answer hit their maximum */
   int unwatched;          /* the engine does not hear of its socket */
 

@@ -1,0 +1,148 @@
+-- on_event: one table for each attempt, whatever the function does with it.
+
+local activity = require "spec.support.activity"
+local raw = require "spec.support.raw_server"
+local support = require "spec.support.client"
+
+local server
+
+setup(function() server = raw.start{} end)
+teardown(function() server:stop() end)
+before_each(function() server:reset() end)
+after_each(support.close_all)
+
+-- A client whose events are collected, and what else to do with each.
+local function listening(options, act)
+  local events = {}
+  options = options or {}
+  options.on_event = function(event)
+    events[#events + 1] = event
+    if act then act(event, #events) end
+  end
+  return support.new(server, options), events
+end
+
+describe("an event", function()
+  it("tells of an attempt that was answered", function()
+    local client, events = listening()
+    assert(client.sms.create(support.params()))
+    assert.equal(1, #events)
+    local event = events[1]
+    assert.equal("POST", event.method)
+    assert.equal("/activity/sms/", event.path)
+    assert.equal(200, event.status)
+    assert.equal(1, event.attempt)
+    assert.is_true(event.seconds >= 0 and event.seconds < 10)
+    assert.is_nil(event.outcome)
+    assert.is_nil(event.kind)
+    assert.is_nil(event.retry_in)
+  end)
+
+  it("tells of a failure what it was, and of the outcome", function()
+    server:script{ { status = 500 } }
+    local client, events = listening()
+    client.sms.create(support.params())
+    assert.equal(1, #events)
+    assert.equal("server", events[1].kind)
+    assert.equal("unknown", events[1].outcome)
+    assert.is_nil(events[1].retry_in)
+  end)
+
+  it("comes for each attempt, with the time to the next", function()
+    server:script{ { status = 429, headers = { ["Retry-After"] = "0" } },
+      { status = 429, headers = { ["Retry-After"] = "0" } } }
+    local client, events = listening()
+    local sms, _, response = client.sms.create(support.params())
+    assert(sms)
+    assert.equal(3, response.attempts)
+    assert.equal(3, #events)
+    for i = 1, 2 do
+      assert.equal(i, events[i].attempt)
+      assert.equal(429, events[i].status)
+      assert.equal("rejected", events[i].outcome)
+      assert.equal(0, events[i].retry_in)
+    end
+    assert.equal(3, events[3].attempt)
+    assert.equal(200, events[3].status)
+  end)
+
+  it("has no more than it should", function()
+    local known = { method = true, path = true, attempt = true, seconds = true,
+      status = true, kind = true, outcome = true, code = true,
+      retry_in = true }
+    local client, events = listening()
+    client.sms.create(support.params())
+    server:script{ { at = "body", reset = true } }
+    client.sms.create(support.params())
+    assert.equal(2, #events)
+    for _, event in ipairs(events) do
+      for name in pairs(event) do assert.is_true(known[name], name) end
+    end
+  end)
+end)
+
+describe("a function for events", function()
+  it("may throw", function()
+    local client = listening(nil, function() error "oh" end)
+    assert(client.sms.create(support.params()))
+  end)
+
+  it("may close the client: the answer that came is still told", function()
+    local client
+    client = listening(nil, function() client:close() end)
+    assert(client.sms.create(support.params()))
+    local _, err = client.sms.create(support.params())
+    assert.equal("config", err.kind)
+    assert.equal(1, #server:ledger())
+  end)
+
+  it("may close the client between two attempts", function()
+    server:script{ { status = 429, headers = { ["Retry-After"] = "5" } } }
+    local client
+    client = listening(nil, function() client:close() end)
+    local sms, err = client.sms.create(support.params())
+    assert.is_nil(sms)
+    assert.equal("cancelled", err.kind)
+    assert.equal("rejected", err.outcome)
+    assert.equal(1, #server:ledger())
+  end)
+
+  it("may make a call of its own", function()
+    local client, inner
+    client = listening(nil, function(_, n)
+      if n == 1 then inner = client.sms.create(support.params()) end
+    end)
+    assert(client.sms.create(support.params()))
+    assert(inner)
+    assert.equal(2, #server:ledger())
+  end)
+end)
+
+describe("calls beyond a used-up rate limit", function()
+  local function used_up(reset)
+    server:script{ { status = 200, body = activity, headers = {
+      RateLimit = "limit=10, remaining=0, reset=" .. reset } } }
+  end
+
+  it("wait for its reset", function()
+    used_up "0.3"
+    local client = support.new(server)
+    assert(client.sms.create(support.params()))
+    local _, _, response = assert(client.sms.create(support.params()))
+    assert.is_true(response.elapsed >= 0.3)
+    assert.equal(1, response.attempts)
+  end)
+
+  it("end at once where that is past their timeout", function()
+    used_up "30"
+    local client = support.new(server)
+    assert(client.sms.create(support.params()))
+    local sms, err = client.sms.create(support.params(), { timeout = 5 })
+    assert.is_nil(sms)
+    assert.equal("rate_limited", err.kind)
+    assert.equal("not_sent", err.outcome)
+    assert.equal(0, err.attempts)
+    assert.is_true(err.retry_after > 29 and err.retry_after < 31)
+    assert.equal(1, #server:ledger())
+  end)
+end)
