@@ -1,7 +1,5 @@
--- The key or the token: which are taken, where a function gives them, and that
--- they show nowhere.
+-- The key or the token: which are taken, and where a function gives them.
 local close = require "close"
-local ports = require "spec.support.ports"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"
 
@@ -191,77 +189,5 @@ describe("a function for the credentials", function()
     assert.matches("not yet", err.message)
     assert(client.sms.create(support.params()))
     assert.same({ "Bearer t2" }, sent())
-  end)
-end)
-
-describe("the key and the text", function()
-  local KEY, TEXT, PHONE = "s3cretkey", "s3crettext", "+19998887777"
-
-  local FAILURES = {
-    { close = true }, { reset = true }, { at = "headers", reset = true },
-    { at = "accept", reset = true }, { status = 302 }, { status = 400 },
-    { status = 401 }, { status = 404 }, { status = 429 }, { status = 500 },
-    { body = "{" }, { body = "<html>" }, { answer = "garbage\r\n\r\n" },
-    { delay = 5 }, { endless = "body" }, { endless = "headers" },
-    { status = 400, body = { error = "no" } },
-  }
-
-  local function keeps_them(...)
-    for i = 1, select("#", ...) do
-      for _, word in ipairs{ KEY, support.base64(KEY .. ":"), TEXT, PHONE } do
-        assert.is_false(support.tells((select(i, ...)), word))
-      end
-    end
-  end
-
-  local function params()
-    return support.params{ text = TEXT, local_phone = PHONE }
-  end
-
-  it("stand in no error, response or event, whatever fails", function()
-    for _, name in ipairs{ "api_key", "access_token" } do
-      local events = {}
-      local client = support.new(server, { [name] = KEY, max_retries = 0,
-        timeout = 0.2, max_response_bytes = 1e5,
-        on_event = function(event) events[#events + 1] = event end })
-      for _, step in ipairs(FAILURES) do
-        server:script{ step }
-        local sms, err, response = client.sms.create(params())
-        assert.is_nil(sms)
-        keeps_them(err, response, client)
-      end
-      assert.is_true(#events > 0)
-      keeps_them(events)
-    end
-  end)
-
-  it("stand in no error where nobody answers", function()
-    local client = support.new("http://127.0.0.1:" .. ports.free(), {
-      api_key = KEY, max_retries = 0 })
-    keeps_them(select(2, client.sms.create(params())), client)
-    client = support.new("https://127.0.0.1:" .. server.port, {
-      api_key = KEY, max_retries = 0, connect_timeout = 0.2 })
-    keeps_them(select(2, client.sms.create(params())), client)
-  end)
-
-  it("stand in no error of validation or of options", function()
-    local client = support.new(server, { api_key = KEY })
-    keeps_them(select(2, client.sms.create(support.params{ text = TEXT,
-      template_id = "x", remote_phone = PHONE .. "x", send_in = 60 })))
-    keeps_them(select(2, client.sms.create(params(), { timeout = 0 })))
-    keeps_them(select(2, close.new{ api_key = KEY, timeout = 0 }))
-    keeps_them(select(2, close.new{ api_key = KEY, access_token = KEY }))
-    keeps_them(select(2, close.new{ KEY }))
-  end)
-
-  it("stand not in the client, nor in its line", function()
-    local client = support.new(server, { api_key = KEY })
-    keeps_them(client)
-    assert.is_nil(tostring(client):find("\n"))
-  end)
-
-  it("stand not in the URL", function()
-    assert(support.new(server, { api_key = KEY }).sms.create(params()))
-    assert.is_nil(server:ledger()[1].target:find("s3cret", 1, true))
   end)
 end)
