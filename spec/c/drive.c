@@ -100,7 +100,10 @@ struct clo_transfer *call_of(const char *method, const char *body) {
   return call(&request);
 }
 
-void release(struct clo_transfer *t) { clo_engine_release(engine, t); }
+void release(struct clo_transfer *t) {
+  clo_engine_take(engine, t);
+  clo_engine_release(engine, t);
+}
 
 void assert_works(const char *method, const char *body) {
   struct clo_transfer *t = call_of(method, body);

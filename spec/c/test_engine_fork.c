@@ -104,7 +104,7 @@ static int calls(void) {
     clo_engine_step(engine, 0.01);
   }
   CHECK(t && t->end.status == 200);
-  clo_engine_release(engine, t);
+  release(t);
   return 0;
 }
 
@@ -140,7 +140,7 @@ static int finds_the_parent_s_calls_ended(void) {
     CHECK(t->end.cause == CLO_CAUSE_CANCELLED);
     CHECK(clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN);
     CHECK(clo_policy_kind(t->end.cause, t->end.status) != NULL);
-    clo_engine_release(engine, t);
+    release(t);
     ended++;
   }
   CHECK(ended == 10);
@@ -209,7 +209,7 @@ static int asks_first(void) {
   clo_engine_interest(engine, &count);
   CHECK(count == 0);
   CHECK(clo_engine_pending(engine) == 0 && clo_engine_done(engine));
-  clo_engine_release(engine, clo_engine_done(engine));
+  release(clo_engine_done(engine));
   return calls_twice_and_frees();
 }
 

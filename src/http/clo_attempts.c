@@ -187,8 +187,7 @@ static struct clo_transfer *next_up(struct clo_engine *e, double at) {
   return first;
 }
 
-void clo_attempts_start(struct clo_engine *e) {
-  struct clo_transfer *t;
+void clo_attempts_prepare(struct clo_engine *e) {
   struct clo_group *group;
   double at;
   if (!e->queued && !e->pausing.first) return;
@@ -201,11 +200,20 @@ void clo_attempts_start(struct clo_engine *e) {
     resume(e, at);
   }
   if (e->queued) clo_sockets_drop_stale(&e->sockets);
-  while (e->running.count < (size_t)e->config.max_in_flight &&
-         (t = next_up(e, at))) {
+}
+
+int clo_attempts_start(struct clo_engine *e, int most) {
+  size_t places = (size_t)e->config.max_in_flight;
+  struct clo_transfer *t;
+  double at;
+  if (!e->queued) return 0;
+  at = clo_engine_now();
+  for (; e->running.count < places && (t = next_up(e, at)); most--) {
+    if (most == 0) return 1;
     clo_attempts_leave(e, &t->group->queued, t);
     begin(e, t, at);
   }
+  return 0;
 }
 
 /* What an answer says of its group's rate limit. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define SPARE_MAX 16 /* transfers kept for the calls to come */
+#define BATCH 4      /* transfers started between two looks at the clock */
 
 double clo_engine_now(void) {
   struct timespec t;
@@ -218,6 +219,20 @@ static void act_on_ready(struct clo_engine *e, double until) {
   }
 }
 
+/* Starts what may start. A transfer's first moves, connecting or sending, are
+ * libcurl's when its timer says so, which is at once. */
+static void start(struct clo_engine *e, double until) {
+  int more;
+  clo_attempts_prepare(e);
+  do {
+    more = clo_attempts_start(e, BATCH);
+    if (e->timer >= 0 && e->timer <= clo_engine_now()) {
+      e->timer = -1;
+      act(e, CURL_SOCKET_TIMEOUT, 0);
+    }
+  } while (more && clo_engine_now() < until);
+}
+
 size_t clo_engine_step(struct clo_engine *e, double budget) {
   double until;
   size_t watched;
@@ -225,11 +240,7 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   until = clo_engine_now() + budget;
   watched = e->sockets.count;
   e->full = 0;
-  clo_attempts_start(e);
-  if (e->timer >= 0 && e->timer <= clo_engine_now()) {
-    e->timer = -1;
-    act(e, CURL_SOCKET_TIMEOUT, 0);
-  }
+  start(e, until);
   /* What libcurl began to watch just now has nothing for us yet. */
   if (watched > 0 && e->sockets.count > 0 &&
       (e->polled || poll(e->sockets.interest, e->sockets.count, 0) > 0))
@@ -299,12 +310,24 @@ const struct pollfd *clo_engine_interest(const struct clo_engine *e,
   return e->sockets.interest;
 }
 
+unsigned long clo_engine_changes(const struct clo_engine *e) {
+  return e->sockets.changes;
+}
+
+unsigned long clo_engine_watched_since(const struct clo_engine *e, int fd) {
+  return e->sockets.watches[fd].since;
+}
+
 size_t clo_engine_pending(const struct clo_engine *e) {
   return e->queued + e->running.count + e->pausing.count;
 }
 
-struct clo_transfer *clo_engine_done(struct clo_engine *e) {
+struct clo_transfer *clo_engine_done(const struct clo_engine *e) {
   return e->done.first;
+}
+
+void clo_engine_take(struct clo_engine *e, struct clo_transfer *t) {
+  clo_list_take(&e->done, t);
 }
 
 double clo_engine_elapsed(const struct clo_transfer *t) {
@@ -312,7 +335,6 @@ double clo_engine_elapsed(const struct clo_transfer *t) {
 }
 
 void clo_engine_release(struct clo_engine *e, struct clo_transfer *t) {
-  clo_list_take(&e->done, t);
   if (e->spare.count >= SPARE_MAX) {
     clo_transfer_free(t);
     return;

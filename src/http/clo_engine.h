@@ -26,6 +26,9 @@ struct clo_event {
   struct clo_event *next;
 };
 
+/* Seconds on a clock that nobody sets. */
+double clo_engine_now(void);
+
 /* NULL where memory lacks or libcurl cannot start. Copies the config. */
 struct clo_engine *clo_engine_new(const struct clo_config *config);
 
@@ -54,16 +57,26 @@ int clo_engine_cancel(struct clo_engine *engine, unsigned long id);
  * socket is ready, or -1 where there is none. */
 double clo_engine_deadline(struct clo_engine *engine);
 
-/* The sockets to watch and for what. Theirs until the next step. */
+/* The sockets to watch and for what, theirs until the next step. A loop that
+ * keeps handles of its own compares clo_engine_changes(), which grows with each
+ * change of the interest, and clo_engine_watched_since(): the change with which
+ * the interest in a descriptor began. Where that differs from what it was, the
+ * number belongs to another socket by now. */
 const struct pollfd *clo_engine_interest(const struct clo_engine *engine,
                                          size_t *count);
+unsigned long clo_engine_changes(const struct clo_engine *engine);
+unsigned long clo_engine_watched_since(const struct clo_engine *engine,
+                                       int fd);
 
 /* Calls that are not done. */
 size_t clo_engine_pending(const struct clo_engine *engine);
 
-/* The oldest call that is done, or NULL. It stays until it is released, so
- * that a caller that fails while reading it can come again. */
-struct clo_transfer *clo_engine_done(struct clo_engine *engine);
+/* The oldest call that is done, or NULL. */
+struct clo_transfer *clo_engine_done(const struct clo_engine *engine);
+
+/* Makes a call that is done the caller's, who releases it once it is read, or
+ * frees it; that may be after the engine's end. */
+void clo_engine_take(struct clo_engine *engine, struct clo_transfer *transfer);
 void clo_engine_release(struct clo_engine *engine,
                         struct clo_transfer *transfer);
 

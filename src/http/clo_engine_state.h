@@ -45,9 +45,6 @@ struct clo_engine {
   pid_t pid;
 };
 
-/* Seconds on a clock that nobody sets. */
-double clo_engine_now(void);
-
 /* Appends to a list; takes off one, and returns it. */
 void clo_list_put(struct clo_list *list, struct clo_transfer *transfer);
 struct clo_transfer *clo_list_take(struct clo_list *list,
@@ -66,8 +63,12 @@ void clo_attempts_queue(struct clo_engine *engine,
 void clo_attempts_leave(struct clo_engine *engine, struct clo_list *list,
                         struct clo_transfer *transfer);
 
-/* Starts what is due and has a place; ends what waited past its deadline. */
-void clo_attempts_start(struct clo_engine *engine);
+/* Ends what waited past its deadline, and queues again what has paused; looks
+ * the kept connections over. */
+void clo_attempts_prepare(struct clo_engine *engine);
+
+/* Starts what is due and has a place, at most so many; 0 where that was all. */
+int clo_attempts_start(struct clo_engine *engine, int most);
 
 /* Takes in what libcurl has ended. */
 void clo_attempts_collect(struct clo_engine *engine);

@@ -20,7 +20,7 @@ void clo_sockets_init(struct clo_sockets *s) {
 
 void clo_sockets_free(struct clo_sockets *s) {
   free(s->interest);
-  free(s->place);
+  free(s->watches);
   free(s->open);
   free(s->http1);
   free(s->corked);
@@ -31,7 +31,8 @@ void clo_sockets_abandon(struct clo_sockets *s) {
   size_t i;
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
   s->open_count = s->corked_count = s->count = 0;
-  if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
+  if (s->watches) memset(s->watches, 0, s->watches_cap * sizeof *s->watches);
+  s->changes++;
   if (s->http1) memset(s->http1, 0, s->http1_cap);
 }
 
@@ -50,29 +51,34 @@ static void *grown(void *array, size_t *cap, size_t want, size_t size) {
 
 static void remove_interest(struct clo_sockets *s, int fd) {
   size_t at;
-  if ((size_t)fd >= s->places || !(at = s->place[fd])) return;
-  s->place[fd] = 0;
+  if ((size_t)fd >= s->watches_cap || !(at = s->watches[fd].place)) return;
+  s->watches[fd].place = 0;
+  s->changes++;
   if (at < s->count) { /* the last one takes its place */
     s->interest[at - 1] = s->interest[s->count - 1];
-    s->place[s->interest[at - 1].fd] = at;
+    s->watches[s->interest[at - 1].fd].place = at;
   }
   s->count--;
 }
 
 static int add_interest(struct clo_sockets *s, int fd, short events) {
-  size_t *place = grown(s->place, &s->places, (size_t)fd + 1, sizeof *place);
+  struct clo_watch *watch =
+      grown(s->watches, &s->watches_cap, (size_t)fd + 1, sizeof *watch);
   struct pollfd *interest;
-  if (!place) return 0;
-  s->place = place;
-  if (!s->place[fd]) {
+  if (!watch) return 0;
+  s->watches = watch;
+  watch += fd;
+  s->changes++;
+  if (!watch->place) {
     interest = grown(s->interest, &s->cap, s->count + 1, sizeof *interest);
     if (!interest) return 0;
     s->interest = interest;
-    s->place[fd] = ++s->count;
+    watch->place = ++s->count;
+    watch->since = s->changes;
     s->interest[s->count - 1].revents = 0;
   }
-  s->interest[s->place[fd] - 1].fd = fd;
-  s->interest[s->place[fd] - 1].events = events;
+  s->interest[watch->place - 1].fd = fd;
+  s->interest[watch->place - 1].events = events;
   return 1;
 }
 
@@ -129,7 +135,7 @@ int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
 
 static int is_idle(const struct clo_sockets *s, int fd) {
   return (size_t)fd < s->http1_cap && s->http1[fd] &&
-         ((size_t)fd >= s->places || !s->place[fd]);
+         ((size_t)fd >= s->watches_cap || !s->watches[fd].place);
 }
 
 void clo_sockets_drop_stale(struct clo_sockets *s) {

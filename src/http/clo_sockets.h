@@ -7,11 +7,18 @@
 #include <poll.h>
 #include <stddef.h>
 
+/* What is known of the interest in a descriptor. */
+struct clo_watch {
+  size_t place;        /* in the array of all, plus 1; 0: there is none */
+  unsigned long since; /* the change with which it began */
+};
+
 struct clo_sockets {
   struct pollfd *interest; /* what libcurl waits for; owned */
   size_t count, cap;
-  size_t *place; /* a descriptor's place in interest, plus 1; owned */
-  size_t places;
+  struct clo_watch *watches; /* by descriptor; owned */
+  size_t watches_cap;
+  unsigned long changes; /* of the interest, since the beginning */
   int *open; /* all open ones, kept-alive connections too; owned */
   size_t open_count, open_cap;
   char *http1; /* by descriptor: it has answered over HTTP/1; owned */

@@ -31,6 +31,12 @@ static int check_proxy(lua_State *L) {
   return 1;
 }
 
+/* now() -> seconds on a clock that nobody sets */
+static int now(lua_State *L) {
+  lua_pushnumber(L, clo_engine_now());
+  return 1;
+}
+
 __attribute__((visibility("default"))) int luaopen_close_core(lua_State *L);
 
 int luaopen_close_core(lua_State *L) {
@@ -38,6 +44,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"check_proxy", check_proxy},
                                        {"clean", lclo_clean},
                                        {"fields", lclo_fields},
+                                       {"now", now},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);

@@ -5,10 +5,24 @@
 #include <string.h>
 
 #define ENGINE "close.engine"
+#define PARCEL "close.parcel"
 
 struct box {
   struct clo_engine *engine; /* NULL once closed */
 };
+
+/* A call that is done, while its values are made. That may run finalizers, and
+ * those may call anything here, close too. */
+struct parcel {
+  struct clo_transfer *transfer; /* owned; NULL once given back */
+};
+
+static int free_parcel(lua_State *L) {
+  struct parcel *parcel = luaL_checkudata(L, 1, PARCEL);
+  clo_transfer_free(parcel->transfer);
+  parcel->transfer = NULL;
+  return 0;
+}
 
 static struct clo_engine *check_engine(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
@@ -122,28 +136,55 @@ static int deadline(lua_State *L) {
   return 1;
 }
 
-/* engine:interest() -> {fd = "r"|"w"|"rw", ...} */
+/* engine:interest(seen) -> changes, {fd = "r"|"w"|"rw", ...}, {fd = since, ...};
+ * nothing where changes is still what the caller has seen. */
 static int interest(lua_State *L) {
+  struct clo_engine *engine = check_engine(L);
+  lua_Number changes = (lua_Number)clo_engine_changes(engine);
   size_t i, count;
-  const struct pollfd *set = clo_engine_interest(check_engine(L), &count);
+  const struct pollfd *set = clo_engine_interest(engine, &count);
+  if (lua_tonumber(L, 2) == changes) return 0;
+  lua_pushnumber(L, changes);
+  lua_createtable(L, 0, (int)count);
   lua_createtable(L, 0, (int)count);
   for (i = 0; i < count; i++) {
     int in = set[i].events & POLLIN, out = set[i].events & POLLOUT;
+    unsigned long since = clo_engine_watched_since(engine, set[i].fd);
     lua_pushstring(L, in && out ? "rw" : out ? "w" : "r");
+    lua_rawseti(L, -3, set[i].fd);
+    lua_pushnumber(L, (lua_Number)since);
     lua_rawseti(L, -2, set[i].fd);
   }
+  return 3;
+}
+
+/* engine:ready() -> whether there is something done, or an event */
+static int ready(lua_State *L) {
+  struct clo_engine *engine = check_engine(L);
+  lua_pushboolean(L, clo_engine_done(engine) || clo_engine_event(engine));
   return 1;
 }
 
 /* engine:done() -> id, response|nil, failure|nil of a call that is done; nil
  * where there is none. The call is let go once its values are made. */
 static int done(lua_State *L) {
-  struct clo_engine *engine = check_engine(L);
-  struct clo_transfer *transfer = clo_engine_done(engine);
-  if (!transfer) return 0;
-  lua_pushnumber(L, (lua_Number)transfer->id);
-  lclo_push_answer(L, transfer);
-  clo_engine_release(engine, transfer);
+  struct box *box = luaL_checkudata(L, 1, ENGINE);
+  struct parcel *parcel;
+  if (!clo_engine_done(check_engine(L))) return 0;
+  parcel = lua_newuserdata(L, sizeof *parcel);
+  parcel->transfer = NULL;
+  luaL_getmetatable(L, PARCEL);
+  lua_setmetatable(L, -2);
+  /* Making the parcel may have run a finalizer that took it, or closed us. */
+  if (!box->engine || !(parcel->transfer = clo_engine_done(box->engine)))
+    return 0;
+  clo_engine_take(box->engine, parcel->transfer);
+  lua_pushnumber(L, (lua_Number)parcel->transfer->id);
+  lclo_push_answer(L, parcel->transfer);
+  if (box->engine) {
+    clo_engine_release(box->engine, parcel->transfer);
+    parcel->transfer = NULL;
+  }
   return 3;
 }
 
@@ -151,9 +192,11 @@ static int done(lua_State *L) {
 static int next_event(lua_State *L) {
   struct clo_engine *engine = check_engine(L);
   const struct clo_event *event = clo_engine_event(engine);
+  struct clo_event copy;
   if (!event) return 0;
-  lclo_push_event(L, event);
+  copy = *event;
   clo_engine_drop_event(engine);
+  lclo_push_event(L, &copy);
   return 1;
 }
 
@@ -168,10 +211,15 @@ static int close_engine(lua_State *L) {
 
 void lclo_push_engine(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"submit", submit},     {"step", step},       {"wait", wait_for},
-      {"cancel", cancel},     {"pending", pending}, {"deadline", deadline},
-      {"interest", interest}, {"done", done},       {"event", next_event},
-      {"close", close_engine}, {"__gc", close_engine}, {NULL, NULL}};
+      {"submit", submit},      {"step", step},         {"wait", wait_for},
+      {"cancel", cancel},      {"pending", pending},   {"deadline", deadline},
+      {"interest", interest},  {"ready", ready},       {"done", done},
+      {"event", next_event},   {"close", close_engine},
+      {"__gc", close_engine},  {NULL, NULL}};
+  luaL_newmetatable(L, PARCEL);
+  lua_pushcfunction(L, free_parcel);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
   luaL_newmetatable(L, ENGINE);
   lclo_setfuncs(L, methods);
   lua_pushvalue(L, -1);
