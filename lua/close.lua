@@ -35,15 +35,20 @@ end
 
 close.sms = { validate = sms.validate }
 
---- client.sms.create of the default client, which is configured by
---- close.configure or, without it, by the environment.
-function close.sms.create(params, call_options)
-  if not default then
-    local made, err = close.configure()
-    if not made then return nil, err end
+-- The default client's functions, which is configured by close.configure or,
+-- without it, by the environment.
+local function of_default(name)
+  close.sms[name] = function(params, ...)
+    if not default then
+      local made, err = close.configure()
+      if not made then return nil, err end
+    end
+    if rawequal(params, close.sms) then params = default.sms end
+    return default.sms[name](params, ...)
   end
-  if rawequal(params, close.sms) then params = default.sms end
-  return default.sms.create(params, call_options)
 end
+
+of_default "create"
+of_default "create_async"
 
 return close

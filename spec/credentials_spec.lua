@@ -190,4 +190,26 @@ describe("a function for the credentials", function()
     assert(client.sms.create(support.params()))
     assert.same({ "Bearer t2" }, sent())
   end)
+
+  it("is part of the call's timeout", function()
+    server:script{ { status = 401 } }
+    local calls = 0
+    local client = support.new(server, { access_token = function()
+      calls = calls + 1
+      if calls == 2 then require "socket".sleep(0.3) end
+      return "t" .. calls
+    end })
+    local _, err = client.sms.create(support.params(), { timeout = 0.2 })
+    assert.equal("rejected", err.outcome)
+    assert.equal(1, #server:ledger())
+    client = support.new(server, { access_token = function()
+      require "socket".sleep(0.3)
+      return "t"
+    end })
+    _, err = client.sms.create(support.params(), { timeout = 0.2 })
+    assert.equal("timeout", err.kind)
+    assert.equal("not_sent", err.outcome)
+    assert(client.sms.create(support.params())) -- it is known by now
+    assert.equal(2, #server:ledger())
+  end)
 end)

@@ -68,8 +68,9 @@ describe("the annotations", function()
   it("have every function, and no other", function()
     local expected, found = {}, {}
     local client = assert(close.new { api_key = "api_x" })
+    local request = client.sms.create_async({}, function() end)
     local tables = { close = close, SMS = client.sms,
-      Client = getmetatable(client) }
+      Client = getmetatable(client), Request = getmetatable(request) }
     for name, functions in pairs(tables) do
       for key, value in pairs(functions) do
         if type(value) == "function" and not key:find "^__" then

@@ -116,9 +116,11 @@ end
 local REQUIRES = {
   ["close.lua"] = set "close.client close.core close.json close.sms",
   ["close/client.lua"] = set [[close.core close.errors close.options
-    close.sms close.loop.]],
+    close.sms close.loop]],
   ["close/errors.lua"] = set "close.json",
   ["close/json.lua"] = set "close.core cjson",
+  ["close/loop.lua"] = set [[close.loop.blocking close.loop.luv
+    close.loop.ngx close.loop.poll]],
   ["close/options.lua"] = set "close.core",
   ["close/sms.lua"] = set "close.core close.errors close.json",
   ["close/types.lua"] = {},
@@ -138,7 +140,7 @@ for _, path in ipairs(lines "find lua -name '*.lua' | sort") do
     checked = checked + 1
     local fine
     if loop then
-      fine = not name:find "^close"
+      fine = name:find "^close%.loop%." or not name:find "^close"
     elseif sandbox then
       fine = name:find "^close%.sandbox" or not name:find "^close"
     else

@@ -3,6 +3,7 @@
 
 local core = require "close.core"
 local errors = require "close.errors"
+local loops = require "close.loop"
 local options = require "close.options"
 local sms = require "close.sms"
 
@@ -10,20 +11,29 @@ local Client = {}
 Client.__index = Client
 Client.__name = "close.Client"
 
--- What must not show in a client's own fields, credentials first of all.
-local private = setmetatable({}, { __mode = "k" })
+-- Where a client or a request keeps a function that returns what is its own: it
+-- must not show in the fields, credentials first of all. (A weak table beside
+-- them would keep a client for good that its own on_event refers to: Lua 5.1
+-- and LuaJIT have no ephemerons.)
+local OWN = {}
 
-local LOOPS = { auto = "blocking", blocking = "blocking" }
+local function own(self)
+  local get = type(self) == "table" and rawget(self, OWN)
+  return get and get()
+end
+
+local TICK = 0.001 -- seconds that one poll may take, give or take a callback
 
 function Client:__tostring()
-  local state = private[self]
+  local state = own(self)
   return ("close.Client: %s%s"):format(state.settings.base_url,
     state.closed and " (closed)" or "")
 end
 
 local function user_agent(settings)
-  -- luacheck: globals jit
-  local lua = jit and jit.version:gsub(" ", "/", 1) or _VERSION:gsub(" ", "/")
+  local jit = rawget(_G, "jit") -- raw: some hosts forbid unknown globals
+  local lua = (type(jit) == "table" and jit.version or _VERSION):gsub(" ", "/",
+    1)
   local ours = ("close-lua/%s (%s; libcurl/%s)"):format(
     core.version, lua, core.curl_version)
   return settings.user_agent and settings.user_agent .. " " .. ours or ours
@@ -31,13 +41,32 @@ end
 
 -- ---- calls that are done ----
 -- A call is one table from its start to its end: what is asked (method, path,
--- url, body, timeout, max_retries), then done, response, failure.
+-- group, query, body, then url, timeout, max_retries), later id and notify, at
+-- the end done, response, failure; or refused: an error of ours.
+
+local function tell(state, event)
+  pcall(state.settings.on_event, event) -- a faulty logger stops no message
+end
 
 local function report(state, event)
   local call = state.calls[event.id]
   event.path = call and call.path
   event.id = nil
-  pcall(state.settings.on_event, event) -- a faulty logger stops no message
+  tell(state, event)
+end
+
+-- Runs what waits for the call: a user's callback, or a thread that yielded.
+-- What it throws stops nobody else.
+local function notify(state, call)
+  state.pending = state.pending - 1
+  local waiter = call.notify
+  call.notify = nil
+  if not waiter then return end
+  local ok, why = pcall(waiter, call)
+  if ok or not state.settings.on_event then return end
+  local named, text = pcall(tostring, why)
+  tell(state, { method = call.method, path = call.path,
+    callback_error = named and text or "an error that is a " .. type(why) })
 end
 
 local function finish(state, call, response, failure)
@@ -47,12 +76,24 @@ local function finish(state, call, response, failure)
     return resume(state, call, response, failure)
   end
   call.response, call.failure, call.done = response, failure, true
+  if call.started then notify(state, call) end
 end
 
--- Hands on what the engine has: events, then calls that are done. Whoever is
--- told may close the client.
-local function drain(state)
+-- Calls that ended before they were begun, as their callbacks must not run
+-- inside of the call that names them.
+local function drain_late(state, till)
+  while state.late[1] do
+    notify(state, table.remove(state.late, 1))
+    if till and core.now() >= till then return end
+  end
+end
+
+-- Hands on what the engine has: events, then calls that are done; it ends early
+-- once it is later than till. Whoever is told may close the client.
+local function drain(state, till)
+  drain_late(state, till)
   local engine = state.engine
+  if not engine then return end
   local event = state.settings.on_event and engine:event()
   while event do
     report(state, event)
@@ -64,14 +105,9 @@ local function drain(state)
     local call = state.calls[id]
     state.calls[id] = nil
     if call then finish(state, call, response, failure) end
-    if state.engine ~= engine then return end
+    if state.engine ~= engine or till and core.now() >= till then return end
     id, response, failure = engine:done()
   end
-end
-
-local function step(state, budget)
-  state.engine:step(budget)
-  drain(state)
 end
 
 -- ---- credentials ----
@@ -101,12 +137,27 @@ local function no_credentials(why)
   }
 end
 
+local function too_late()
+  return {
+    kind = "timeout",
+    outcome = "not_sent",
+    attempts = 0,
+    message = "the call's timeout passed in the function for the credentials",
+  }
+end
+
 -- ---- a call ----
 
 local function submit(state, call, timeout)
+  if not state.engine then
+    return finish(state, call, nil, {
+      kind = "cancelled", outcome = "not_sent", attempts = 0,
+      message = "the client was closed",
+    })
+  end
   local id = state.engine:submit(call.method, call.url, call.group,
     call.body, state.scheme, state.secret, timeout, call.max_retries)
-  state.calls[id] = call
+  state.calls[id], call.id = call, id
 end
 
 -- Adds what the refused try cost to the one after it.
@@ -126,10 +177,10 @@ end
 local function refresh(state, call, response, failure)
   if failure and failure.status == 401 and not state.closed then
     state.secret = nil -- whatever comes of this call, the next one asks anew
-    local left = call.timeout - response.elapsed
     local retries = call.max_retries - failure.attempts
-    local fresh = left > 0 and retries >= 0 and ask(state)
-    if fresh then
+    local fresh = core.now() < call.due and retries >= 0 and ask(state)
+    local left = call.due - core.now()
+    if fresh and left > 0 then
       state.secret, call.max_retries = fresh, retries
       add_up(call, response)
       return submit(state, call, left)
@@ -140,55 +191,148 @@ end
 
 -- Starts a call; call.done turns true when it ends, which may be at once.
 local function start(state, call)
+  local left = call.timeout
+  state.pending = state.pending + 1
   if state.source then
+    call.due = core.now() + left
     if not state.secret then
       local secret, why = ask(state)
       if not secret then
         return finish(state, call, nil, no_credentials(why))
       end
       state.secret = secret
+      left = call.due - core.now()
+      if left <= 0 then return finish(state, call, nil, too_late()) end
     end
     call.resume = refresh
   end
-  submit(state, call, call.timeout)
+  submit(state, call, left)
 end
 
--- What the resources call. group names the endpoint group, method and path
--- without ids, that Close counts a rate limit for.
--- -> response | nil, err, response|nil
-local function perform(state, method, path, group, query, body, given)
-  if state.closed then return nil, errors.config "the client is closed" end
+local function cancel(state, call)
+  return not call.done and call.id ~= nil and state.engine ~= nil and
+    state.engine:cancel(call.id)
+end
+
+-- What hinders a call: a closed client, the host, an option. Fills the call in.
+local function hindrance(state, call, given)
   local settings = state.settings
-  local call = {
-    method = method,
-    path = path,
-    group = group,
-    url = settings.base_url .. path .. query,
-    body = body,
-    timeout = settings.timeout,
-    max_retries = settings.max_retries,
-    done = false,
-  }
+  call.url = settings.base_url .. call.path .. call.query
+  call.timeout, call.max_retries = settings.timeout, settings.max_retries
+  call.done = false
   if given ~= nil then
-    local own, why = options.read_call(given)
-    if not own then return nil, errors.config(why) end
-    call.timeout = own.timeout or call.timeout
-    call.max_retries = own.max_retries or call.max_retries
+    local settings_of_call, why = options.read_call(given)
+    if not settings_of_call then return why end
+    call.timeout = settings_of_call.timeout or call.timeout
+    call.max_retries = settings_of_call.max_retries or call.max_retries
   end
-  start(state, call)
-  if not call.done then state.loop.await(state.driver, call) end
+end
+
+local function result(call)
+  if call.refused then return nil, call.refused end
   if call.failure then
     return nil, errors.from_call(call.failure, call.response), call.response
   end
   return call.response
 end
 
+-- What the resources call: begins a call, waits for it in the host's way.
+-- call.group names the endpoint group, method and path without ids, that Close
+-- counts a rate limit for.
+-- -> response | nil, err, response|nil
+local function perform(state, call, given)
+  local why = state.closed and "the client is closed" or
+    state.loop.hindrance(false) or hindrance(state, call, given)
+  if why then return nil, errors.config(why) end
+  start(state, call)
+  if call.done then
+    state.pending = state.pending - 1
+  else
+    call.started = true
+    state.loop.kick()
+    if not call.done then state.loop.await(call) end
+  end
+  return result(call)
+end
+
+local Request = {}
+Request.__index = Request
+Request.__name = "close.Request"
+
+--- Ends the call; its callback gets an error of kind "cancelled", with the
+--- outcome that is true by then. False where it was over already.
+function Request:cancel()
+  local mine = own(self)
+  if not mine then return nil, errors.config "call it as request:cancel()" end
+  local was_pending = cancel(mine.state, mine.call) or false
+  if was_pending then mine.state.loop.kick() end
+  return was_pending
+end
+
+-- The same without waiting: read makes of a result what the callback gets. What
+-- is wrong with the call (refused, or found here) goes to the callback, too.
+-- -> request | nil, err where the callback will not be called
+local function launch(state, call, refused, read, callback, given)
+  local why = state.closed and "the client is closed" or
+    type(callback) ~= "function" and
+      "callback must be a function (sms, err, response)" or
+    state.loop.hindrance(true)
+  if why then return nil, errors.config(why) end
+  call = call or { refused = refused }
+  if not refused then
+    why = hindrance(state, call, given)
+    if why then call.refused = errors.config(why) end
+  end
+  function call.notify() callback(read(result(call))) end
+  if call.refused then
+    state.pending, call.done = state.pending + 1, true
+  else
+    start(state, call)
+  end
+  call.started = true
+  if call.done then table.insert(state.late, call) end
+  state.loop.kick()
+  local mine = { state = state, call = call }
+  return setmetatable({ [OWN] = function() return mine end }, Request)
+end
+
 -- ---- making and closing ----
+
+--- Does what can be done now, without waiting: a bounded amount of it.
+---@return integer|nil pending calls that are not over, close.Error? err
+function Client:poll()
+  local state = own(self)
+  if not state then return nil, errors.config "call it as client:poll()" end
+  if state.closed then return nil, errors.config "the client is closed" end
+  state.driver.turn(TICK)
+  return state.pending
+end
+
+--- How many calls are not over.
+function Client:pending()
+  local state = own(self)
+  if not state then return nil, errors.config "call it as client:pending()" end
+  return state.pending
+end
+
+--- Waits, in the host's way, until no call is pending or the time is over.
+---@param seconds number|nil no limit unless told
+---@return integer|nil pending, close.Error? err
+function Client:wait(seconds)
+  local state = own(self)
+  if not state then return nil, errors.config "call it as client:wait()" end
+  local why = state.closed and "the client is closed" or
+    seconds ~= nil and options.check_wait(seconds) or
+    state.loop.hindrance(true)
+  if why then return nil, errors.config(why) end
+  state.loop.wait(seconds and core.now() + seconds or math.huge)
+  return state.pending
+end
 
 --- Closes the client: calls under way end as cancelled, with the outcome that
 --- is true by then, and its connections end. May be called twice.
 function Client:close()
-  local state = private[self]
+  local state = own(self)
   if not state then return nil, errors.config "call it as client:close()" end
   state.closed = true
   local engine = state.engine
@@ -197,6 +341,7 @@ function Client:close()
   drain(state)
   if state.engine ~= engine then return end -- who was told closed it again
   state.engine = nil
+  state.loop.close() -- first: its handles watch the engine's sockets
   engine:close()
 end
 
@@ -214,6 +359,53 @@ local function make_engine(settings)
   }
 end
 
+-- The engine's verbs as a loop sees them. Once the client is closed there is
+-- nothing to do any more.
+local function make_driver(state)
+  local driver = { now = core.now }
+
+  function driver.step(budget)
+    if state.engine then state.engine:step(budget) end
+  end
+
+  --- Hands on what is done; runs users' functions.
+  function driver.drain(budget)
+    drain(state, budget and core.now() + budget)
+  end
+
+  function driver.turn(budget)
+    local till = budget and core.now() + budget
+    driver.step(budget or math.huge)
+    drain(state, till)
+  end
+
+  --- Whether there is something to drain.
+  function driver.ready()
+    return state.late[1] ~= nil or state.engine ~= nil and state.engine:ready()
+  end
+
+  --- Seconds to the next turn, nil where only a socket can bring something.
+  function driver.deadline()
+    if driver.ready() then return 0 end
+    return state.engine and state.engine:deadline()
+  end
+
+  --- Waits for a socket or the deadline, at most so many seconds.
+  function driver.wait(seconds)
+    if state.engine and not driver.ready() then state.engine:wait(seconds) end
+  end
+
+  function driver.interest(seen)
+    if state.engine then return state.engine:interest(seen) end
+  end
+
+  function driver.pending() return state.pending end
+
+  function driver.cancel(call) return cancel(state, call) end
+
+  return driver
+end
+
 local client = {}
 
 --- Makes a client.
@@ -229,17 +421,21 @@ function client.new(given)
     scheme = settings.api_key and "basic" or "bearer",
     secret = not from_function and secret or nil,
     source = from_function and secret or nil,
-    engine = make_engine(settings),
     calls = {},
-    loop = require("close.loop." .. LOOPS[settings.loop]),
+    late = {},
+    pending = 0,
   }
-  state.driver = {
-    step = function(budget) step(state, budget) end,
-    wait = function(seconds) state.engine:wait(seconds) end,
+  state.driver = make_driver(state)
+  state.loop, why = loops.new(settings.loop, state.driver)
+  if not state.loop then return nil, errors.config(why) end
+  local made, engine = pcall(make_engine, settings)
+  if not made then return nil, errors.config(tostring(engine)) end
+  state.engine = engine
+  local self = setmetatable({ [OWN] = function() return state end }, Client)
+  self.sms = sms.new {
+    perform = function(...) return perform(state, ...) end,
+    launch = function(...) return launch(state, ...) end,
   }
-  local self = setmetatable({}, Client)
-  private[self] = state
-  self.sms = sms.new(function(...) return perform(state, ...) end)
   return self
 end
 

@@ -60,10 +60,13 @@ function check.callback(value)
   if type(value) ~= "function" then return "a function" end
 end
 
-local LOOPS = { auto = true, blocking = true }
+local LOOPS = { auto = true, blocking = true, poll = true, luv = true,
+  ngx = true }
 
 function check.loop(value)
-  if not LOOPS[value] then return '"auto" or "blocking"' end
+  if not LOOPS[value] then
+    return '"auto", "blocking", "poll", "luv" or "ngx"'
+  end
 end
 
 -- name, check, default
@@ -209,6 +212,14 @@ function options.read_client(given)
     check_ca_file(settings)
   if why then return nil, why end
   return settings
+end
+
+--- Whether a time to wait is one.
+---@return string|nil why not
+function options.check_wait(seconds)
+  if not finite(seconds) or seconds < 0 then
+    return "wait takes a number of seconds, at least 0"
+  end
 end
 
 --- Reads the options of one call.

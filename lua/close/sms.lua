@@ -7,6 +7,7 @@ local json = require "close.json"
 
 local PATH = "/activity/sms/"
 local CREATE = "POST " .. PATH -- the group that a rate limit holds for
+local WANTED = "an SMS activity"
 local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
 
 local sms = {}
@@ -75,10 +76,30 @@ function sms.validate(params)
   return validate(params)
 end
 
+-- The call that create makes of its params, or nil and an error.
+local function to_create(params, resource)
+  local body, query = prepare(params, resource)
+  if not body then return nil, query end
+  local text, why = encode(body)
+  if not text then return nil, why end
+  return { method = "POST", path = PATH, group = CREATE, query = query,
+    body = text }
+end
+
+-- What a call came to, as its caller wants it.
+local function read_activity(response, err, answer)
+  if not response then return nil, err, answer end
+  local activity = json.decode_object(response.body)
+  if not activity or type(activity.id) ~= "string" then
+    return nil, errors.unreadable(response, WANTED), response
+  end
+  return activity, nil, response
+end
+
 --- The resource for one client.
----@param perform function (method, path, group, query, body, call_options)
+---@param transport table the client's perform and launch
 ---@return close.SMS
-function sms.new(perform)
+function sms.new(transport)
   local resource = {}
 
   function resource.validate(params) return validate(params, resource) end
@@ -91,18 +112,21 @@ function sms.new(perform)
   ---@return close.Error|nil err err.outcome says whether Close has it
   ---@return close.Response|nil response
   function resource.create(params, call_options)
-    local body, query = prepare(params, resource)
-    if not body then return nil, query end
-    local text, why = encode(body)
-    if not text then return nil, why end
-    local response, err, answer =
-      perform("POST", PATH, CREATE, query, text, call_options)
-    if not response then return nil, err, answer end
-    local activity = json.decode_object(response.body)
-    if not activity or type(activity.id) ~= "string" then
-      return nil, errors.unreadable(response, "an SMS activity"), response
-    end
-    return activity, nil, response
+    local call, why = to_create(params, resource)
+    if not call then return nil, why end
+    return read_activity(transport.perform(call, call_options))
+  end
+
+  --- The same without waiting: the callback gets what create would return,
+  --- exactly once and never before this function has returned.
+  ---@param params close.CreateParams
+  ---@param callback fun(sms, err, response)
+  ---@param call_options close.CallOptions|nil
+  ---@return close.Request|nil request
+  ---@return close.Error|nil err the callback will not be called
+  function resource.create_async(params, callback, call_options)
+    local call, why = to_create(params, resource)
+    return transport.launch(call, why, read_activity, callback, call_options)
   end
 
   return resource

@@ -145,13 +145,14 @@
 ---@class close.Event
 ---@field method string
 ---@field path string
----@field attempt integer 1 for the first
----@field seconds number
+---@field attempt? integer 1 for the first
+---@field seconds? number
 ---@field status? integer
 ---@field kind? close.Kind of a failed attempt
 ---@field outcome? close.Outcome of a failed attempt
 ---@field code? integer libcurl's result code
 ---@field retry_in? number seconds to the next attempt, where there is one
+---@field callback_error? string what a callback threw; then there is no attempt
 
 ---@class close.Options
 ---@field api_key? string|fun(): string sent as Basic user; or CLOSE_API_KEY
@@ -166,7 +167,7 @@
 ---@field ca_file? string PEM; the system's authorities otherwise
 ---@field proxy? string http, https, socks4(a) or socks5(h) URL
 ---@field user_agent? string put before ours
----@field loop? "auto"|"blocking"
+---@field loop? "auto"|"blocking"|"poll"|"luv"|"ngx" how to wait
 ---@field on_event? fun(event: close.Event)
 
 ---@class close.CallOptions
@@ -184,17 +185,49 @@ local SMS = {}
 ---@return close.Response? response
 function SMS.create(params, options) end
 
+--- The same without waiting. The callback is called exactly once, later than
+--- this returns, with what create would return.
+---@param params close.CreateParams not changed
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.create_async(params, callback, options) end
+
 --- Checks params without any network.
 ---@param params close.CreateParams
 ---@return true? ok
 ---@return close.Error? err of kind "validation", all violations in err.errors
 function SMS.validate(params) end
 
+--- A call that was begun without waiting for it.
+---@class close.Request
+local Request = {}
+
+--- Ends the call; its callback gets an error of kind "cancelled".
+---@return boolean was_pending
+function Request:cancel() end
+
 ---@class close.Client
 ---@field sms close.SMS
 local Client = {}
 
---- Ends the connections. May be called twice; the garbage collector calls it.
+--- Does what can be done now, without waiting: a bounded amount of it.
+---@return integer? pending
+---@return close.Error? err
+function Client:poll() end
+
+--- Waits, in the host's way, until nothing is pending or the time is over.
+---@param seconds? number no limit unless told
+---@return integer? pending
+---@return close.Error? err
+function Client:wait(seconds) end
+
+--- How many calls are not over.
+---@return integer pending
+function Client:pending() end
+
+--- Ends what is pending as cancelled, and the connections. May be called twice.
 function Client:close() end
 
 ---@class close

@@ -3,17 +3,34 @@
 
 local blocking = {}
 
-local NO_BUDGET = math.huge -- nobody else is waiting for this thread
+function blocking.new(driver)
+  local loop = {}
 
---- Drives the engine until call.done.
----@param driver table with step(budget) and wait(seconds)
----@param call table whose done turns true in a step
-function blocking.await(driver, call)
-  driver.step(NO_BUDGET)
-  while not call.done do
-    driver.wait(-1)
-    driver.step(NO_BUDGET)
+  function loop.hindrance() end
+
+  function loop.kick() end
+
+  function loop.await(call)
+    driver.turn()
+    while not call.done do
+      driver.wait(-1)
+      driver.turn()
+    end
   end
+
+  function loop.wait(due)
+    driver.turn()
+    local left = due - driver.now()
+    while driver.pending() > 0 and left > 0 do
+      driver.wait(math.min(left, 3600))
+      driver.turn()
+      left = due - driver.now()
+    end
+  end
+
+  function loop.close() end
+
+  return loop
 end
 
 return blocking

@@ -1,0 +1,35 @@
+-- Which loop waits for a client's calls: one file below loop/ for each host. A
+-- loop is made of a driver, the engine's verbs, and has
+--   hindrance(async)  why a call cannot be made here and now, or nil
+--   kick()            there is something new to do
+--   await(call)       waits until call.done
+--   wait(due)         waits until nothing is pending, or the clock says due
+--   close()           lets go of what it holds of the host
+
+local LOOPS = {
+  blocking = require "close.loop.blocking",
+  luv = require "close.loop.luv",
+  ngx = require "close.loop.ngx",
+  poll = require "close.loop.poll",
+}
+
+local loops = {}
+
+-- The host's own, by what it defines; nothing of it is called.
+local function host()
+  local ngx, vim = rawget(_G, "ngx"), rawget(_G, "vim")
+  if type(ngx) == "table" and ngx.get_phase then return "ngx" end
+  if type(vim) == "table" and (vim.uv or vim.loop) then return "luv" end
+  return "blocking"
+end
+
+--- Makes a loop.
+---@param name string as the option has it
+---@param driver table
+---@return table|nil loop, string? why
+function loops.new(name, driver)
+  if name == "auto" then name = host() end
+  return LOOPS[name].new(driver)
+end
+
+return loops
