@@ -395,8 +395,9 @@ local function make_driver(state)
     if state.engine and not driver.ready() then state.engine:wait(seconds) end
   end
 
-  function driver.interest(seen)
-    if state.engine then return state.engine:interest(seen) end
+  --- One descriptor that is readable while a step has work, or nil.
+  function driver.descriptor()
+    return state.engine and state.engine:descriptor()
   end
 
   function driver.pending() return state.pending end

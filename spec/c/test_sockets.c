@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "clo_sockets.h"
@@ -211,6 +212,43 @@ static void a_change_of_events_needs_no_memory(void **state) {
     assert_int_equal(sockets.interest[fd].events, POLLOUT);
 }
 
+#ifdef __linux__
+static int is_ready(int fd) {
+  struct pollfd one = {0, POLLIN, 0};
+  one.fd = fd;
+  return poll(&one, 1, 0);
+}
+
+static void one_descriptor_is_ready_for_all(void **state) {
+  int pipes[2], watched, again;
+  (void)state;
+  assert_int_equal(pipe(pipes), 0);
+  want(pipes[0], CURL_POLL_IN);
+  watched = clo_sockets_descriptor(&sockets);
+  assert_true(watched >= 0);
+  assert_int_equal(clo_sockets_descriptor(&sockets), watched);
+  assert_int_equal(is_ready(watched), 0);
+  assert_int_equal(write(pipes[1], "x", 1), 1);
+  assert_int_equal(is_ready(watched), 1);
+  want(pipes[0], CURL_POLL_REMOVE);
+  assert_int_equal(is_ready(watched), 0);
+  want(pipes[1], CURL_POLL_OUT);
+  assert_int_equal(is_ready(watched), 1);
+  /* Closed, and the number is another file's before we are asked again. */
+  want(pipes[1], CURL_POLL_REMOVE);
+  again = dup(pipes[0]);
+  close(pipes[1]);
+  assert_int_equal(dup2(again, pipes[1]), pipes[1]);
+  want(pipes[1], CURL_POLL_IN);
+  assert_int_equal(is_ready(watched), 1); /* there is the x still */
+  clo_sockets_abandon(&sockets);
+  assert_int_equal(sockets.epoll, -1);
+  close(pipes[0]);
+  close(pipes[1]);
+  close(again);
+}
+#endif
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void) {
@@ -220,6 +258,9 @@ int main(void) {
       TEST(what_was_never_watched_may_be_removed),
       TEST(what_is_opened_is_known_until_it_is_closed),
       TEST(what_is_abandoned_is_closed),
+#ifdef __linux__
+      TEST(one_descriptor_is_ready_for_all),
+#endif
 #ifdef TCP_CORK
       TEST(corks_are_pulled),
 #endif

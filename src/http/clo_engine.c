@@ -310,12 +310,8 @@ const struct pollfd *clo_engine_interest(const struct clo_engine *e,
   return e->sockets.interest;
 }
 
-unsigned long clo_engine_changes(const struct clo_engine *e) {
-  return e->sockets.changes;
-}
-
-unsigned long clo_engine_watched_since(const struct clo_engine *e, int fd) {
-  return e->sockets.watches[fd].since;
+int clo_engine_descriptor(struct clo_engine *e) {
+  return adopt(e) ? clo_sockets_descriptor(&e->sockets) : -1;
 }
 
 size_t clo_engine_pending(const struct clo_engine *e) {

@@ -57,16 +57,14 @@ int clo_engine_cancel(struct clo_engine *engine, unsigned long id);
  * socket is ready, or -1 where there is none. */
 double clo_engine_deadline(struct clo_engine *engine);
 
-/* The sockets to watch and for what, theirs until the next step. A loop that
- * keeps handles of its own compares clo_engine_changes(), which grows with each
- * change of the interest, and clo_engine_watched_since(): the change with which
- * the interest in a descriptor began. Where that differs from what it was, the
- * number belongs to another socket by now. */
+/* The sockets to watch and for what. Theirs until the next step. */
 const struct pollfd *clo_engine_interest(const struct clo_engine *engine,
                                          size_t *count);
-unsigned long clo_engine_changes(const struct clo_engine *engine);
-unsigned long clo_engine_watched_since(const struct clo_engine *engine,
-                                       int fd);
+
+/* One descriptor for them all, for a loop that watches by itself: readable
+ * while one of them is ready. -1 where the system has no such thing (it is
+ * epoll's). The engine's; a fork's child has to ask anew. */
+int clo_engine_descriptor(struct clo_engine *engine);
 
 /* Calls that are not done. */
 size_t clo_engine_pending(const struct clo_engine *engine);

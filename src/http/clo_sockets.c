@@ -10,17 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#ifdef __linux__
+#include <sys/epoll.h>
+#endif
 #include <unistd.h>
 
 #include "clo_transfer.h"
 
 void clo_sockets_init(struct clo_sockets *s) {
   memset(s, 0, sizeof *s);
+  s->epoll = -1;
 }
 
 void clo_sockets_free(struct clo_sockets *s) {
+  if (s->epoll >= 0) close(s->epoll);
   free(s->interest);
-  free(s->watches);
+  free(s->place);
   free(s->open);
   free(s->http1);
   free(s->corked);
@@ -31,8 +36,9 @@ void clo_sockets_abandon(struct clo_sockets *s) {
   size_t i;
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
   s->open_count = s->corked_count = s->count = 0;
-  if (s->watches) memset(s->watches, 0, s->watches_cap * sizeof *s->watches);
-  s->changes++;
+  if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
+  if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made anew */
+  s->epoll = -1;
   if (s->http1) memset(s->http1, 0, s->http1_cap);
 }
 
@@ -51,36 +57,66 @@ static void *grown(void *array, size_t *cap, size_t want, size_t size) {
 
 static void remove_interest(struct clo_sockets *s, int fd) {
   size_t at;
-  if ((size_t)fd >= s->watches_cap || !(at = s->watches[fd].place)) return;
-  s->watches[fd].place = 0;
-  s->changes++;
+  if ((size_t)fd >= s->places || !(at = s->place[fd])) return;
+  s->place[fd] = 0;
   if (at < s->count) { /* the last one takes its place */
     s->interest[at - 1] = s->interest[s->count - 1];
-    s->watches[s->interest[at - 1].fd].place = at;
+    s->place[s->interest[at - 1].fd] = at;
   }
   s->count--;
 }
 
 static int add_interest(struct clo_sockets *s, int fd, short events) {
-  struct clo_watch *watch =
-      grown(s->watches, &s->watches_cap, (size_t)fd + 1, sizeof *watch);
+  size_t *place = grown(s->place, &s->places, (size_t)fd + 1, sizeof *place);
   struct pollfd *interest;
-  if (!watch) return 0;
-  s->watches = watch;
-  watch += fd;
-  s->changes++;
-  if (!watch->place) {
+  if (!place) return 0;
+  s->place = place;
+  if (!s->place[fd]) {
     interest = grown(s->interest, &s->cap, s->count + 1, sizeof *interest);
     if (!interest) return 0;
     s->interest = interest;
-    watch->place = ++s->count;
-    watch->since = s->changes;
+    s->place[fd] = ++s->count;
     s->interest[s->count - 1].revents = 0;
   }
-  s->interest[watch->place - 1].fd = fd;
-  s->interest[watch->place - 1].events = events;
+  s->interest[s->place[fd] - 1].fd = fd;
+  s->interest[s->place[fd] - 1].events = events;
   return 1;
 }
+
+#ifdef __linux__
+/* Brings a descriptor's place in the kernel's set in line; events 0: none. */
+static int tell_kernel(struct clo_sockets *s, int fd, short events) {
+  struct epoll_event event;
+  memset(&event, 0, sizeof event);
+  event.data.fd = fd;
+  event.events = (events & POLLIN ? (unsigned)EPOLLIN : 0) |
+                 (events & POLLOUT ? (unsigned)EPOLLOUT : 0);
+  if (!events) {
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, &event); /* closed ones are gone */
+    return 1;
+  }
+  return epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &event) == 0 ||
+         epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+int clo_sockets_descriptor(struct clo_sockets *s) {
+  size_t i;
+  if (s->epoll >= 0) return s->epoll;
+  s->epoll = epoll_create1(EPOLL_CLOEXEC);
+  for (i = 0; i < s->count && s->epoll >= 0; i++)
+    if (!tell_kernel(s, s->interest[i].fd, s->interest[i].events)) {
+      close(s->epoll);
+      s->epoll = -1;
+    }
+  return s->epoll;
+}
+#else
+static int tell_kernel(struct clo_sockets *s, int fd, short events) {
+  return s && fd >= 0 && events >= 0;
+}
+
+int clo_sockets_descriptor(struct clo_sockets *s) { return s->epoll; }
+#endif
 
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
                             void *sockets, void *unused) {
@@ -91,7 +127,9 @@ int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
   (void)unused;
   if (what == CURL_POLL_REMOVE) {
     remove_interest(s, fd);
-  } else if (!add_interest(s, fd, (short)events)) {
+    if (s->epoll >= 0) tell_kernel(s, fd, 0);
+  } else if (!add_interest(s, fd, (short)events) ||
+             (s->epoll >= 0 && !tell_kernel(s, fd, (short)events))) {
     s->unwatched = 1;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
     if (t) t->unwatched = 1;
@@ -135,7 +173,7 @@ int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
 
 static int is_idle(const struct clo_sockets *s, int fd) {
   return (size_t)fd < s->http1_cap && s->http1[fd] &&
-         ((size_t)fd >= s->watches_cap || !s->watches[fd].place);
+         ((size_t)fd >= s->places || !s->place[fd]);
 }
 
 void clo_sockets_drop_stale(struct clo_sockets *s) {

@@ -7,18 +7,12 @@
 #include <poll.h>
 #include <stddef.h>
 
-/* What is known of the interest in a descriptor. */
-struct clo_watch {
-  size_t place;        /* in the array of all, plus 1; 0: there is none */
-  unsigned long since; /* the change with which it began */
-};
-
 struct clo_sockets {
   struct pollfd *interest; /* what libcurl waits for; owned */
   size_t count, cap;
-  struct clo_watch *watches; /* by descriptor; owned */
-  size_t watches_cap;
-  unsigned long changes; /* of the interest, since the beginning */
+  size_t *place; /* a descriptor's place in interest, plus 1; owned */
+  size_t places;
+  int epoll; /* the same interest for the kernel, or -1: nobody asked */
   int *open; /* all open ones, kept-alive connections too; owned */
   size_t open_count, open_cap;
   char *http1; /* by descriptor: it has answered over HTTP/1; owned */
@@ -30,6 +24,10 @@ struct clo_sockets {
 
 void clo_sockets_init(struct clo_sockets *sockets);
 void clo_sockets_free(struct clo_sockets *sockets);
+
+/* A descriptor that is readable while one of the interest is ready, made when
+ * first asked for; -1 where the system has no such thing. */
+int clo_sockets_descriptor(struct clo_sockets *sockets);
 
 /* Closes every open socket and nothing else: no farewell is sent on it. */
 void clo_sockets_abandon(struct clo_sockets *sockets);

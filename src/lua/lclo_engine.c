@@ -136,26 +136,12 @@ static int deadline(lua_State *L) {
   return 1;
 }
 
-/* engine:interest(seen) -> changes, {fd = "r"|"w"|"rw", ...}, {fd = since, ...};
- * nothing where changes is still what the caller has seen. */
-static int interest(lua_State *L) {
-  struct clo_engine *engine = check_engine(L);
-  lua_Number changes = (lua_Number)clo_engine_changes(engine);
-  size_t i, count;
-  const struct pollfd *set = clo_engine_interest(engine, &count);
-  if (lua_tonumber(L, 2) == changes) return 0;
-  lua_pushnumber(L, changes);
-  lua_createtable(L, 0, (int)count);
-  lua_createtable(L, 0, (int)count);
-  for (i = 0; i < count; i++) {
-    int in = set[i].events & POLLIN, out = set[i].events & POLLOUT;
-    unsigned long since = clo_engine_watched_since(engine, set[i].fd);
-    lua_pushstring(L, in && out ? "rw" : out ? "w" : "r");
-    lua_rawseti(L, -3, set[i].fd);
-    lua_pushnumber(L, (lua_Number)since);
-    lua_rawseti(L, -2, set[i].fd);
-  }
-  return 3;
+/* engine:descriptor() -> one that is readable while there is work, or nil */
+static int descriptor(lua_State *L) {
+  int fd = clo_engine_descriptor(check_engine(L));
+  if (fd < 0) return 0;
+  lua_pushnumber(L, fd);
+  return 1;
 }
 
 /* engine:ready() -> whether there is something done, or an event */
@@ -213,7 +199,7 @@ void lclo_push_engine(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"submit", submit},      {"step", step},         {"wait", wait_for},
       {"cancel", cancel},      {"pending", pending},   {"deadline", deadline},
-      {"interest", interest},  {"ready", ready},       {"done", done},
+      {"descriptor", descriptor}, {"ready", ready},    {"done", done},
       {"event", next_event},   {"close", close_engine},
       {"__gc", close_engine},  {NULL, NULL}};
   luaL_newmetatable(L, PARCEL);

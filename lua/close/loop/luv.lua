@@ -1,6 +1,6 @@
 -- The loop of libuv: Neovim's, or a program's own by the module luv. A uv_poll
--- handle for each of the engine's sockets and one uv_timer for its deadline,
--- and none of them while nothing is in flight.
+-- handle for the engine's sockets and a uv_timer for its deadline, and neither
+-- while nothing is in flight.
 -- Source: docs.libuv.org (poll, timer); Neovim's :help lua-loop, vim.wait()
 
 local poll = require "close.loop.poll"
@@ -8,7 +8,7 @@ local poll = require "close.loop.poll"
 local luv_loop = {}
 
 local BUDGET = 0.002 -- seconds that the host's loop is held for in one turn
-local LOOK = 50      -- milliseconds between looks of vim.wait()
+local LOOK = 10      -- milliseconds between looks, where one has to look
 local LONG = 3600    -- seconds; a timer's longest time, and vim.wait()'s
 
 local function library()
@@ -24,63 +24,41 @@ local function milliseconds(seconds)
   return math.ceil(math.min(seconds, LONG) * 1000)
 end
 
--- The engine's sockets and its deadline as handles. Each calls turn.
+-- The engine's descriptor and its deadline as handles. Each calls turn.
+-- (One uv_poll for each socket would do as well, but luv writes a line to
+-- stderr, which is Neovim's screen, for each connection that is reset.)
 local function handles(uv, driver, turn)
   local set = {}
-  local polls, seen = {}, nil -- fd -> {handle, mode, since}
-  local timer
+  local poll_handle, timer
 
-  local function drop(fd)
-    polls[fd].handle:close()
-    polls[fd] = nil
+  --- Lets go of all.
+  function set.close()
+    if poll_handle then poll_handle:close() end
+    if timer then timer:close() end
+    poll_handle, timer = nil, nil
   end
 
-  local function watch(fd, mode, since)
-    local known = polls[fd]
-    if known and known.since ~= since then -- the number of another socket now
-      drop(fd)
-      known = nil
-    end
-    if not known then
-      known = { handle = uv.new_poll(fd), since = since }
-      polls[fd] = known
-    end
-    if known.mode ~= mode then
-      known.handle:start(mode, turn)
-      known.mode = mode
-    end
-  end
-
-  local function follow_sockets()
-    local changes, modes, since = driver.interest(seen)
-    if not changes then return end
-    seen = changes
-    for fd in pairs(polls) do
-      if not modes[fd] then drop(fd) end
-    end
-    for fd, mode in pairs(modes) do watch(fd, mode, since[fd]) end
-  end
-
-  local function follow_deadline()
-    local due = driver.deadline()
+  local function follow_deadline(due)
     if not due then return timer and timer:stop() end
     timer = timer or uv.new_timer()
     uv.update_time()
     timer:start(milliseconds(due), 0, turn)
   end
 
-  --- Lets go of all.
-  function set.close()
-    for fd in pairs(polls) do drop(fd) end
-    if timer then timer:close() end
-    timer, seen = nil, nil
-  end
-
   --- Watches what the engine waits for now.
   function set.follow()
     if driver.pending() == 0 then return set.close() end
-    follow_sockets()
-    follow_deadline()
+    local due = driver.deadline()
+    if not poll_handle then
+      local fd = driver.descriptor()
+      if fd then
+        poll_handle = uv.new_poll(fd)
+        poll_handle:start("r", turn)
+      else -- no such thing here: look again and again
+        due = math.min(due or LOOK / 1000, LOOK / 1000)
+      end
+    end
+    follow_deadline(due)
   end
 
   return set
@@ -142,7 +120,9 @@ local function in_program(uv, driver, set)
   function host.turn_until(is_over, due)
     local timer = due < math.huge and uv.new_timer()
     if timer then
-      timer:start(milliseconds(math.max(due - driver.now(), 0)), 0,
+      uv.update_time()
+      -- Again each millisecond after that: libuv may round down.
+      timer:start(milliseconds(math.max(due - driver.now(), 0)), 1,
         function() end)
     end
     while not is_over() and driver.now() < due do uv.run "once" end

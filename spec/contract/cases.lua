@@ -1,0 +1,359 @@
+-- What has to be true of a client in every host. A case is run inside of the
+-- host (run.lua); the server's script is set from outside before, and what the
+-- server got is looked at after (spec/support/contract.lua):
+--   name      what is true
+--   steps     the raw server's script
+--   default   what the raw server answers after it
+--   requests  how many the server then has taken whole
+--   run(t)    t.client(options), t.create(client, params, options),
+--             t.params(more), t.until_done(client)
+-- A case fails by an error. Nothing of busted is here: the hosts have none.
+
+local cases = {}
+
+local function case(name, fields)
+  fields.name = name
+  cases[#cases + 1] = fields
+end
+
+local function same(expected, got, what)
+  if expected ~= got then
+    error(("%s: expected %s, got %s"):format(what, tostring(expected),
+      tostring(got)), 2)
+  end
+end
+
+local function failed(err, kind, outcome)
+  assert(type(err) == "table", "no error")
+  same(kind, err.kind, "kind of " .. tostring(err))
+  same(outcome, err.outcome, "outcome of " .. tostring(err))
+end
+
+-- A callback that counts, and keeps what it got.
+local function collector()
+  local got = { calls = 0 }
+  return got, function(sms, err, response)
+    got.calls = got.calls + 1
+    got.sms, got.err, got.response = sms, err, response
+  end
+end
+
+-- ---- create ----
+
+case("create returns the SMS and the response", {
+  requests = 1,
+  run = function(t)
+    local sms, err, response = t.create(t.client(), t.params())
+    same("string", sms and type(sms.id), "id")
+    same(nil, err, "err")
+    same(200, response.status, "status")
+    same(1, response.attempts, "attempts")
+    assert(response.elapsed >= 0 and response.elapsed < 10)
+  end,
+})
+
+case("create refuses wrong params without a request", {
+  requests = 0,
+  run = function(t)
+    local sms, err = t.create(t.client(), t.params{ to = "x" })
+    same(nil, sms, "sms")
+    failed(err, "validation", "rejected")
+    same("to", err.errors[1].field, "field")
+  end,
+})
+
+case("create uses one connection again and again", {
+  requests = 20, connections = 1,
+  run = function(t)
+    local client = t.client()
+    for _ = 1, 20 do assert(t.create(client, t.params())) end
+  end,
+})
+
+local OUTCOMES = {
+  { "400", { status = 400 }, "api", "rejected" },
+  { "401", { status = 401 }, "authentication", "rejected" },
+  { "404", { status = 404 }, "not_found", "rejected" },
+  { "500", { status = 500 }, "server", "unknown" },
+  { "307", { status = 307, headers = { Location = "/" } }, "protocol",
+    "unknown" },
+  { "HTML", { status = 200, body = "<html>" }, "protocol", "unknown" },
+  { "a reset after the request", { reset = true }, "connection", "unknown" },
+  { "an end after the request", { close = true }, "connection", "unknown" },
+}
+
+for _, row in ipairs(OUTCOMES) do
+  case("create tells the outcome of " .. row[1], {
+    steps = { row[2] }, requests = 1,
+    run = function(t)
+      local sms, err = t.create(t.client(), t.params())
+      same(nil, sms, "sms")
+      failed(err, row[3], row[4])
+    end,
+  })
+end
+
+case("create ends in time where no answer comes", {
+  steps = { { delay = 5 } },
+  run = function(t)
+    local _, err = t.create(t.client(), t.params(), { timeout = 0.2 })
+    failed(err, "timeout", "unknown")
+  end,
+})
+
+case("create tries again after a 429", {
+  steps = { { status = 429, headers = { ["Retry-After"] = "0" } } },
+  requests = 2,
+  run = function(t)
+    local _, _, response = assert(t.create(t.client(), t.params()))
+    same(2, response.attempts, "attempts")
+  end,
+})
+
+case("create asks for new credentials once", {
+  steps = { { status = 401 } }, requests = 2,
+  run = function(t)
+    local asked = 0
+    local client = t.client{ access_token = function()
+      asked = asked + 1
+      return "token" .. asked
+    end }
+    assert(t.create(client, t.params()))
+    same(2, asked, "asked")
+  end,
+})
+
+-- ---- create_async ----
+
+case("create_async calls back once, and later", {
+  requests = 1,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    local request, err = client.sms.create_async(t.params(), callback)
+    assert(request, tostring(err))
+    same(0, got.calls, "calls before it returned")
+    same(1, client:pending(), "pending")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    same("string", got.sms and type(got.sms.id), "id")
+    same(nil, got.err, "err")
+    same(200, got.response.status, "status")
+    same(0, client:pending(), "pending")
+    same(false, request:cancel(), "cancel afterwards")
+  end,
+})
+
+case("create_async tells its callback what is wrong", {
+  requests = 0,
+  run = function(t)
+    local client = t.client()
+    local first, tell_first = collector()
+    local second, tell_second = collector()
+    assert(client.sms.create_async({}, tell_first))
+    assert(client.sms.create_async(t.params(), tell_second, { timeout = 0 }))
+    same(0, first.calls + second.calls, "calls before it returned")
+    same(2, client:pending(), "pending")
+    t.until_done(client)
+    same(1, first.calls, "calls")
+    failed(first.err, "validation", "rejected")
+    same(1, second.calls, "calls")
+    failed(second.err, "config", "not_sent")
+  end,
+})
+
+case("create_async needs a function", {
+  requests = 0,
+  run = function(t)
+    local client = t.client()
+    local request, err = client.sms.create_async(t.params())
+    same(nil, request, "request")
+    failed(err, "config", "not_sent")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("a hundred calls at once each call back once", {
+  requests = 100,
+  run = function(t)
+    local client, calls, ids = t.client{ max_in_flight = 10 }, {}, 0
+    for i = 1, 100 do
+      calls[i] = 0
+      assert(client.sms.create_async(t.params(), function(sms)
+        calls[i] = calls[i] + 1
+        if sms then ids = ids + 1 end
+      end))
+    end
+    same(100, client:pending(), "pending")
+    t.until_done(client)
+    for i = 1, 100 do same(1, calls[i], "calls of " .. i) end
+    same(100, ids, "SMS")
+  end,
+})
+
+-- ---- what a callback may do ----
+
+case("a callback may throw", {
+  requests = 3,
+  run = function(t)
+    local thrown = {}
+    local client = t.client{ on_event = function(event)
+      if event.callback_error then
+        thrown[#thrown + 1] = event.callback_error
+      end
+    end }
+    local got, callback = collector()
+    assert(client.sms.create_async(t.params(), function() error "oh no" end))
+    assert(client.sms.create_async(t.params(), callback))
+    assert(client.sms.create_async(t.params(), function() error{} end))
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    same(2, #thrown, "thrown")
+    assert(table.concat(thrown):find("oh no", 1, true))
+  end,
+})
+
+case("a callback may begin another call", {
+  requests = 5,
+  run = function(t)
+    local client, left, got = t.client(), 5, 0
+    local function again(sms)
+      if sms then got = got + 1 end
+      left = left - 1
+      if left > 0 then
+        assert(client.sms.create_async(t.params(), again))
+      end
+    end
+    left = left + 1
+    again()
+    t.until_done(client)
+    same(5, got, "SMS")
+  end,
+})
+
+case("a callback may cancel another call", {
+  steps = { {}, { delay = 5 } },
+  run = function(t)
+    local client = t.client{ max_in_flight = 1 }
+    local got, callback = collector()
+    local other, answer
+    assert(client.sms.create_async(t.params(), function()
+      answer = other:cancel()
+    end))
+    other = assert(client.sms.create_async(t.params(), callback))
+    t.until_done(client)
+    same(true, answer, "cancel")
+    same(1, got.calls, "calls")
+    same("cancelled", got.err and got.err.kind, "kind")
+  end,
+})
+
+case("a callback may close the client", {
+  steps = { {}, { delay = 5 }, { delay = 5 } },
+  run = function(t)
+    local client = t.client{ max_in_flight = 1 }
+    local second, tell_second = collector()
+    local third, tell_third = collector()
+    assert(client.sms.create_async(t.params(), function() client:close() end))
+    assert(client.sms.create_async(t.params(), tell_second))
+    assert(client.sms.create_async(t.params(), tell_third))
+    t.until_done(client)
+    same(1, second.calls, "calls of the second")
+    same(1, third.calls, "calls of the third")
+    failed(third.err, "cancelled", "not_sent")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+-- ---- cancelling, waiting, closing ----
+
+case("a call that has not left is cancelled without a request", {
+  requests = 0,
+  run = function(t)
+    local client = t.client{ max_in_flight = 1 }
+    local got, callback = collector()
+    -- Nginx lets the first one leave at once.
+    assert(t.leaves_later or client.sms.create_async({}, function() end))
+    local request = assert(client.sms.create_async(
+      t.params{ status = "draft" }, callback))
+    if t.leaves_later then
+      same(true, request:cancel(), "cancel")
+      same(false, request:cancel(), "cancel again")
+    else
+      client:close()
+    end
+    same(0, t.leaves_later and got.calls or 0, "calls inside of cancel")
+    if t.leaves_later then t.until_done(client) end
+    same(1, got.calls, "calls")
+    same("cancelled", got.err.kind, "kind")
+  end,
+})
+
+case("a call that has left is cancelled as unknown", {
+  steps = { { delay = 5 } },
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    local request = assert(client.sms.create_async(t.params(), callback))
+    client:wait(0.3)
+    same(0, got.calls, "calls")
+    same(true, request:cancel(), "cancel")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "unknown")
+  end,
+})
+
+case("wait comes back when its time is over", {
+  steps = { { delay = 5 } },
+  run = function(t)
+    local client = t.client()
+    assert(client.sms.create_async(t.params(), function() end))
+    same(1, client:wait(0.05), "pending")
+    same(1, client:wait(0), "pending")
+    same(1, client:poll(), "pending")
+    local _, err = client:wait(-1)
+    failed(err, "config", "not_sent")
+  end,
+})
+
+case("close ends what is pending, and all that comes later", {
+  steps = { { delay = 5 } },
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    assert(client.sms.create_async(t.params(), callback))
+    client:wait(0.2)
+    client:close()
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "unknown")
+    client:close()
+    local _, err = t.create(client, t.params())
+    failed(err, "config", "not_sent")
+    local request
+    request, err = client.sms.create_async(t.params(), callback)
+    same(nil, request, "request")
+    failed(err, "config", "not_sent")
+    same(nil, client:poll(), "poll")
+    same(nil, client:wait(), "wait")
+    same(0, client:pending(), "pending")
+    same(1, got.calls, "calls")
+  end,
+})
+
+case("on_event gets a table for each attempt", {
+  steps = { { status = 429, headers = { ["Retry-After"] = "0" } } },
+  requests = 3,
+  run = function(t)
+    local events = {}
+    local client = t.client{ on_event = function(event)
+      events[#events + 1] = event.status
+    end }
+    assert(client.sms.create_async(t.params(), function() end))
+    t.until_done(client)
+    assert(t.create(client, t.params()))
+    same("429 200 200", table.concat(events, " "), "statuses")
+  end,
+})
+
+return cases

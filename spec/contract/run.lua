@@ -1,0 +1,64 @@
+-- Runs one case of the contract inside of a host.
+--   run(name, url, loop) -> true | false, why
+local cases = require "spec.contract.cases"
+local close = require "close"
+
+local PATIENCE = 20 -- seconds
+
+local function params(more)
+  local made = { status = "outbox", text = "Hi!",
+    local_phone = "+14154445555", remote_phone = "+18183334444" }
+  for name, value in pairs(more or {}) do made[name] = value end
+  return made
+end
+
+local function tools(url, loop)
+  local t = { params = params, leaves_later = loop ~= "ngx" }
+  local made = {}
+
+  function t.client(options)
+    local copy = { base_url = url, loop = loop, timeout = 10 }
+    for name, value in pairs(options or {}) do copy[name] = value end
+    if not copy.access_token then copy.api_key = "api_contract" end
+    local client = assert(close.new(copy))
+    made[#made + 1] = client
+    return client
+  end
+
+  function t.until_done(client)
+    local left = client:wait(PATIENCE)
+    assert(not left or left == 0, "calls are still pending")
+  end
+
+  --- create, the host's way: with the loop poll, in a coroutine.
+  function t.create(client, ...)
+    if loop ~= "poll" then return client.sms.create(...) end
+    local sms, err, response
+    local thread = coroutine.create(function(...)
+      sms, err, response = client.sms.create(...)
+    end)
+    local ok, why = coroutine.resume(thread, ...)
+    assert(ok, why)
+    if coroutine.status(thread) ~= "dead" then t.until_done(client) end
+    assert(coroutine.status(thread) == "dead", "create did not return")
+    return sms, err, response
+  end
+
+  function t.close_all()
+    for _, client in ipairs(made) do client:close() end
+  end
+
+  return t
+end
+
+return function(name, url, loop)
+  for _, case in ipairs(cases) do
+    if case.name == name then
+      local t = tools(url, loop)
+      local ok, why = pcall(case.run, t)
+      t.close_all()
+      return ok, why
+    end
+  end
+  return false, "there is no such case"
+end
