@@ -70,7 +70,10 @@ for program in build/sanitize/c/test_*; do
   case $program in *.d) ;; *) c_test "$program" ;; esac
 done
 
-for lua in $LUAS; do suite "suite: $lua" "$lua" build; done
+# What takes long or needs a host has a tag, and a stage of its own.
+for lua in $LUAS; do
+  suite "suite: $lua" "$lua" build -- --exclude-tags=faults,hosts
+done
 
 # Under ASan and UBSan, whose runtime must come first in a process that was not
 # built with it. LuaJIT keeps its objects where the leak checker cannot look.
@@ -78,13 +81,23 @@ asan="LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libub
 for lua in lua5.4 luajit; do
   suite "suite: $lua, sanitizers" "$lua" build/sanitize "$asan" \
     ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
-    --exclude-tags=unsanitized
+    --exclude-tags=unsanitized,faults,hosts
 done
 suite 'suite: lua5.4, sanitizers, eager collector' lua5.4 build/sanitize \
   "$asan" ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
-  --exclude-tags=unsanitized --helper=spec/support/eager_gc.lua
+  --exclude-tags=unsanitized,faults,hosts --helper=spec/support/eager_gc.lua
 suite 'suite: luajit, eager collector' luajit build -- \
-  --helper=spec/support/eager_gc.lua
+  --exclude-tags=faults,hosts --helper=spec/support/eager_gc.lua
+
+# The fault matrix: whole with lua5.4, which also shows its tables.
+suite 'faults: lua5.4, sanitizers' lua5.4 build/sanitize "$asan" \
+  ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- --tags=faults
+suite 'faults: lua5.1' lua5.1 build -- --tags=faults
+suite 'faults: luajit' luajit build -- --tags=faults
+suite 'faults: lua5.4' lua5.4 build -- --tags=faults
+[ "$bad" -gt 0 ] || cat "$log"
+
+suite 'hosts: nginx, Neovim, Luanti' lua5.4 build -- --tags=hosts
 
 one 'valgrind: lua5.4' tools/valgrind.sh lua5.4
 one 'the rock: lint, make, load' tools/rock.sh

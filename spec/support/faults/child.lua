@@ -1,0 +1,204 @@
+-- The child of faults/server.lua: all listeners in one process, on 127.0.0.1,
+-- and beside them a control port (one line of JSON each way).
+local socket = require "socket"
+local ssl = require "ssl"
+local json = require("cjson").new()
+local http1 = require "spec.support.faults.http1"
+local http2 = require "spec.support.faults.http2"
+local ledger = require "spec.support.faults.ledger"
+local plan = require "spec.support.faults.plan"
+local relay = require "spec.support.faults.relay"
+local stream = require "spec.support.faults.stream"
+
+local child = {}
+
+local RECEIVE_BUFFER = 65536 -- bytes; what is not read stays with its sender
+local BACK_AFTER = 0.05      -- seconds until a port listens again
+
+local listeners = {} -- name -> {socket, port, accept}
+local elsewhere = 0  -- connections to where redirects lead
+
+-- ---- listening ----
+
+local function bind(port)
+  local server = assert(socket.tcp4())
+  assert(server:setoption("reuseaddr", true))
+  assert(server:bind("127.0.0.1", port))
+  assert(server:setoption("recv-buffer-size", RECEIVE_BUFFER))
+  server:settimeout(0)
+  return server, select(2, server:getsockname())
+end
+
+local function accept(self)
+  while true do
+    coroutine.yield("read")
+    local sock = self.socket:accept()
+    if sock then
+      sock:setoption("tcp-nodelay", true)
+      self.accept(sock)
+    end
+  end
+end
+
+local function listen(listener)
+  assert(listener.bound:listen(1024))
+  listener.stream = stream.spawn(listener.bound, accept,
+    { accept = listener.accept })
+end
+
+local function open(name, act)
+  local bound, port = bind(0)
+  listeners[name] = { bound = bound, port = tonumber(port), accept = act }
+  listen(listeners[name])
+  return listeners[name].port
+end
+
+-- Takes all listeners away, but keeps their ports.
+local function refuse()
+  for _, listener in pairs(listeners) do
+    if listener.stream then
+      listener.stream:abandon()
+      listener.stream = nil
+      listener.bound = bind(listener.port)
+    end
+  end
+end
+
+local function listen_again()
+  for _, listener in pairs(listeners) do
+    if not listener.stream then listen(listener) end
+  end
+end
+
+-- ---- connections ----
+
+local function serve_plain(self)
+  local fault = plan.at("accept")
+  if fault then
+    if fault.answer then http1.send(self, fault.answer) end
+    return self:finish(fault.ending)
+  end
+  return http1.serve(self)
+end
+
+local contexts = {}
+
+local function context(dir, certificate, protocol)
+  local name = certificate .. protocol
+  contexts[name] = contexts[name] or assert(ssl.newcontext{
+    mode = "server", protocol = "any", alpn = { protocol },
+    options = { "all", "no_sslv3", "no_tlsv1", "no_tlsv1_1" },
+    key = dir .. "/server.key", certificate = dir .. "/" .. certificate
+      .. ".pem",
+  })
+  return contexts[name]
+end
+
+local function serve_tls(dir, protocol, serve)
+  return function(self)
+    local fault = plan.at("accept")
+    local certificate = fault and fault.tls or "good"
+    if not fault then
+      if plan.waits("hello") then
+        self:wait_readable()
+        fault = plan.at("hello")
+      end
+    end
+    if fault and not (fault.at == "accept" and fault.tls) then
+      if fault.answer then http1.send(self, fault.answer) end
+      return self:finish(fault.ending)
+    end
+    if self:secure(context(dir, certificate, protocol)) then
+      return serve(self)
+    end
+  end
+end
+
+local function client_of(serve)
+  return function(sock) stream.spawn(sock, serve, { client = true }) end
+end
+
+-- ---- control ----
+
+-- Each returns its value, and what is to be done after the reply.
+local OPS = {}
+
+-- Kept connections know of no accept: they end while the call begins.
+local function end_kept(how)
+  for _, self in ipairs(stream.which(function(s) return s.client end)) do
+    if how == "reset" then self:reset() else self:abandon() end
+  end
+end
+
+-- Nothing of the last fault is left, and the next one waits.
+function OPS.arm(command)
+  for _, self in ipairs(stream.which(function(s) return s.silent end)) do
+    self:abandon()
+  end
+  listen_again()
+  plan.arm(command.fault, command)
+  relay.arm(command.cut, command.times)
+  local fault = plan.fault
+  if not fault then return end
+  if fault.listen == false then refuse() end
+  return nil, function()
+    if fault.listen == false or fault.at == "accept"
+      or fault.at == "hello" then
+      end_kept(fault.ending)
+    end
+    if fault.listen == false and command.times == 1 then
+      stream.sleep(BACK_AFTER)
+      listen_again()
+    end
+  end
+end
+
+function OPS.relay(command)
+  local port = math.floor(command.port) -- LuaSocket wants no "443.0"
+  return open(command.name, function(sock) relay.serve(sock, port) end)
+end
+
+function OPS.ledger()
+  local read = ledger.read()
+  read.elsewhere = elsewhere
+  return read
+end
+
+local function control(self)
+  while true do
+    local line = self:take_until("\n")
+    if not line then os.exit(0) end
+    local command = json.decode(line)
+    local value, afterwards = OPS[command.op](command)
+    self:send(json.encode{ value = value } .. "\n")
+    if afterwards then afterwards() end
+  end
+end
+
+-- Serves until the control connection ends. Prints its ports first.
+function child.main(settings)
+  local dir = json.decode(settings).certificates
+  local ports = {}
+  ports.plain = open("plain", client_of(serve_plain))
+  ports.tls1 = open("tls1",
+    client_of(serve_tls(dir, "http/1.1", http1.serve)))
+  ports.tls2 = open("tls2", client_of(serve_tls(dir, "h2", http2.serve)))
+  for _, name in ipairs{ "elsewhere", "elsewhere_tls" } do
+    ports[name] = open(name, function(sock)
+      elsewhere = elsewhere + 1
+      sock:close()
+    end)
+  end
+  local admin, port = bind(0)
+  admin:listen(1)
+  ports.control = tonumber(port)
+  io.stdout:write(json.encode(ports), "\n")
+  io.stdout:flush()
+  admin:settimeout(nil)
+  local sock = assert(admin:accept())
+  sock:setoption("tcp-nodelay", true)
+  stream.spawn(sock, control, { last = true })
+  while true do stream.turn() end
+end
+
+return child

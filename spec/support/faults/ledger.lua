@@ -1,0 +1,49 @@
+-- What the fault server took whole: for each message, known by the mark that
+-- its text begins with, how often a request with it was read to its end, how
+-- often the server acted on it, and how each of those was answered.
+local ledger = { entries = {}, taken = 0, credentials = {} }
+
+local MARK = "cell%-(%d+)%-"
+
+-- The mark of a message that is to be found again; serial: a whole number.
+function ledger.mark(serial) return ("cell-%d-"):format(serial) end
+
+-- A request was read to its end. Returns its entry.
+function ledger.take(body, authorization)
+  local serial = body:sub(1, 4096):match(MARK) or "none"
+  local entry = ledger.entries[serial]
+  if not entry then
+    entry = { serial = serial, taken = 0, acted = 0, answers = {} }
+    ledger.entries[serial] = entry
+  end
+  entry.taken = entry.taken + 1
+  entry.answers[entry.taken] = 0
+  ledger.taken = ledger.taken + 1
+  if authorization then ledger.credentials[authorization] = true end
+  return entry
+end
+
+-- The server made an SMS activity of it.
+function ledger.act(entry) entry.acted = entry.acted + 1 end
+
+-- The answer that the newest request of this message gets.
+function ledger.answer(entry, status) entry.answers[entry.taken] = status end
+
+-- The activity that the server answers.
+function ledger.activity(entry)
+  return ('{"id": "acti_%s", "_type": "SMS", "status": "outbox", '
+    .. '"direction": "outbound"}'):format(entry and entry.serial or "none")
+end
+
+-- {entries, a list of {serial, taken, acted, answers}; credentials, a list of
+-- the Authorization headers that came}.
+function ledger.read()
+  local list, credentials = {}, {}
+  for _, entry in pairs(ledger.entries) do list[#list + 1] = entry end
+  for value in pairs(ledger.credentials) do
+    credentials[#credentials + 1] = value
+  end
+  return { entries = list, credentials = credentials }
+end
+
+return ledger
