@@ -2,6 +2,10 @@
 --   LUA bench/create.lua calls URL CA N WARMUP   -> wall and CPU seconds of N
 --   LUA bench/create.lua validate N              -> wall seconds of N
 --   LUA bench/create.lua memory URL CA           -> kB resident at 10k and 100k
+--   LUA bench/create.lua many URL CA N WARMUP AT_ONCE
+--                                                -> wall and CPU seconds of N
+--   LUA bench/create.lua tick URL CA AT_ONCE STEPS
+--     -> of one poll the 99th percentile and the longest, in ms; kB for a call
 -- bench/bench.lua starts it; the body is the one that curl_post posts.
 
 local close = require "close"
@@ -19,10 +23,10 @@ local PARAMS = {
     "today.",
 }
 
-local function new_client(url, ca)
-  return assert(close.new {
-    api_key = "api_bench", base_url = url, ca_file = ca,
-  })
+local function new_client(url, ca, options)
+  options = options or {}
+  options.api_key, options.base_url, options.ca_file = "api_bench", url, ca
+  return assert(close.new(options))
 end
 
 local function calls(client, n)
@@ -34,7 +38,7 @@ local function resident()
   local file = assert(io.open "/proc/self/status")
   local kb = file:read "*a":match "VmRSS:%s*(%d+)"
   file:close()
-  return kb
+  return tonumber(kb)
 end
 
 local modes = {}
@@ -61,6 +65,54 @@ function modes.memory(url, ca)
   local early = resident()
   calls(client, 90000)
   print(early, resident())
+end
+
+-- Makes n calls, so many at once.
+local function calls_at_once(client, n, at_once)
+  local left, failed = n, nil
+  local function next_one(sms, err)
+    if err then failed = tostring(err) end
+    if left == 0 then return end
+    left = left - 1
+    assert(client.sms.create_async(PARAMS, next_one))
+  end
+  for _ = 1, math.min(n, at_once) do next_one() end
+  client:wait()
+  assert(not failed, failed)
+end
+
+function modes.many(url, ca, n, warmup, at_once)
+  local client = new_client(url, ca, { max_in_flight = tonumber(at_once) })
+  calls_at_once(client, tonumber(warmup), tonumber(at_once))
+  local cpu, wall = os.clock(), socket.gettime()
+  calls_at_once(client, tonumber(n), tonumber(at_once))
+  print(("%.6f %.6f"):format(socket.gettime() - wall, os.clock() - cpu))
+end
+
+function modes.tick(url, ca, at_once, steps)
+  at_once = tonumber(at_once)
+  local client = new_client(url, ca, { loop = "poll",
+    max_in_flight = at_once, timeout = 600, attempt_timeout = 600 })
+  local failed, taken, most = 0, {}, 0
+  local function again(sms)
+    if not sms then failed = failed + 1 end
+    assert(client.sms.create_async(PARAMS, again))
+  end
+  local early = resident()
+  for _ = 1, at_once do assert(client.sms.create_async(PARAMS, again)) end
+  local start = socket.gettime()
+  for i = 1, tonumber(steps) do
+    local before = socket.gettime()
+    assert(client:poll() == at_once)
+    taken[i] = (socket.gettime() - before) * 1000
+    most = math.max(most, resident())
+    socket.sleep(math.max(0, start + i * 0.02 - socket.gettime()))
+  end
+  assert(failed == 0, failed .. " calls failed")
+  table.sort(taken)
+  print(("%.3f %.3f %.1f"):format(taken[math.ceil(#taken * 0.99)],
+    taken[#taken], (most - early) / at_once))
+  os.exit(0) -- what is in flight is nobody's concern
 end
 
 function modes.body()

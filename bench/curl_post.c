@@ -1,6 +1,7 @@
-/* The yardstick of the measurements: posts the same bytes N times with
- * curl_easy_perform over one kept connection, as plainly as libcurl can.
- *   curl_post URL CAFILE N BODYFILE [WARMUP]
+/* The yardstick of the measurements: posts the same bytes N times, as plainly
+ * as libcurl can: with curl_easy_perform over one kept connection, or with the
+ * multi interface and so many at once.
+ *   curl_post URL CAFILE N BODYFILE [WARMUP [AT_ONCE]]
  * Prints the wall and CPU seconds of the N calls. */
 #include <curl/curl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #define MAX_BYTES ((size_t)8 * 1024 * 1024)
+#define MAX_AT_ONCE 1000
 
 struct bytes {
   char *data;
@@ -100,34 +102,126 @@ static int set_up(CURL *curl, const char *url, const char *ca_file,
   return !bad;
 }
 
-static int post(CURL *curl, long n, struct bytes *answer)
+static int is_good(CURL *curl, CURLcode code, const struct bytes *answer)
 {
   long status;
+  if (code != CURLE_OK) {
+    fprintf(stderr, "curl_post: %s\n", curl_easy_strerror(code));
+    return 0;
+  }
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  if (status == 200 && answer->len > 0) return 1;
+  fprintf(stderr, "curl_post: status %ld, %zu bytes\n", status, answer->len);
+  return 0;
+}
+
+static int post(CURL *curl, long n, struct bytes *answer)
+{
   for (; n > 0; n--) {
-    CURLcode code;
     answer->len = 0;
-    code = curl_easy_perform(curl);
-    if (code != CURLE_OK) {
-      fprintf(stderr, "curl_post: %s\n", curl_easy_strerror(code));
-      return 0;
-    }
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status != 200 || answer->len == 0) {
-      fprintf(stderr, "curl_post: status %ld, %zu bytes\n", status,
-              answer->len);
-      return 0;
-    }
+    if (!is_good(curl, curl_easy_perform(curl), answer)) return 0;
   }
   return 1;
 }
 
-static int measure(CURL *curl, long n, long warmup, struct bytes *answer)
+/* ---- many at once ---- */
+
+struct many {
+  CURLM *multi;
+  CURL *easy[MAX_AT_ONCE];
+  struct bytes answer[MAX_AT_ONCE];
+  long count;
+};
+
+static void begin(struct many *many, CURL *easy)
+{
+  struct bytes *answer;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&answer);
+  answer->len = 0;
+  curl_multi_add_handle(many->multi, easy);
+}
+
+/* Takes in what is done, and begins as many; returns how many were done, or -1
+ * where one failed. */
+static long collect(struct many *many, long *left)
+{
+  CURLMsg *message;
+  int queued;
+  long done = 0;
+  while ((message = curl_multi_info_read(many->multi, &queued))) {
+    CURL *easy = message->easy_handle;
+    struct bytes *answer;
+    CURLcode code = message->data.result;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&answer);
+    curl_multi_remove_handle(many->multi, easy);
+    if (!is_good(easy, code, answer)) return -1;
+    done++;
+    if (*left > 0) {
+      (*left)--;
+      begin(many, easy);
+    }
+  }
+  return done;
+}
+
+static int post_many(struct many *many, long n)
+{
+  long left = n, done = 0, i;
+  for (i = 0; i < many->count && left > 0; i++, left--)
+    begin(many, many->easy[i]);
+  while (done < n) {
+    int running;
+    long more;
+    if (curl_multi_perform(many->multi, &running) ||
+        (more = collect(many, &left)) < 0)
+      return 0;
+    done += more;
+    if (done < n && more == 0)
+      curl_multi_poll(many->multi, NULL, 0, 1000, NULL);
+  }
+  return 1;
+}
+
+static void drop_many(struct many *many)
+{
+  long i;
+  for (i = 0; i < many->count; i++) {
+    curl_easy_cleanup(many->easy[i]);
+    free(many->answer[i].data);
+  }
+  curl_multi_cleanup(many->multi);
+}
+
+static int make_many(struct many *many, CURL *curl, long count)
+{
+  many->multi = curl_multi_init();
+  if (!many->multi) return 0;
+  curl_multi_setopt(many->multi, CURLMOPT_MAXCONNECTS, count);
+  for (; many->count < count; many->count++) {
+    CURL *easy = curl_easy_duphandle(curl);
+    struct bytes *answer = &many->answer[many->count];
+    many->easy[many->count] = easy;
+    if (!easy || curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer) ||
+        curl_easy_setopt(easy, CURLOPT_PRIVATE, answer) ||
+        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L))
+      return 0;
+  }
+  return 1;
+}
+
+static int run(CURL *curl, long n, struct bytes *answer, struct many *many)
+{
+  return many->count ? post_many(many, n) : post(curl, n, answer);
+}
+
+static int measure(CURL *curl, long n, long warmup, struct bytes *answer,
+                   struct many *many)
 {
   double wall_start, cpu_start, wall_end, cpu_end;
-  if (!post(curl, warmup, answer)) return 0;
+  if (!run(curl, warmup, answer, many)) return 0;
   cpu_start = cpu();
   wall_start = wall();
-  if (!post(curl, n, answer)) return 0;
+  if (!run(curl, n, answer, many)) return 0;
   wall_end = wall();
   cpu_end = cpu();
   printf("%.6f %.6f\n", wall_end - wall_start, cpu_end - cpu_start);
@@ -146,12 +240,15 @@ int main(int argc, char **argv)
   struct bytes body = {0}, answer = {0};
   struct curl_slist *headers = NULL;
   CURL *curl = NULL;
-  long n, warmup = 100;
+  struct many many = {0};
+  long n, warmup = 100, at_once = 1;
   int ok = 0;
 
-  if (argc < 5 || argc > 6 || !to_count(argv[3], &n) ||
-      (argc == 6 && !to_count(argv[5], &warmup))) {
-    fprintf(stderr, "usage: curl_post URL CAFILE N BODYFILE [WARMUP]\n");
+  if (argc < 5 || argc > 7 || !to_count(argv[3], &n) ||
+      (argc > 5 && !to_count(argv[5], &warmup)) ||
+      (argc > 6 && !to_count(argv[6], &at_once)) || at_once > MAX_AT_ONCE) {
+    fprintf(stderr,
+            "usage: curl_post URL CAFILE N BODYFILE [WARMUP [AT_ONCE]]\n");
     return 2;
   }
   if (!read_file(argv[4], &body) || body.len == 0) {
@@ -162,12 +259,14 @@ int main(int argc, char **argv)
   curl = curl_easy_init();
   headers = make_headers();
   if (!curl || !headers ||
-      !set_up(curl, argv[1], argv[2], &body, headers, &answer)) {
+      !set_up(curl, argv[1], argv[2], &body, headers, &answer) ||
+      (at_once > 1 && !make_many(&many, curl, at_once))) {
     fprintf(stderr, "curl_post: cannot set up libcurl\n");
     goto done;
   }
-  ok = measure(curl, n, warmup, &answer);
+  ok = measure(curl, n, warmup, &answer, &many);
 done:
+  drop_many(&many);
   curl_easy_cleanup(curl);
   curl_slist_free_all(headers);
   curl_global_cleanup();

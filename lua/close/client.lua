@@ -22,7 +22,7 @@ local function own(self)
   return get and get()
 end
 
-local TICK = 0.001 -- seconds that one poll may take, give or take a callback
+local TICK = 0.0005 -- seconds that one poll may take, give or take a callback
 
 function Client:__tostring()
   local state = own(self)

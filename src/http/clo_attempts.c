@@ -202,18 +202,16 @@ void clo_attempts_prepare(struct clo_engine *e) {
   if (e->queued) clo_sockets_drop_stale(&e->sockets);
 }
 
-int clo_attempts_start(struct clo_engine *e, int most) {
-  size_t places = (size_t)e->config.max_in_flight;
+int clo_attempts_start(struct clo_engine *e) {
   struct clo_transfer *t;
   double at;
-  if (!e->queued) return 0;
+  if (!e->queued || e->running.count >= (size_t)e->config.max_in_flight)
+    return 0;
   at = clo_engine_now();
-  for (; e->running.count < places && (t = next_up(e, at)); most--) {
-    if (most == 0) return 1;
-    clo_attempts_leave(e, &t->group->queued, t);
-    begin(e, t, at);
-  }
-  return 0;
+  if (!(t = next_up(e, at))) return 0;
+  clo_attempts_leave(e, &t->group->queued, t);
+  begin(e, t, at);
+  return 1;
 }
 
 /* What an answer says of its group's rate limit. */

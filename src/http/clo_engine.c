@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #define SPARE_MAX 16 /* transfers kept for the calls to come */
-#define BATCH 4      /* transfers started between two looks at the clock */
 
 double clo_engine_now(void) {
   struct timespec t;
@@ -219,33 +218,30 @@ static void act_on_ready(struct clo_engine *e, double until) {
   }
 }
 
-/* Starts what may start. A transfer's first moves, connecting or sending, are
- * libcurl's when its timer says so, which is at once. */
-static void start(struct clo_engine *e, double until) {
-  int more;
-  clo_attempts_prepare(e);
-  do {
-    more = clo_attempts_start(e, BATCH);
-    if (e->timer >= 0 && e->timer <= clo_engine_now()) {
-      e->timer = -1;
-      act(e, CURL_SOCKET_TIMEOUT, 0);
-    }
-  } while (more && clo_engine_now() < until);
+static void act_on_timer(struct clo_engine *e) {
+  if (e->timer < 0 || e->timer > clo_engine_now()) return;
+  e->timer = -1;
+  act(e, CURL_SOCKET_TIMEOUT, 0);
 }
 
 size_t clo_engine_step(struct clo_engine *e, double budget) {
   double until;
-  size_t watched;
   if (!adopt(e)) return 0;
   until = clo_engine_now() + budget;
-  watched = e->sockets.count;
   e->full = 0;
-  start(e, until);
-  /* What libcurl began to watch just now has nothing for us yet. */
-  if (watched > 0 && e->sockets.count > 0 &&
+  clo_attempts_prepare(e);
+  act_on_timer(e);
+  if (e->sockets.count > 0 &&
       (e->polled || poll(e->sockets.interest, e->sockets.count, 0) > 0))
     act_on_ready(e, until);
   e->polled = 0;
+  /* New ones come last, and only as fast as the sockets are dealt with. A
+   * transfer's first moves, connecting or sending, are libcurl's when its timer
+   * says so, which is at once. */
+  while (!e->full && clo_attempts_start(e)) {
+    act_on_timer(e);
+    if (clo_engine_now() >= until) break;
+  }
   if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
   clo_attempts_collect(e);
   return clo_engine_pending(e);

@@ -67,8 +67,8 @@ void clo_attempts_leave(struct clo_engine *engine, struct clo_list *list,
  * the kept connections over. */
 void clo_attempts_prepare(struct clo_engine *engine);
 
-/* Starts what is due and has a place, at most so many; 0 where that was all. */
-int clo_attempts_start(struct clo_engine *engine, int most);
+/* Starts one that is due and has a place; 0 where there is none. */
+int clo_attempts_start(struct clo_engine *engine);
 
 /* Takes in what libcurl has ended. */
 void clo_attempts_collect(struct clo_engine *engine);
