@@ -70,7 +70,7 @@ end
 -- Makes n calls, so many at once.
 local function calls_at_once(client, n, at_once)
   local left, failed = n, nil
-  local function next_one(sms, err)
+  local function next_one(_, err)
     if err then failed = tostring(err) end
     if left == 0 then return end
     left = left - 1

@@ -7,5 +7,6 @@ dir=$(mktemp -d)
 trap 'bench/server.sh stop "$dir"' EXIT
 eval "$(bench/server.sh start "$dir")"
 eval "$(make -s env LUA="$1")"
+ulimit -n 8192 2>/dev/null || : # a thousand connections
 lua5.4 bench/bench.lua "$1" build/curl_post
 "$1" bench/pacing.lua
