@@ -242,7 +242,7 @@ end
 -- -> response | nil, err, response|nil
 local function perform(state, call, given)
   local why = state.closed and "the client is closed" or
-    state.loop.hindrance(false) or hindrance(state, call, given)
+    state.loop.hindrance "create" or hindrance(state, call, given)
   if why then return nil, errors.config(why) end
   start(state, call)
   if call.done then
@@ -276,7 +276,7 @@ local function launch(state, call, refused, read, callback, given)
   local why = state.closed and "the client is closed" or
     type(callback) ~= "function" and
       "callback must be a function (sms, err, response)" or
-    state.loop.hindrance(true)
+    state.loop.hindrance "begin"
   if why then return nil, errors.config(why) end
   call = call or { refused = refused }
   if not refused then
@@ -323,7 +323,7 @@ function Client:wait(seconds)
   if not state then return nil, errors.config "call it as client:wait()" end
   local why = state.closed and "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
-    state.loop.hindrance(true)
+    state.loop.hindrance "wait"
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
   return state.pending

@@ -1,6 +1,7 @@
 -- Which loop waits for a client's calls: one file below loop/ for each host. A
 -- loop is made of a driver, the engine's verbs, and has
---   hindrance(async)  why a call cannot be made here and now, or nil
+--   hindrance(verb)   why it cannot be done here and now, or nil: "create",
+--                     "begin" (without waiting), "wait" (for all)
 --   kick()            there is something new to do
 --   await(call)       waits until call.done
 --   wait(due)         waits until nothing is pending, or the clock says due

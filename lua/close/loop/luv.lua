@@ -83,9 +83,9 @@ local function in_neovim(vim, driver, set)
 
   function host.yields() return false end
 
-  function host.hindrance(async)
-    if async or not vim.in_fast_event() then return nil end
-    return "create cannot wait inside of a callback of libuv: use " ..
+  function host.hindrance(verb)
+    if verb == "begin" or not vim.in_fast_event() then return nil end
+    return verb .. " does not work inside of a callback of libuv: use " ..
       "create_async, or vim.schedule()"
   end
 
@@ -108,10 +108,13 @@ local function in_program(uv, driver, set)
     set.follow()
   end
 
-  function host.hindrance(async)
-    if async or not uv.loop_mode() or poll.yieldable() then return nil end
-    return "create cannot wait inside of a callback of luv: use " ..
-      "create_async, or a coroutine"
+  function host.hindrance(verb)
+    if verb == "begin" or not uv.loop_mode() or
+       verb == "create" and poll.yieldable() then
+      return nil
+    end
+    return verb .. " does not work inside of a callback of luv: use " ..
+      "create_async, or create in a coroutine"
   end
 
   --- Whether whoever waits has to yield: the loop runs already.

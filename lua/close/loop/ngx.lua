@@ -25,11 +25,14 @@ function ngx_loop.new(driver)
   local loop = {}
   local driven, last = false, 0
 
-  function loop.hindrance(async)
+  function loop.hindrance(verb)
     local phase = ngx.get_phase()
-    if async and phase ~= "init" or CAN_YIELD[phase] then return nil end
-    return ("in nginx's phase %s no call can be %s: %s"):format(phase,
-      async and "begun" or "waited for", async and "make it in a later one" or
+    if CAN_YIELD[phase] or verb == "begin" and phase ~= "init" then
+      return nil
+    end
+    return ("%s does not work in nginx's phase %s: %s"):format(
+      verb == "begin" and "create_async" or verb, phase,
+      verb == "begin" and "make the call in a later one" or
       "use create_async, or rewrite, access, content or a timer")
   end
 

@@ -30,8 +30,8 @@ end
 function poll.new(driver)
   local loop = { await = poll.await, wait = blocking.new(driver).wait }
 
-  function loop.hindrance(async)
-    if async or poll.yieldable() then return nil end
+  function loop.hindrance(verb)
+    if verb ~= "create" or poll.yieldable() then return nil end
     return "with loop \"poll\" create only works inside a coroutine that " ..
       "can yield: use create_async, which has a callback"
   end
