@@ -241,19 +241,59 @@ static double count_bytes(const struct clo_sms *sms) {
   return bytes;
 }
 
+/* A list of violations, and whether a call is at work with it. */
+struct held {
+  struct clo_violations violations;
+  int in_use;
+};
+
+static int free_held(lua_State *L) {
+  struct held *held = lua_touserdata(L, 1);
+  clo_violations_free(&held->violations);
+  return 0;
+}
+
+static struct held *push_held(lua_State *L) {
+  struct held *held = lua_newuserdata(L, sizeof *held);
+  clo_violations_init(&held->violations);
+  held->in_use = 0;
+  return held;
+}
+
+/* Pushes the list for this call, which is the upvalue, so that none is lost to
+ * an error of Lua's. Where that is in use, by the call whose allocation ran the
+ * finalizer that we are in, or by one that ended in such an error, a new one
+ * takes its place, and the old one goes with its call. */
+static struct held *take_held(lua_State *L) {
+  struct held *held = lua_touserdata(L, lua_upvalueindex(1));
+  if (held->in_use) {
+    held = push_held(L);
+    lua_getmetatable(L, lua_upvalueindex(1));
+    lua_setmetatable(L, -2);
+    lua_replace(L, lua_upvalueindex(1));
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  held->in_use = 1;
+  return held;
+}
+
+static void leave_held(struct held *held) {
+  clo_violations_free(&held->violations);
+  held->in_use = 0;
+}
+
 /* validate(params, null2) -> body, send_to_inbox, bytes
- *                         | nil, errors, unlisted
- * The list of violations is the upvalue, so that none is lost to an error of
- * Lua's between here and the end: the next call frees it. */
+ *                         | nil, errors, unlisted */
 static int validate(lua_State *L) {
-  struct clo_violations *violations =
-      lua_touserdata(L, lua_upvalueindex(1));
+  struct clo_violations *violations;
+  struct held *held;
   struct clo_sms sms;
   int extra = 0;
-  clo_violations_free(violations);
   memset(&sms, 0, sizeof sms);
   lua_settop(L, 2);
   lua_createtable(L, 0, 10);
+  held = take_held(L);
+  violations = &held->violations;
   if (lua_type(L, PARAMS) == LUA_TTABLE) {
     extra = read_params(L, &sms, violations);
     clo_sms_check(&sms, violations);
@@ -262,31 +302,29 @@ static int validate(lua_State *L) {
                        "params must be a table such as {status = \"outbox\", "
                        "...}, got %s", luaL_typename(L, PARAMS));
   }
-  if (violations->out_of_memory) return luaL_error(L, "not enough memory");
+  if (violations->out_of_memory) {
+    leave_held(held);
+    return luaL_error(L, "not enough memory");
+  }
   if (violations->count > 0) {
     lua_pushnil(L);
     push_errors(L, violations);
     lua_pushnumber(L, (lua_Number)violations->unlisted);
-    clo_violations_free(violations);
+    leave_held(held);
     return 3;
   }
   if (extra) merge_extra(L);
+  leave_held(held);
   lua_pushvalue(L, BODY);
   lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
   lua_pushnumber(L, count_bytes(&sms));
   return 3;
 }
 
-static int free_violations(lua_State *L) {
-  clo_violations_free(lua_touserdata(L, 1));
-  return 0;
-}
-
 void lclo_push_validate(lua_State *L) {
-  struct clo_violations *violations = lua_newuserdata(L, sizeof *violations);
-  clo_violations_init(violations);
+  push_held(L);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, free_violations);
+  lua_pushcfunction(L, free_held);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_pushcclosure(L, validate, 1);
