@@ -14,7 +14,7 @@ static void is_at_once_while_nothing_is_known(void **state) {
   (void)state;
   clo_pace_init(&pace);
   clo_pace_begun(&pace, 5);
-  assert_true(clo_pace_start(&pace, 5) <= 5);
+  assert_true(clo_pace_start(&pace, 0, 5) <= 5);
 }
 
 static void waits_for_the_reset_once_nothing_remains(void **state) {
@@ -24,9 +24,9 @@ static void waits_for_the_reset_once_nothing_remains(void **state) {
   (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 0, 100);
-  start = clo_pace_start(&pace, 100);
+  start = clo_pace_start(&pace, 0, 100);
   assert_true(start >= 100.8 && start < 100.85);
-  assert_true(clo_pace_start(&pace, start) <= start);
+  assert_true(clo_pace_start(&pace, 0, start) <= start);
 }
 
 static void late_news_does_not_open_a_used_up_window(void **state) {
@@ -36,7 +36,7 @@ static void late_news_does_not_open_a_used_up_window(void **state) {
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &none, 0, 100);
   clo_pace_seen(&pace, &some, 0, 100.1);
-  assert_true(clo_pace_start(&pace, 100.1) >= 100.8);
+  assert_true(clo_pace_start(&pace, 0, 100.1) >= 100.8);
 }
 
 static void what_is_under_way_is_counted(void **state) {
@@ -45,11 +45,37 @@ static void what_is_under_way_is_counted(void **state) {
   (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 2, 100);
-  assert_true(clo_pace_start(&pace, 100) <= 100);
+  assert_true(clo_pace_start(&pace, 2, 100) <= 100);
   clo_pace_begun(&pace, 100);
-  assert_true(clo_pace_start(&pace, 100) >= 101);
+  assert_true(clo_pace_start(&pace, 3, 100) >= 101);
   clo_pace_seen(&pace, &rate, 1, 100.2); /* an answer says there is room */
-  assert_true(clo_pace_start(&pace, 100.2) <= 100.2);
+  assert_true(clo_pace_start(&pace, 1, 100.2) <= 100.2);
+}
+
+static void what_close_never_had_leaves_its_place(void **state) {
+  struct clo_rate_limit rate = {10, 2, 1};
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &rate, 0, 100);
+  clo_pace_begun(&pace, 100);
+  clo_pace_begun(&pace, 100);
+  assert_true(clo_pace_start(&pace, 2, 100) >= 101);
+  clo_pace_unsent(&pace);
+  assert_true(clo_pace_start(&pace, 1, 100) <= 100);
+  clo_pace_begun(&pace, 100);
+  assert_true(clo_pace_start(&pace, 2, 100) >= 101);
+}
+
+static void our_own_count_holds_only_while_calls_are_under_way(void **state) {
+  struct clo_rate_limit rate = {10, 1, 1};
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &rate, 0, 100);
+  clo_pace_begun(&pace, 100);
+  assert_true(clo_pace_start(&pace, 1, 100) >= 101);
+  assert_true(clo_pace_start(&pace, 0, 100) <= 100);
 }
 
 static void a_429_alone_holds_too(void **state) {
@@ -57,7 +83,7 @@ static void a_429_alone_holds_too(void **state) {
   (void)state;
   clo_pace_init(&pace);
   clo_pace_refused(&pace, 3, 100);
-  assert_true(clo_pace_start(&pace, 100) >= 103);
+  assert_true(clo_pace_start(&pace, 0, 100) >= 103);
 }
 
 static void goes_out_spread_after_the_reset(void **state) {
@@ -70,11 +96,11 @@ static void goes_out_spread_after_the_reset(void **state) {
   clo_pace_seen(&pace, &rate, 0, 100);
   /* Whoever comes late may catch up by one call, not by more. */
   for (i = 0; i < 2; i++) {
-    assert_true(clo_pace_start(&pace, 101.5) <= 101.5);
+    assert_true(clo_pace_start(&pace, 0, 101.5) <= 101.5);
     clo_pace_begun(&pace, 101.5);
   }
   for (i = 1; i < 5; i++) {
-    start = clo_pace_start(&pace, 101.5);
+    start = clo_pace_start(&pace, 0, 101.5);
     assert_true(start > 101.5 + 0.08 * i && start < 101.5 + 0.1 * i);
     clo_pace_begun(&pace, start);
   }
@@ -88,7 +114,7 @@ static void spreading_ends_with_a_window_without_waiting(void **state) {
   clo_pace_seen(&pace, &none, 0, 100);
   clo_pace_begun(&pace, 104);
   clo_pace_seen(&pace, &all, 0, 104);
-  assert_true(clo_pace_start(&pace, 104) <= 104);
+  assert_true(clo_pace_start(&pace, 0, 104) <= 104);
 }
 
 /* ---- a server with fixed windows ---- */
@@ -159,7 +185,7 @@ static struct result simulate(const struct run *run) {
   w.window_start = 1000;
   clo_pace_init(&w.pace);
   while (w.sent < CALLS || w.running > 0) {
-    double start = clo_pace_start(&w.pace, w.now);
+    double start = clo_pace_start(&w.pace, w.running, w.now);
     if (start < w.now) start = w.now;
     if (w.sent < CALLS && w.running < run->in_flight &&
         (w.running == 0 || start <= w.answer_at[0])) {
@@ -198,6 +224,8 @@ int main(void) {
       cmocka_unit_test(waits_for_the_reset_once_nothing_remains),
       cmocka_unit_test(late_news_does_not_open_a_used_up_window),
       cmocka_unit_test(what_is_under_way_is_counted),
+      cmocka_unit_test(what_close_never_had_leaves_its_place),
+      cmocka_unit_test(our_own_count_holds_only_while_calls_are_under_way),
       cmocka_unit_test(a_429_alone_holds_too),
       cmocka_unit_test(goes_out_spread_after_the_reset),
       cmocka_unit_test(spreading_ends_with_a_window_without_waiting),

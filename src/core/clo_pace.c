@@ -33,11 +33,14 @@ void clo_pace_refused(struct clo_pace *pace, double seconds, double now) {
   hold(pace, now + seconds + MARGIN);
 }
 
-double clo_pace_start(const struct clo_pace *pace, double now) {
+double clo_pace_start(const struct clo_pace *pace, size_t running,
+                      double now) {
   double start = pace->held_to;
   if (pace->spread && pace->next_at > start) start = pace->next_at;
-  /* More under way than remain: an answer, or the reset, says how to go on. */
-  if (pace->left < 1 && now < pace->reset_at && pace->reset_at > start)
+  /* More under way than remain: an answer, or the reset, says how to go on.
+   * Where none is under way, the next one's answer does. */
+  if (running > 0 && pace->left < 1 && now < pace->reset_at &&
+      pace->reset_at > start)
     start = pace->reset_at;
   return start;
 }
@@ -51,4 +54,8 @@ void clo_pace_begun(struct clo_pace *pace, double now) {
   /* Who woke up late may catch up by one call, not by a burst. */
   if (pace->next_at < now - distance) pace->next_at = now - distance;
   pace->next_at += distance;
+}
+
+void clo_pace_unsent(struct clo_pace *pace) {
+  pace->left++;
 }

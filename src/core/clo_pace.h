@@ -33,10 +33,15 @@ void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
 /* A 429 that says no more than how long to wait. */
 void clo_pace_refused(struct clo_pace *pace, double seconds, double now);
 
-/* The moment at which the next call may begin; now or earlier: at once. */
-double clo_pace_start(const struct clo_pace *pace, double now);
+/* The moment at which the next call may begin; now or earlier: at once. What
+ * Close has not said itself, but our count of those under way, holds only while
+ * there are any: running is how many. */
+double clo_pace_start(const struct clo_pace *pace, size_t running, double now);
 
 /* One begins. */
 void clo_pace_begun(struct clo_pace *pace, double now);
+
+/* One that had begun ended before Close had it. */
+void clo_pace_unsent(struct clo_pace *pace);
 
 #endif

@@ -56,6 +56,9 @@ void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
   if (list == &t->group->queued) e->queued--;
   if (list == &e->running) {
     t->group->running--;
+    if (!t->has_rate && clo_policy_outcome(&t->end) == CLO_OUTCOME_NOT_SENT)
+      clo_pace_unsent(&t->group->pace);
+    e->release = -1; /* to be found anew */
     curl_multi_remove_handle(e->multi, t->easy);
   }
 }
@@ -120,6 +123,21 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   settle(e, t);
 }
 
+/* Ends one that can begin no attempt before its deadline. Who has failed
+ * before says why, and keeps what that failure was. */
+static void end_late(struct clo_engine *e, struct clo_transfer *t, double at) {
+  const struct clo_group *group = t->group;
+  double start = clo_pace_start(&group->pace, group->running, at);
+  int held = start > at;
+  if (t->attempts == 0)
+    clo_transfer_stop(t, held ? CLO_CAUSE_HELD : CLO_CAUSE_TIMEOUT,
+                      held ? "the rate limit is used up, and its reset is past "
+                             "the call's timeout"
+                           : "the call's timeout passed before it could start");
+  t->asked = held ? start - at : -1;
+  clo_attempts_finish(e, t);
+}
+
 /* Ends what waits past its deadline on a list, and notes when to look again. */
 static void expire(struct clo_engine *e, struct clo_list *list, double at) {
   struct clo_transfer *t, *next;
@@ -130,9 +148,7 @@ static void expire(struct clo_engine *e, struct clo_list *list, double at) {
       continue;
     }
     clo_attempts_leave(e, list, t);
-    clo_transfer_stop(t, CLO_CAUSE_TIMEOUT,
-                      "the call's timeout passed before it could start");
-    clo_attempts_finish(e, t);
+    end_late(e, t, at);
   }
 }
 
@@ -150,21 +166,18 @@ static void resume(struct clo_engine *e, double at) {
   }
 }
 
-/* Ends those of a held group that cannot start before their deadline. */
+/* Ends those of a held group that cannot start before their deadline. A hold
+ * by our count of those under way may end with any of them. */
 static void give_up(struct clo_engine *e, struct clo_group *group, double at) {
-  double held_to = group->pace.held_to;
+  double start = clo_pace_start(&group->pace, 0, at);
   struct clo_transfer *t, *next;
-  if (held_to <= at || group->checked >= held_to) return;
-  group->checked = held_to;
+  if (start <= at || group->checked >= start) return;
+  group->checked = start;
   for (t = group->queued.first; t; t = next) {
     next = t->next;
-    if (t->deadline > held_to) continue;
+    if (t->deadline > start) continue;
     clo_attempts_leave(e, &group->queued, t);
-    clo_transfer_stop(t, CLO_CAUSE_HELD,
-                      "the rate limit is used up, and its reset is past the "
-                      "call's timeout");
-    t->asked = held_to - at;
-    clo_attempts_finish(e, t);
+    end_late(e, t, at);
   }
 }
 
@@ -175,7 +188,7 @@ static struct clo_transfer *next_up(struct clo_engine *e, double at) {
   struct clo_group *group;
   e->release = -1;
   for (group = e->groups; group; group = group->next) {
-    double start = clo_pace_start(&group->pace, at);
+    double start = clo_pace_start(&group->pace, group->running, at);
     give_up(e, group, at);
     if (!group->queued.first) continue;
     if (start > at) {
@@ -215,10 +228,9 @@ int clo_attempts_start(struct clo_engine *e) {
 }
 
 /* What an answer says of its group's rate limit. */
-static void note_rate(struct clo_engine *e, const struct clo_transfer *t) {
+static void note_rate(const struct clo_transfer *t) {
   struct clo_group *group = t->group;
   double at = clo_engine_now();
-  e->release = -1; /* to be found anew */
   if (t->has_rate)
     clo_pace_seen(&group->pace, &t->rate, group->running, at);
   else if (t->end.status == 429 && t->asked >= 0)
@@ -261,7 +273,7 @@ void clo_attempts_collect(struct clo_engine *e) {
     clo_transfer_end(t, code);
     if (code == CURLE_OK) keep(e, t);
     clo_attempts_leave(e, &e->running, t);
-    note_rate(e, t);
+    note_rate(t);
     settle(e, t);
   }
   drop_unwatched(e);
