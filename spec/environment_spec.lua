@@ -84,6 +84,44 @@ describe("the environment", function()
     assert.equal("/api/v1/activity/sms/", server:ledger()[1].target)
   end)
 
+  it("cannot send the key past the proxy that was named", function()
+    for _, name in ipairs{ "no_proxy", "NO_PROXY" } do
+      for _, hosts in ipairs{ "*", "127.0.0.1,localhost" } do
+        server:reset()
+        server:default{ status = 403 }
+        run({ CLOSE_API_KEY = "k", CLOSE_BASE_URL = "https://127.0.0.1:9",
+          [name] = hosts }, ([[
+          close.configure{ proxy = "http://127.0.0.1:%d", max_retries = 0 }
+        ]]):format(server.port) .. SEND)
+        local first = server:ledger()[1]
+        assert.equal("127.0.0.1:9", first and first.target)
+      end
+    end
+  end)
+
+  it("cannot bring other credentials, nor curl's settings", function()
+    local dir = process.tempdir()
+    for name, text in pairs{
+      [".netrc"] = "machine 127.0.0.1 login theirs password theirs\n",
+      [".curlrc"] = 'user-agent = "theirs"\nuser = "theirs:theirs"\n',
+    } do
+      local file = assert(io.open(dir .. "/" .. name, "w"))
+      file:write(text)
+      file:close()
+    end
+    for _, key in ipairs{ "CLOSE_API_KEY", "CLOSE_ACCESS_TOKEN" } do
+      server:reset()
+      run({ [key] = "ours", CLOSE_BASE_URL = server.url, HOME = dir,
+        CURL_HOME = dir, XDG_CONFIG_HOME = dir, NETRC = dir .. "/.netrc",
+        CURL_SSL_BACKEND = "theirs" }, SEND)
+      assert.equal(key == "CLOSE_ACCESS_TOKEN" and "Bearer ours" or
+        "Basic " .. support.base64("ours:"), authorization())
+      assert.is_nil(
+        server:ledger()[1].headers["user-agent"]:find("theirs", 1, true))
+    end
+    process.remove(dir)
+  end)
+
   it("leaves the address at Close's own where nobody says", function()
     server:default{ status = 403 }
     run({ CLOSE_API_KEY = "k" }, ([[

@@ -101,6 +101,7 @@ static CURLcode set_security(CURL *easy, const struct clo_config *config) {
   /* An empty string also keeps libcurl from reading http_proxy and the like:
    * the key goes nowhere that the caller did not name. */
   SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
+  SET(CURLOPT_NOPROXY, ""); /* nor past the proxy, by no_proxy */
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
   return code;
