@@ -4,7 +4,30 @@
 local cjson = require "cjson"
 local core = require "close.core"
 
-local instance = cjson.new()
+-- lua-cjson keeps one decimal point for the whole process, that of the locale
+-- at the last cjson.new(); once the locale has another, it writes 0,5 and reads
+-- no number. Making it anew would break whoever relies on the one that it has.
+local decode = cjson.decode
+local function agrees()
+  local ok, value = pcall(decode, "0.5")
+  return ok and value == 0.5
+end
+
+-- pcall(f, value) while lua-cjson and the locale are of one mind.
+local function protected(f, value)
+  if agrees() then return pcall(f, value) end
+  core.c_locale(true)
+  if not agrees() then -- it has a comma; nobody can use it where there is none
+    core.c_locale(false)
+    cjson.new()
+    return pcall(f, value)
+  end
+  local ok, result = pcall(f, value)
+  core.c_locale(false)
+  return ok, result
+end
+
+local _, instance = protected(cjson.new)
 -- 14 digits, the default, would round large integers; older ones allow no more.
 pcall(instance.encode_number_precision, 16)
 instance.encode_invalid_numbers(false)
@@ -12,14 +35,14 @@ instance.decode_invalid_numbers(false)
 
 local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 
-local json = { null = cjson.null, encode = instance.encode }
+local json = { null = cjson.null }
 
 --- Decodes a JSON object. Its nulls are absent in the table, its whole numbers
 --- are integers where Lua has those.
 ---@param text string
 ---@return table|nil object nil where text is not a JSON object
 function json.decode_object(text)
-  local ok, value = pcall(instance.decode, text)
+  local ok, value = protected(instance.decode, text)
   if ok and type(value) == "table" and text:find("^%s*{") then
     return core.clean(value)
   end
@@ -62,7 +85,7 @@ function json.encode_body(body)
     local comma = next(body, next(body)) and "," or ""
     return text:sub(1, -2) .. comma .. '"attachments":[]}'
   end
-  local ok, text = pcall(instance.encode, body)
+  local ok, text = protected(instance.encode, body)
   if ok then return text end
   return nil, text
 end

@@ -1,6 +1,8 @@
 /* The module close.core: what lua/close builds on, and nobody else calls. */
 #include "lclo.h"
 
+#include <locale.h>
+
 #include "clo_url.h"
 #include "clo_version.h"
 
@@ -37,6 +39,25 @@ static int now(lua_State *L) {
   return 1;
 }
 
+/* c_locale(true) -> whether this thread, and no other, now follows the C
+ * locale; c_locale(false) ends that. */
+static int c_locale(lua_State *L) {
+  locale_t *before = lua_touserdata(L, lua_upvalueindex(1));
+  locale_t own;
+  if (*before) freelocale(uselocale(*before));
+  *before = (locale_t)0;
+  if (lua_toboolean(L, 1) && (own = newlocale(LC_ALL_MASK, "C", (locale_t)0)))
+    *before = uselocale(own);
+  lua_pushboolean(L, *before != (locale_t)0);
+  return 1;
+}
+
+static void push_c_locale(lua_State *L) {
+  locale_t *before = lua_newuserdata(L, sizeof *before);
+  *before = (locale_t)0;
+  lua_pushcclosure(L, c_locale, 1);
+}
+
 __attribute__((visibility("default"))) int luaopen_close_core(lua_State *L);
 
 int luaopen_close_core(lua_State *L) {
@@ -52,6 +73,8 @@ int luaopen_close_core(lua_State *L) {
   lua_setfield(L, -2, "validate");
   lclo_push_engine(L);
   lua_setfield(L, -2, "engine");
+  push_c_locale(L);
+  lua_setfield(L, -2, "c_locale");
   lua_pushliteral(L, CLO_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);
