@@ -126,6 +126,19 @@ describe("odd tables", function()
     refuses({ status = "draft", extra = { a = wide } }, { "params: range" })
   end)
 
+  it("that JSON's writer would change are refused in extra", function()
+    for _, value in ipairs{ 2 ^ 53, -2 ^ 53, 9007199254740993,
+      123456789012345, 2 ^ 64 } do
+      local err = refuses({ status = "draft", extra = { a = { value } } },
+        { "extra: type" })
+      assert.matches("give it as a string", err.message, 1, true)
+    end
+    for _, value in ipairs{ 99999999999999, -99999999999999, 1e14, 1e15,
+      1e300, 0.1 + 0.2, 123456789.123456789, "9007199254740993", 0, -0.0 } do
+      assert(close.sms.validate{ status = "draft", extra = { a = { value } } })
+    end
+  end)
+
   it("that JSON cannot say are refused in extra", function()
     for _, value in ipairs{ 0 / 0, math.huge, -math.huge, print, io.stdout,
       { [{}] = 1 }, { [true] = 1 }, { [1e6] = 1 } } do

@@ -49,12 +49,25 @@ function json.decode_object(text)
   return nil
 end
 
+-- Whether a number comes out as another: a whole one with more digits than are
+-- written. Of others 14 digits, or 16, are all that is promised.
+local function loses_digits(number)
+  if number > -1e14 and number < 1e14 or number % 1 ~= 0 then return false end
+  local _, text = protected(instance.encode, number)
+  local ok, read = protected(instance.decode, text)
+  if text:find "^-?%d+$" and text == tostring(number) then return false end
+  return ok and read ~= number
+end
+
 --- A number of bytes that value's JSON has at least: lua-cjson ends the whole
 --- process where memory lacks, so what is large must not come to it. A table
 --- that stands in it twice counts twice, and is looked at once.
 ---@return number|nil bytes, string? why
 function json.weigh(value, seen, depth)
   if type(value) == "string" then return #value end
+  if type(value) == "number" and loses_digits(value) then
+    return nil, "a whole number in it has too many digits: give it as a string"
+  end
   if type(value) ~= "table" then return 1 end
   seen, depth = seen or {}, depth or 1
   if seen[value] then return seen[value] end
