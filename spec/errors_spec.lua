@@ -132,6 +132,7 @@ describe("the message of an error", function()
   it("says that there is nothing to say", function()
     assert.matches("empty", of_body("").message)
     assert.matches("400", of_body("<html>").message)
+    assert.matches("400 without a reason", of_body("<html>").message)
   end)
 
   it("is one line without control bytes", function()

@@ -152,7 +152,7 @@ local function describe_answer(response, list)
   end
   if response.body == "" then return text .. " with an empty body" end
   local kind = response.headers["content-type"]
-  return text .. " with " .. (kind and kind .. ", without" or "") ..
+  return text .. (kind and " with " .. kind .. "," or "") .. " without" ..
     " a reason that can be read; see err.body"
 end
 
