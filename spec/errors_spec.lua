@@ -50,6 +50,29 @@ describe("the errors in a body", function()
       a = { "x", "y" } } })
   end)
 
+  it("have a path of bounded length, in whole characters", function()
+    local fields = {}
+    for i = 1, 1000 do fields["f" .. i] = 1 end
+    for _, character in ipairs{ "x", "\195\164", "\240\159\145\139" } do
+      for shift = 0, 3 do
+        local key = ("x"):rep(shift) .. character:rep(200000)
+        collectgarbage()
+        local before = collectgarbage("count")
+        local list = of_body(json.encode{
+          ["field-errors"] = { [key] = fields } }).errors
+        assert.is_true(collectgarbage("count") - before < 40 * 1024)
+        assert.equal(1000, #list)
+        for _, item in ipairs(list) do
+          assert.is_true(#item.field > 150 and #item.field <= 200)
+          local rest = item.field:gsub("[%z\1-\127]", "")
+          assert.equal(0, #rest % #character)
+        end
+      end
+    end
+    assert.same({ ("a."):rep(18) .. "a: x" }, read{
+      ["field-errors"] = nested(19, "x") })
+  end)
+
   it("have places from 1 where Close writes them as names from 0", function()
     assert.same({ "a[1].b: x", "a[3].b: y" }, read{ ["field-errors"] = {
       a = { ["0"] = { b = "x" }, ["2"] = { b = "y" } } } })

@@ -6,6 +6,7 @@ local json = require "close.json"
 local MAX_ERRORS = 1000
 local MAX_DEPTH = 20
 local MAX_LINE = 500 -- characters of an error's message
+local MAX_PATH = 200 -- bytes of a field's path
 
 local errors = {}
 
@@ -24,12 +25,16 @@ function Error:__tostring()
     table.concat(facts, ", "))
 end
 
+-- Its first bytes, but never a part of a UTF-8 character.
+local function cut(text, bytes)
+  return text:sub(1, bytes):gsub("[\192-\255][\128-\191]*$", "") .. "..."
+end
+
 -- One line, without control bytes, of a length that fits a log.
 local function one_line(text)
   text = text:gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
   if #text > MAX_LINE then
-    -- Never cut inside of a UTF-8 character.
-    text = text:sub(1, MAX_LINE):gsub("[\192-\255][\128-\191]*$", "") .. "..."
+    text = cut(text, MAX_LINE)
   end
   return text
 end
@@ -84,6 +89,13 @@ local function sorted_keys(value)
   return keys
 end
 
+-- A path that goes on with name; one that was cut ends there.
+local function longer(path, name)
+  if #path > MAX_PATH - 8 and path:sub(-3) == "..." then return path end
+  path = path .. name
+  return #path > MAX_PATH and cut(path, MAX_PATH - 3) or path
+end
+
 -- Where the item at key stands. "errors" and "field-errors" come at any depth
 -- and name no field; an item of a list has its place, which Close may also
 -- write as a key that counts from 0; a list of sentences is about one field.
@@ -91,12 +103,14 @@ local function place_of(path, key, item)
   if key == "errors" or key == "field-errors" then return path end
   local index = key
   if type(key) == "string" then
-    if not key:find "^%d+$" then return path and path .. "." .. key or key end
+    if not key:find "^%d+$" then
+      return longer(path or "", path and "." .. key or key)
+    end
     index = tonumber(key) + 1
   elseif type(item) ~= "table" then
     return path
   end
-  return path and ("%s[%.0f]"):format(path, index)
+  return path and longer(path, ("[%.0f]"):format(index))
 end
 
 -- Adds every message below value; path is the field it belongs to, or nil. A
