@@ -160,12 +160,21 @@ describe("the message of an error", function()
 
   it("is one line without control bytes", function()
     for _, text in ipairs{ "a\nb", "a\r\nb", "a\0b", "a\27[31mb", "a\127b",
-      "a\tb", "\n", "a\vb\fc" } do
+      "a\tb", "\n", "a\vb\fc", "a\194\128b", "a\194\155b", "\194\159",
+      "a\226\128\168b\226\128\169", "a\226\128\170b\226\128\174c",
+      "a\226\129\166b\226\129\169c" } do
       local err = of_body(json.encode{ error = text })
+      assert.is_nil(err.message:find("[\128-\255]"))
       assert.is_nil(err.message:find("%c"))
       assert.is_nil(tostring(err):find("%c"))
       assert.equal(text, err.errors[1].message)
     end
+  end)
+
+  it("keeps all that can be read", function()
+    local text = "\194\160\194\191 \195\164 \226\128\167\226\128\175"
+      .. "\226\129\165\226\129\170 \240\159\145\139"
+    assert.matches(text, of_body(json.encode{ error = text }).message, 1, true)
   end)
 
   it("has a length that fits a log, in whole characters", function()

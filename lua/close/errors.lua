@@ -30,8 +30,11 @@ local function cut(text, bytes)
   return text:sub(1, bytes):gsub("[\192-\255][\128-\191]*$", "") .. "..."
 end
 
--- One line, without control bytes, of a length that fits a log.
+-- One line, of a length that fits a log, without control characters: those of
+-- ASCII, U+0080 to U+009F, and what parts lines or turns the text's direction.
 local function one_line(text)
+  text = text:gsub("\194[\128-\159]", " "):gsub("\226\128[\168-\174]", " ")
+    :gsub("\226\129[\166-\169]", " ")
   text = text:gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
   if #text > MAX_LINE then
     text = cut(text, MAX_LINE)
