@@ -64,6 +64,15 @@ describe("an option", function()
     end
   end)
 
+  it("above its most is refused with that", function()
+    for _, case in ipairs{ { "max_retries", 1e6 }, { "max_in_flight", 10000 },
+      { "max_response_bytes", 2 ^ 40 } } do
+      accepts{ [case[1]] = case[2] }
+      assert.matches(("to %.0f$"):format(case[2]),
+        refuses(options{ [case[1]] = case[2] + 1 }))
+    end
+  end)
+
   it("of false is not taken for an absent one", function()
     for name in pairs(WRONG) do
       local given = options()

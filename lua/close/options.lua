@@ -32,13 +32,13 @@ end
 
 function check.count(value)
   if not finite(value) or value < 0 or value % 1 ~= 0 or value > 1e6 then
-    return "a whole number, at least 0"
+    return "a whole number from 0 to 1000000"
   end
 end
 
 function check.size(value)
   if not finite(value) or value < 1 or value % 1 ~= 0 or value > 2 ^ 40 then
-    return "a whole number, at least 1"
+    return "a whole number from 1 to 1099511627776"
   end
 end
 
