@@ -103,6 +103,12 @@ describe("an option", function()
       assert.matches("api_key", said, 1, true)
       assert.matches("max_retries", said, 1, true)
     end
+    for _, key in ipairs{ support.KEY, "api_4kQzTEST0", ("x"):rep(21), "a b",
+      "\27[1m", "" } do
+      local said = refuses(options{ [key] = true, api_key = "k" })
+      assert.matches("unknown option (a string", said, 1, true)
+      assert.is_true(key == "" or not said:find(key, 1, true))
+    end
     for _, key in ipairs{ 1, true, print } do
       local given = options()
       given[key] = support.KEY

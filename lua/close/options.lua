@@ -98,6 +98,14 @@ local function names(list)
   return table.concat(found, ", ")
 end
 
+-- An unknown option's name, where it looks like one: a key may stand there by
+-- mistake, and keys are longer or have digits in them.
+local function shown(name)
+  if type(name) ~= "string" then return "(a " .. type(name) .. ")" end
+  if #name <= 20 and name:find "^[%a_]+$" then return '"' .. name .. '"' end
+  return "(a string, which may be a secret)"
+end
+
 -- A copy of given, checked against a table of options and filled up.
 local function read(list, given, what)
   if given == nil then given = {} end
@@ -118,8 +126,7 @@ local function read(list, given, what)
   for name in next, given do
     if not known[name] then
       return nil, ("unknown option %s: the options are %s"):format(
-        type(name) == "string" and ("%q"):format(name:sub(1, 40)) or
-        "(a " .. type(name) .. ")", names(list))
+        shown(name), names(list))
     end
   end
   return settings
