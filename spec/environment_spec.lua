@@ -51,6 +51,13 @@ describe("the environment", function()
     assert.equal("Bearer from_env", authorization())
   end)
 
+  it("may hold both credentials: the key comes first", function()
+    local said = run({ CLOSE_API_KEY = "from_env",
+      CLOSE_ACCESS_TOKEN = "token", CLOSE_BASE_URL = server.url }, SEND)
+    assert.matches("^acti_", said.value)
+    assert.equal("Basic " .. support.base64("from_env:"), authorization())
+  end)
+
   it("gives way to options", function()
     run({ CLOSE_API_KEY = "from_env", CLOSE_BASE_URL = "http://127.0.0.1:1" },
       ("close.configure{ access_token = 'mine', base_url = %q }\n"):format(

@@ -126,6 +126,12 @@ describe("odd tables", function()
     refuses({ status = "draft", extra = { a = wide } }, { "params: range" })
   end)
 
+  it("that grow beyond the most by escaping are refused", function()
+    local text = ("\1"):rep(3 * 1024 * 1024)
+    local err = refuses({ status = "draft", text = text }, { "params: range" })
+    assert.matches("at least 188%d%d%d%d%d bytes", err.message)
+  end)
+
   it("that JSON's writer would change are refused in extra", function()
     for _, value in ipairs{ 2 ^ 53, -2 ^ 53, 9007199254740993,
       123456789012345, 2 ^ 64 } do
