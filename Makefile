@@ -60,11 +60,18 @@ $(MODULE): $(GLUE) $(ARCHIVE)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ \
 	  $(GLUE) $(ARCHIVE) $(CURL_LIBS)
 
-# The lines that let $(LUA) load the checkout, from any directory.
+VERSION_DIR = $(shell $(LUA) -e 'print(_VERSION:match"%d.%d")')
+
+# The lines that let $(LUA) load the checkout, from any directory, before what
+# its paths are already. LUA_PATH_5_4 and its kin, which Lua 5.1 lacks, would win
+# over LUA_PATH.
 .PHONY: env
+env: SUFFIX = $(subst .,_,$(filter-out 5.1,$(VERSION_DIR)))
+env: OLD = $(if $(SUFFIX),\$${$1_$(SUFFIX):-\$${$1:-;;}},\$${$1:-;;})
+env: UNSET = $(if $(SUFFIX),; unset LUA_PATH_$(SUFFIX) LUA_CPATH_$(SUFFIX))
 env:
-	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;;'" \
-	  "LUA_CPATH='$(CURDIR)/$(TREE)/$(LUA)/?.so;;'"
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;'\"$(call OLD,LUA_PATH)\"" \
+	  "LUA_CPATH='$(CURDIR)/$(TREE)/$(LUA)/?.so;'\"$(call OLD,LUA_CPATH)\"$(UNSET)"
 
 -include $(CORE:.o=.d) $(HTTP:.o=.d) $(GLUE:.o=.d)
 
@@ -131,16 +138,18 @@ lint:
 layers: $(MODULE)
 	@lua5.4 tools/layers.lua $(TREE) $(LUA)
 
-VERSION_DIR = $(patsubst lua%,%,$(LUA:luajit=lua5.1))
-
 .PHONY: install
+install: TO = $(DESTDIR)$(PREFIX)
 install: $(MODULE)
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 bin/close-sandbox $(DESTDIR)$(PREFIX)/bin
-	cd lua && find . -name '*.lua' -exec install -D -m 644 {} \
-	  $(abspath $(DESTDIR)$(PREFIX))/share/lua/$(VERSION_DIR)/{} ';'
+	test -n "$(VERSION_DIR)"
+	install -d "$(TO)/bin"
+	sed "1s|.*|#!$$(command -v $(LUA))|" bin/close-sandbox \
+	  >"$(TO)/bin/close-sandbox"
+	chmod 755 "$(TO)/bin/close-sandbox"
+	to=$$(cd "$(TO)" && pwd) && cd lua && find . -name '*.lua' -exec \
+	  install -D -m 644 {} "$$to/share/lua/$(VERSION_DIR)/{}" ';'
 	install -D -m 755 $(MODULE) \
-	  $(DESTDIR)$(PREFIX)/lib/lua/$(VERSION_DIR)/close/core.so
+	  "$(TO)/lib/lua/$(VERSION_DIR)/close/core.so"
 
 .PHONY: clean
 clean:
