@@ -38,8 +38,12 @@ c_test() {
   add "${good:-0}" "$bad" "C: $(basename "$1")"
 }
 
-# suite NAME LUA TREE [VARIABLE=VALUE...] [-- busted's arguments]: the whole
-# suite under one Lua.
+# What takes long or needs a host stands in folders that have stages of their
+# own.
+SPECS='spec/*_spec.lua spec/sandbox'
+
+# suite NAME LUA TREE [VARIABLE=VALUE...] -- busted's arguments: specs under one
+# Lua.
 suite() {
   name=$1 lua=$2 tree=$3
   shift 3
@@ -48,11 +52,11 @@ suite() {
     settings="$settings $1"
     shift
   done
-  [ $# -eq 0 ] || shift
+  shift
   # shellcheck disable=SC2086 # settings are words
   (eval "$(make -s env LUA="$lua" TREE="$tree")" &&
     LUA_PATH="$PWD/?.lua;$LUA_PATH" CLOSE_SPEC_LUA=$lua \
-      exec env $settings "$lua" /usr/bin/busted "$@" spec) >"$log" 2>&1
+      exec env $settings "$lua" /usr/bin/busted "$@") >"$log" 2>&1
   status=$?
   counts=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$log")
   # shellcheck disable=SC2086 # four numbers
@@ -70,10 +74,8 @@ for program in build/sanitize/c/test_*; do
   case $program in *.d) ;; *) c_test "$program" ;; esac
 done
 
-# What takes long or needs a host has a tag, and a stage of its own.
-for lua in $LUAS; do
-  suite "suite: $lua" "$lua" build -- --exclude-tags=faults,hosts
-done
+# shellcheck disable=SC2086 # files are words, here and below
+for lua in $LUAS; do suite "suite: $lua" "$lua" build -- $SPECS; done
 
 # Under ASan and UBSan, whose runtime must come first in a process that was not
 # built with it. LuaJIT keeps its objects where the leak checker cannot look.
@@ -81,23 +83,23 @@ asan="LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libub
 for lua in lua5.4 luajit; do
   suite "suite: $lua, sanitizers" "$lua" build/sanitize "$asan" \
     ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
-    --exclude-tags=unsanitized,faults,hosts
+    --exclude-tags=unsanitized $SPECS
 done
 suite 'suite: lua5.4, sanitizers, eager collector' lua5.4 build/sanitize \
   "$asan" ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
-  --exclude-tags=unsanitized,faults,hosts --helper=spec/support/eager_gc.lua
+  --exclude-tags=unsanitized --helper=spec/support/eager_gc.lua $SPECS
 suite 'suite: luajit, eager collector' luajit build -- \
-  --exclude-tags=faults,hosts --helper=spec/support/eager_gc.lua
+  --helper=spec/support/eager_gc.lua $SPECS
 
 # The fault matrix: whole with lua5.4, which also shows its tables.
 suite 'faults: lua5.4, sanitizers' lua5.4 build/sanitize "$asan" \
-  ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- --tags=faults
-suite 'faults: lua5.1' lua5.1 build -- --tags=faults
-suite 'faults: luajit' luajit build -- --tags=faults
-suite 'faults: lua5.4' lua5.4 build -- --tags=faults
+  ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- spec/faults
+suite 'faults: lua5.1' lua5.1 build -- spec/faults
+suite 'faults: luajit' luajit build -- spec/faults
+suite 'faults: lua5.4' lua5.4 build -- spec/faults
 [ "$bad" -gt 0 ] || cat "$log"
 
-suite 'hosts: nginx, Neovim, Luanti' lua5.4 build -- --tags=hosts
+suite 'hosts: nginx, Neovim, Luanti' lua5.4 build -- spec/hosts
 
 one 'valgrind: lua5.4' tools/valgrind.sh lua5.4
 one 'the rock: lint, make, load' tools/rock.sh

@@ -26,7 +26,7 @@ local function note(played, part, violations, begun)
     counts.U)
 end
 
-describe("a message goes out once at most, and we know #faults", function()
+describe("a message goes out once at most, and we know", function()
   for _, part in ipairs(parts) do
     it("with " .. part.title, function()
       local begun = socket.gettime()
@@ -41,7 +41,7 @@ describe("a message goes out once at most, and we know #faults", function()
   end
 end)
 
-describe("the credentials #faults", function()
+describe("the credentials", function()
   it("go nowhere else", function()
     local ledger = server:ledger()
     assert.equal(0, ledger.elsewhere)

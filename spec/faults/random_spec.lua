@@ -37,7 +37,7 @@ local function collect(workers)
   return sum, violations
 end
 
-describe("random faults #faults", function()
+describe("random faults", function()
   it("never make a message go out twice", function()
     local begun, workers = socket.gettime(), {}
     for i = 1, WORKERS do workers[i] = start(i) end

@@ -18,7 +18,7 @@ teardown(function()
     table.concat(report, "\n"), "\n")
 end)
 
-describe("bare libcurl #faults", function()
+describe("bare libcurl", function()
   it("sends a message more than once", function()
     local cells, twice, most = 0, 0, 0
     for i = 1, modes.whole and #parts or 1 do
