@@ -55,18 +55,27 @@ local function report(state, event)
   tell(state, event)
 end
 
--- Runs what waits for the call: a user's callback, or a thread that yielded.
--- What it throws stops nobody else.
-local function notify(state, call)
-  state.pending = state.pending - 1
-  local waiter = call.notify
-  call.notify = nil
-  if not waiter then return end
+-- Runs what waits for the call: a user's callback, or what lets go on whoever
+-- waits. What it throws stops nobody else.
+local function run(state, call, waiter)
   local ok, why = pcall(waiter, call)
   if ok or not state.settings.on_event then return end
   local named, text = pcall(tostring, why)
   tell(state, { method = call.method, path = call.path,
     callback_error = named and text or "an error that is a " .. type(why) })
+end
+
+-- The end of a call for whoever waits. A loop may have a way of its own to run
+-- a callback.
+local function notify(state, call)
+  state.pending = state.pending - 1
+  local waiter = call.notify
+  call.notify = nil
+  if not waiter then return end
+  if call.is_async and state.loop.run then
+    return state.loop.run(run, state, call, waiter)
+  end
+  run(state, call, waiter)
 end
 
 local function finish(state, call, response, failure)
@@ -279,6 +288,7 @@ local function launch(state, call, refused, read, callback, given)
     state.loop.hindrance "begin"
   if why then return nil, errors.config(why) end
   call = call or { refused = refused }
+  call.is_async = true
   if not refused then
     why = hindrance(state, call, given)
     if why then call.refused = errors.config(why) end

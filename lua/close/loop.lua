@@ -6,6 +6,7 @@
 --   await(call)       waits until call.done
 --   wait(due)         waits until nothing is pending, or the clock says due
 --   close()           lets go of what it holds of the host
+--   run(f, ...)       runs a callback, where that takes more than a call
 
 local LOOPS = {
   blocking = require "close.loop.blocking",

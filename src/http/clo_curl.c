@@ -119,6 +119,9 @@ static CURLcode set_transport(CURL *easy, const struct clo_config *config,
   /* Giving a call up must not wait for the thread that looks its host up. */
   SET(CURLOPT_QUICK_EXIT, 1L);
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+  /* Many calls at once wait for the first one's connection to say whether it
+   * is HTTP/2, and share it then. Over http nothing would say so in time. */
+  SET(CURLOPT_PIPEWAIT, (long)!config->plain);
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
   SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
   SET(CURLOPT_USERAGENT, config->user_agent);

@@ -232,7 +232,7 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   clo_attempts_prepare(e);
   act_on_timer(e);
   if (e->sockets.count > 0 &&
-      (e->polled || poll(e->sockets.interest, e->sockets.count, 0) > 0))
+      (e->polled || clo_sockets_poll(&e->sockets)))
     act_on_ready(e, until);
   e->polled = 0;
   /* New ones come last, and only as fast as the sockets are dealt with. A

@@ -85,7 +85,8 @@ static int add_interest(struct clo_sockets *s, int fd, short events) {
 
 #ifdef __linux__
 /* Brings a descriptor's place in the kernel's set in line; events 0: none. */
-static int tell_kernel(struct clo_sockets *s, int fd, short events) {
+static int tell_kernel(struct clo_sockets *s, int fd, short events,
+                       int is_known) {
   struct epoll_event event;
   memset(&event, 0, sizeof event);
   event.data.fd = fd;
@@ -95,8 +96,8 @@ static int tell_kernel(struct clo_sockets *s, int fd, short events) {
     epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, &event); /* closed ones are gone */
     return 1;
   }
-  return epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &event) == 0 ||
-         epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+  return epoll_ctl(s->epoll, is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+                   &event) == 0;
 }
 
 int clo_sockets_descriptor(struct clo_sockets *s) {
@@ -104,19 +105,33 @@ int clo_sockets_descriptor(struct clo_sockets *s) {
   if (s->epoll >= 0) return s->epoll;
   s->epoll = epoll_create1(EPOLL_CLOEXEC);
   for (i = 0; i < s->count && s->epoll >= 0; i++)
-    if (!tell_kernel(s, s->interest[i].fd, s->interest[i].events)) {
+    if (!tell_kernel(s, s->interest[i].fd, s->interest[i].events, 0)) {
       close(s->epoll);
       s->epoll = -1;
     }
   return s->epoll;
 }
 #else
-static int tell_kernel(struct clo_sockets *s, int fd, short events) {
-  return s && fd >= 0 && events >= 0;
+static int tell_kernel(struct clo_sockets *s, int fd, short events,
+                       int is_known) {
+  return s && fd >= 0 && events >= 0 && is_known >= 0;
 }
 
 int clo_sockets_descriptor(struct clo_sockets *s) { return s->epoll; }
 #endif
+
+int clo_sockets_poll(struct clo_sockets *s) {
+#ifdef __linux__
+  struct epoll_event ready[64];
+  int i, n = s->epoll < 0 ? 0 : epoll_wait(s->epoll, ready, 64, 0);
+  for (i = 0; i < n; i++) { /* the bits are those of poll() */
+    size_t at = s->place[ready[i].data.fd];
+    if (at) s->interest[at - 1].revents = (short)ready[i].events;
+  }
+  if (s->epoll >= 0) return n > 0;
+#endif
+  return poll(s->interest, s->count, 0) > 0;
+}
 
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
                             void *sockets, void *unused) {
@@ -124,12 +139,14 @@ int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
   struct clo_transfer *t = NULL;
   int events = (what & CURL_POLL_IN ? POLLIN : 0) |
                (what & CURL_POLL_OUT ? POLLOUT : 0);
+  int is_known = (size_t)fd < s->places && s->place[fd];
   (void)unused;
   if (what == CURL_POLL_REMOVE) {
     remove_interest(s, fd);
-    if (s->epoll >= 0) tell_kernel(s, fd, 0);
+    if (s->epoll >= 0 && is_known) tell_kernel(s, fd, 0, 1);
   } else if (!add_interest(s, fd, (short)events) ||
-             (s->epoll >= 0 && !tell_kernel(s, fd, (short)events))) {
+             (s->epoll >= 0 &&
+              !tell_kernel(s, fd, (short)events, is_known))) {
     s->unwatched = 1;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
     if (t) t->unwatched = 1;

@@ -29,6 +29,10 @@ void clo_sockets_free(struct clo_sockets *sockets);
  * first asked for; -1 where the system has no such thing. */
 int clo_sockets_descriptor(struct clo_sockets *sockets);
 
+/* Whether a socket is ready; the interest then says which. Where there is a
+ * descriptor for all of them, those that are not ready cost nothing. */
+int clo_sockets_poll(struct clo_sockets *sockets);
+
 /* Closes every open socket and nothing else: no farewell is sent on it. */
 void clo_sockets_abandon(struct clo_sockets *sockets);
 

@@ -31,18 +31,21 @@ local function handles(uv, driver, turn)
   local set = {}
   local poll_handle, timer
 
-  --- Lets go of all.
+  --- Lets go of all; true where there was something.
   function set.close()
+    local some = (poll_handle or timer) ~= nil
     if poll_handle then poll_handle:close() end
     if timer then timer:close() end
     poll_handle, timer = nil, nil
+    return some
   end
 
   local function follow_deadline(due)
     if not due then return timer and timer:stop() end
     timer = timer or uv.new_timer()
     uv.update_time()
-    timer:start(milliseconds(due), 0, turn)
+    -- Not 0: a timer that starts itself anew with 0 holds uv_run() for good.
+    timer:start(math.max(milliseconds(due), 1), 0, turn)
   end
 
   --- Watches what the engine waits for now.
@@ -73,6 +76,7 @@ local function in_neovim(vim, driver, set)
     scheduled = false
     driver.drain(BUDGET)
     set.follow()
+    if driver.ready() then host.hand_on() end
   end
 
   function host.hand_on()
@@ -83,17 +87,33 @@ local function in_neovim(vim, driver, set)
 
   function host.yields() return false end
 
+  function host.let_go() end
+
   function host.hindrance(verb)
     if verb == "begin" or not vim.in_fast_event() then return nil end
     return verb .. " does not work inside of a callback of libuv: use " ..
       "create_async, or vim.schedule()"
   end
 
+  -- Whether Ctrl-C was typed. With a function to ask, vim.wait() of Neovim 0.7
+  -- only looks at its end; any call of the API does, fails, and forgets it.
+  local function interrupted()
+    local ok, why = pcall(vim.api.nvim_eval, "0")
+    if ok or not tostring(why):find "Keyboard interrupt" then return false end
+    pcall(vim.fn.getchar, 0) -- the key, which would be a command otherwise
+    return true
+  end
+
   --- Keeps the editor's loop turning until is_over(); Ctrl-C ends it early.
   function host.turn_until(is_over, due)
     local left = math.min(due - driver.now(), LONG)
-    local _, why = vim.wait(milliseconds(math.max(left, 0)), is_over, LOOK)
-    return why ~= -2
+    local stopped = false
+    local _, why = vim.wait(milliseconds(math.max(left, 0)), function()
+      if is_over() then return true end
+      stopped = interrupted()
+      return stopped
+    end, LOOK)
+    return not stopped and why ~= -2
   end
 
   return host
@@ -115,6 +135,12 @@ local function in_program(uv, driver, set)
     end
     return verb .. " does not work inside of a callback of luv: use " ..
       "create_async, or create in a coroutine"
+  end
+
+  --- luv crashes at a program's end where a handle was closed and the loop has
+  --- not turned since.
+  function host.let_go()
+    if not uv.loop_mode() then uv.run "nowait" end
   end
 
   --- Whether whoever waits has to yield: the loop runs already.
@@ -173,7 +199,9 @@ function luv_loop.new(driver)
     end
   end
 
-  loop.close = set.close
+  function loop.close()
+    if set.close() then host.let_go() end
+  end
 
   return loop
 end

@@ -5,12 +5,14 @@
 
 local ngx_loop = {}
 
--- Seconds. What is handled at once in one turn; how long to sleep between two:
--- a twentieth of the time in which nothing happened, within bounds; how long a
--- waiting request trusts the timer to be there.
-local BUDGET = 0.001
-local LEAST, MOST, SHARE = 0.001, 0.004, 1 / 20
+-- Seconds. What is handled at once in one turn; how long to sleep until the
+-- next: a share of the time in which nothing happened, within bounds (less than
+-- the least would be no sleep: nginx counts milliseconds); how long a waiting
+-- request trusts the timer to be there.
+local BUDGET = 0.002
+local LEAST, MOST, SHARE = 0.001, 0.003, 1 / 20
 local TRUST = 1
+local TURNS = 1000 -- of one timer
 
 local CAN_YIELD = { rewrite = true, access = true, content = true,
   timer = true }
@@ -23,7 +25,9 @@ function ngx_loop.new(driver)
   local found, semaphore = pcall(require, "ngx.semaphore")
   if not found then return nil, 'loop "ngx" needs lua-resty-core' end
   local loop = {}
-  local driven, last = false, 0
+  -- Whether there is a timer; when something happened; when a driver last had
+  -- its turn.
+  local driven, last, turned = false, 0, 0
 
   function loop.hindrance(verb)
     local phase = ngx.get_phase()
@@ -38,42 +42,55 @@ function ngx_loop.new(driver)
 
   -- Sleeps until the next turn is worth its while.
   local function pause()
-    local due = driver.deadline() or MOST
     local quiet = (driver.now() - last) * SHARE
-    ngx.sleep(math.min(due, math.max(LEAST, math.min(quiet, MOST))))
+    local due = math.min(driver.deadline() or MOST, quiet, MOST)
+    ngx.sleep(math.max(due, LEAST))
   end
 
   local function turn()
     local before = driver.pending()
     driver.turn(BUDGET)
-    if driver.pending() ~= before then last = driver.now() end
+    turned = driver.now()
+    if driver.pending() ~= before then last = turned end
   end
 
+  -- Hands over to a new timer now and then: nginx frees what a timer's light
+  -- threads took at its end only.
   local function drive()
-    while driver.pending() > 0 do
-      local ok, why = pcall(turn)
-      if not ok then
-        ngx.log(ngx.ERR, "close: ", why)
-        break
+    repeat
+      for _ = 1, TURNS do
+        local ok, why = pcall(turn)
+        if not ok then ngx.log(ngx.ERR, "close: ", why) end
+        if not ok or driver.pending() == 0 then
+          driven = false
+          return
+        end
+        pause()
       end
-      if driver.pending() > 0 then pause() end
-    end
-    driven = false
+    until ngx.timer.at(0, drive)
+  end
+
+  -- Whether somebody drives. A timer may have been made and never run: nginx
+  -- drops those beyond lua_max_running_timers.
+  local function is_driven()
+    return driven and driver.now() - turned < TRUST
   end
 
   function loop.kick()
     last = driver.now()
+    driver.descriptor() -- with it, asking what is ready is cheap
     driver.step(BUDGET) -- what is new leaves now, not a sleep later
-    if driven then return end
+    if is_driven() then return end
     -- While the worker ends, too, what was begun is brought to its end.
     driven = ngx.timer.at(0, drive) and true or false
+    turned = last
   end
 
   function loop.await(call)
     local signal = semaphore.new()
     function call.notify() signal:post() end
     while not call.done do
-      if driven then
+      if is_driven() then
         signal:wait(TRUST)
       else -- no timer was to be had: this request drives for all
         turn()
@@ -83,9 +100,19 @@ function ngx_loop.new(driver)
     call.notify = nil
   end
 
+  -- A callback has a light thread of its own where there can be one: it may
+  -- sleep, or wait for another call, and holds nobody up.
+  function loop.run(callback, ...)
+    if CAN_YIELD[ngx.get_phase()] then
+      ngx.thread.spawn(callback, ...)
+    else
+      callback(...)
+    end
+  end
+
   function loop.wait(due)
     while driver.pending() > 0 and driver.now() < due do
-      if not driven then turn() end
+      if not is_driven() then turn() end
       ngx.sleep(LEAST)
     end
   end
