@@ -1,0 +1,118 @@
+-- The form: shows itself, and texts the person who sent it. While Close is
+-- asked, the worker answers others.
+-- luacheck: std max+ngx_lua
+
+local close = require "close"
+
+local FROM = assert(os.getenv "CLOSE_LOCAL_PHONE",
+  "CLOSE_LOCAL_PHONE: a number of yours")
+local client = assert(close.new()) -- CLOSE_API_KEY, CLOSE_BASE_URL
+
+local PAGE = [[
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Get a text</title>
+<style>
+body { font: 1rem/1.5 sans-serif; max-width: 30rem; margin: 2rem auto }
+label, input, .fault { display: block } .fault { color: #a00 }
+</style>
+<h1>Get a text</h1>
+@notice@
+<form method="post" action="/">
+<label for="name">Your name</label>
+<input id="name" name="name" value="@name@" maxlength="60">
+@name_fault@
+<label for="phone">Your phone number</label>
+<input id="phone" name="phone" type="tel" value="@phone@" maxlength="40">
+@phone_fault@
+<button>Text me</button>
+</form>
+</html>
+]]
+
+-- Which input a field of the message was filled from.
+local INPUTS = { remote_phone = "phone", text = "name" }
+
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;",
+  ['"'] = "&quot;", ["'"] = "&#39;" }
+
+local function escape(text)
+  return (text:gsub("[&<>\"']", ENTITIES))
+end
+
+local function marked(class, text)
+  return text and ('<p class="%s">%s</p>'):format(class, escape(text)) or ""
+end
+
+-- form: name and phone as they came; faults: by the name of the input.
+local function show(status, form, faults, notice)
+  local values = {
+    name = escape(form.name), name_fault = marked("fault", faults.name),
+    phone = escape(form.phone), phone_fault = marked("fault", faults.phone),
+    notice = marked("notice", notice),
+  }
+  ngx.status = status
+  ngx.header["Content-Type"] = "text/html; charset=utf-8"
+  ngx.print((PAGE:gsub("@([%l_]+)@", values)))
+end
+
+-- What went wrong, beside the inputs that it belongs to; the rest as one text.
+local function explain(err)
+  local faults, others = {}, {}
+  for _, item in ipairs(err.errors) do
+    local input = INPUTS[item.field]
+    if input then
+      faults[input] = faults[input] or item.message
+    else
+      others[#others + 1] = item.message
+    end
+  end
+  if err.outcome == "unknown" then -- it may be sent twice if asked for again
+    return faults, "We cannot tell whether the message is on its way. "
+      .. "Please wait a few minutes before you try again."
+  end
+  if next(faults) and not others[1] then return faults end
+  ngx.log(ngx.NOTICE, "not sent: ", tostring(err))
+  return faults, "The message was not sent."
+end
+
+local function text_of(form)
+  return ("Hi %s! You asked for this text on our page."):format(form.name)
+end
+
+local function send(form)
+  if form.name == "" then
+    return show(422, form, { name = "Please tell us your name." })
+  end
+  local sms, err = client.sms.create {
+    status = "outbox", local_phone = FROM, remote_phone = form.phone,
+    text = text_of(form),
+  }
+  if sms then
+    return show(200, { name = "", phone = "" }, {}, "Your text is on its way.")
+  end
+  local faults, notice = explain(err)
+  show(next(faults) and 422 or 502, form, faults, notice)
+end
+
+-- A field as one line of text; a field may come twice, or without a value.
+local function line(value)
+  if type(value) == "table" then value = value[1] end
+  if type(value) ~= "string" then return "" end
+  return (value:gsub("%c+", " "):gsub("^ +", ""):gsub(" +$", ""))
+end
+
+local handler = {}
+
+function handler.answer()
+  if ngx.req.get_method() ~= "POST" then
+    return show(200, { name = "", phone = "" }, {})
+  end
+  ngx.req.read_body()
+  local given = ngx.req.get_post_args(10) or {}
+  send { name = line(given.name):sub(1, 240), phone = line(given.phone) }
+end
+
+return handler
