@@ -99,6 +99,7 @@ suite 'faults: luajit' luajit build -- spec/faults
 suite 'faults: lua5.4' lua5.4 build -- spec/faults
 [ "$bad" -gt 0 ] || cat "$log"
 
+# Whatever drives them, nginx's, Neovim's and Luanti's own Lua is LuaJIT.
 suite 'hosts: nginx, Neovim, Luanti' lua5.4 build -- spec/hosts
 
 one 'valgrind: lua5.4' tools/valgrind.sh lua5.4

@@ -1,0 +1,271 @@
+-- The client in a real Neovim: what a callback may do, what goes on while a
+-- call waits, what is left behind.
+local nvim = require "spec.support.nvim"
+local ports = require "spec.support.ports"
+local process = require "spec.support.process"
+local raw_server = require "spec.support.raw_server"
+local socket = require "socket"
+
+local MANY = 100
+
+describe("in Neovim", function()
+  local server, editor
+
+  setup(function() server = raw_server.start() end)
+
+  before_each(function()
+    server:reset()
+    editor = nvim.start()
+  end)
+
+  after_each(function() editor:stop() end)
+
+  teardown(function() server:stop() end)
+
+  describe("create_async", function()
+    it("chooses the editor's loop by itself", function()
+      local handles = editor:lua([[
+        local client = host.client(arg)
+        local before = host.handles()
+        client.sms.create_async(host.params(), function() end)
+        local during = host.handles()
+        return { poll = during.poll - before.poll,
+          timer = during.timer - before.timer }
+      ]], server.url)
+      assert.same({ poll = 1, timer = 1 }, handles)
+    end)
+
+    it("has a callback that may call any editor function", function()
+      editor:lua([[
+        local client = host.client(arg)
+        client.sms.create_async(host.params(), function(sms, err)
+          assert(not vim.in_fast_event())
+          vim.api.nvim_buf_set_lines(0, 0, -1, false, { sms.id, "two" })
+          vim.fn.append("$", vim.fn.toupper("three"))
+          vim.cmd "normal! Gofour"
+          vim.wait(5)
+          vim.g.sent = err == nil
+        end)
+      ]], server.url)
+      editor:wait_for "return vim.g.sent"
+      local lines = editor:lua "return vim.fn.getline(1, '$')"
+      assert.matches("^acti_", lines[1])
+      assert.same({ "two", "THREE", "four" }, { lines[2], lines[3], lines[4] })
+      assert.equal("", editor:messages())
+    end)
+
+    it("may be called inside of a callback of libuv", function()
+      editor:lua([[
+        local client = host.client(arg)
+        vim.loop.new_timer():start(1, 0, function()
+          client.sms.create_async(host.params(), function(sms)
+            vim.g.id = sms.id
+          end)
+        end)
+      ]], server.url)
+      assert.matches("^acti_", editor:wait_for "return vim.g.id")
+    end)
+
+    it("tells a callback of wrong params, too", function()
+      editor:lua([[
+        host.client(arg).sms.create_async({}, function(_, err)
+          vim.g.kind = err.kind
+        end)
+      ]], server.url)
+      assert.equal("validation", editor:wait_for "return vim.g.kind")
+    end)
+
+    it("keeps errors of a callback from the screen, and tells on_event",
+      function()
+        editor:lua([[
+          local client = host.client(arg, { on_event = function(event)
+            vim.g.told = event.callback_error or vim.g.told
+          end })
+          client.sms.create_async(host.params(), function() error "mine" end)
+        ]], server.url)
+        assert.matches("mine", editor:wait_for "return vim.g.told")
+        assert.equal("", editor:messages())
+      end)
+
+    it("runs each callback once, and leaves no handle behind", function()
+      editor:lua([[
+        many = host.begin(host.client(arg.url), arg.n)
+      ]], { url = server.url, n = MANY })
+      editor:wait_for(("return many.done == %d"):format(MANY))
+      local ran = editor:lua [[
+        local sent = 0
+        for i, times in ipairs(many.calls) do
+          if times == 1 and many.results[i].id then sent = sent + 1 end
+        end
+        return { sent = sent, handles = host.handles() }
+      ]]
+      assert.equal(MANY, ran.sent)
+      assert.same({ poll = 0, timer = 0 }, ran.handles)
+      assert.equal(MANY, #server:ledger())
+      assert.equal("", editor:messages())
+    end)
+
+    it("never holds the editor while many calls are under way", function()
+      server:default { status = 200, body = { id = "acti_1" }, delay = 0.1 }
+      editor:lua([[
+        longest = host.watch_loop()
+        many = host.begin(host.client(arg.url), arg.n)
+      ]], { url = server.url, n = MANY })
+      editor:wait_for(("return many.done == %d"):format(MANY))
+      -- bench/hosts_neovim.lua measures; this only has to fail where it blocks:
+      -- the machine of a test is busy, and the calls' own start is in it.
+      local held = editor:lua "return (longest())"
+      assert.is_true(held < 80, held .. " ms")
+    end)
+  end)
+
+  describe("create", function()
+    it("keeps the loop turning while it waits", function()
+      server:default { status = 200, body = { id = "acti_1" }, delay = 0.3 }
+      local got = editor:lua([[
+        local client, ended = host.client(arg), host.watch_loop()
+        local sms, err = client.sms.create(host.params())
+        local longest, turns = ended()
+        return { id = sms and sms.id, longest = longest, turns = turns,
+          message = tostring(err) }
+      ]], server.url)
+      assert.equal("acti_1", got.id, got.message)
+      assert.is_true(got.turns > 30, got.turns .. " turns")
+      assert.is_true(got.longest < 150, got.longest .. " ms")
+    end)
+
+    it("runs what was scheduled, and other calls' callbacks", function()
+      server:script { { status = 200, body = { id = "acti_1" }, delay = 0.3 } }
+      local got = editor:lua([[
+        local client, scheduled = host.client(arg), false
+        vim.defer_fn(function()
+          client.sms.create_async(host.params(), function(sms)
+            scheduled = sms.id
+          end)
+        end, 20)
+        local sms = client.sms.create(host.params())
+        return { sms.id, scheduled }
+      ]], server.url)
+      assert.equal("acti_1", got[1])
+      assert.matches("^acti_9", got[2])
+    end)
+
+    it("cannot wait inside of a callback of libuv, and says so", function()
+      editor:lua([[
+        local client = host.client(arg)
+        vim.loop.new_timer():start(1, 0, function()
+          local facts = host.facts(client.sms.create(host.params()))
+          vim.schedule(function() vim.g.facts = facts end)
+        end)
+      ]], server.url)
+      local facts = editor:wait_for "return vim.g.facts"
+      assert.equal("config", facts.kind)
+      assert.matches("create_async", facts.message)
+      assert.matches("vim.schedule", facts.message)
+      assert.equal(0, #server:ledger())
+    end)
+
+    it("leaves a loop that waits no way to stop it by client:wait()", function()
+      editor:lua([[
+        local client = host.client(arg)
+        client.sms.create_async(host.params(), function() end)
+        vim.loop.new_timer():start(1, 0, function()
+          local called, left, err = pcall(client.wait, client, 1)
+          local facts = { called = called, left = left, kind = err and err.kind,
+            message = tostring(err or left) }
+          vim.schedule(function() vim.g.facts = facts end)
+        end)
+      ]], server.url)
+      local facts = editor:wait_for "return vim.g.facts"
+      assert.is_true(facts.called, facts.message)
+      assert.equal("config", facts.kind)
+    end)
+
+    it("may be called in a callback", function()
+      editor:lua([[
+        local client = host.client(arg)
+        client.sms.create_async(host.params(), function()
+          vim.g.facts = host.facts(client.sms.create(host.params()))
+        end)
+      ]], server.url)
+      assert.matches("^acti_", editor:wait_for("return vim.g.facts").id)
+    end)
+
+    -- Ctrl-C while create waits: when it comes, what it makes of the call.
+    local function interrupted(url)
+      editor:lua([[
+        local client = host.client(arg.url, { timeout = 30 })
+        vim.schedule(function()
+          local begun = vim.loop.hrtime()
+          local facts = host.facts(client.sms.create(host.params()))
+          facts.took = (vim.loop.hrtime() - begun) / 1e9
+          vim.fn.writefile({ vim.fn.json_encode(facts) }, arg.file)
+        end)
+      ]], { url = url, file = editor.dir .. "/facts" })
+      if url == server.url then assert(server:wait(1)) end
+      socket.sleep(0.1)
+      editor:keys "<C-c>"
+      local facts = editor:wait_for_file("facts", 3)
+      assert.is_true(facts.took > 0.05, "it did not wait")
+      return facts
+    end
+
+    it("ends by Ctrl-C, unknown where the request had left", function()
+      server:default { status = 200, body = { id = "acti_1" }, delay = 20 }
+      local facts = interrupted(server.url)
+      assert.same({ "cancelled", "unknown" }, { facts.kind, facts.outcome })
+    end)
+
+    it("ends by Ctrl-C, not_sent where no byte had left", function()
+      local port = ports.free() -- refused: it pauses, and tries again
+      local facts = interrupted(("http://127.0.0.1:%d/api/v1"):format(port))
+      assert.same({ "cancelled", "not_sent" }, { facts.kind, facts.outcome })
+    end)
+  end)
+
+  describe("leaving by :qa", function()
+    for _, n in ipairs { 1, MANY } do
+      it(("is prompt with %d calls under way"):format(n), function()
+        server:default { status = 200, body = { id = "acti_1" }, delay = 20 }
+        editor:lua("many = host.begin(host.client(arg.url), arg.n)",
+          { url = server.url, n = n })
+        assert(server:wait(math.min(n, 20)))
+        assert.equal(0, editor:quit())
+        assert.is_false(process.exists(editor.child.pid))
+        assert.equal("", editor:said())
+      end)
+    end
+
+    it("is prompt after a client was dropped", function()
+      server:default { status = 200, body = { id = "acti_1" }, delay = 20 }
+      editor:lua([[
+        local close = require "close"
+        local client = close.new { base_url = arg, api_key = "x" }
+        client.sms.create_async(host.params(), function() end)
+        client = nil
+        collectgarbage() collectgarbage()
+      ]], server.url)
+      assert(server:wait(1))
+      assert.equal(0, editor:quit())
+      assert.equal("", editor:said())
+    end)
+  end)
+
+  describe("closing a client", function()
+    it("ends its calls and its handles", function()
+      server:default { status = 200, body = { id = "acti_1" }, delay = 20 }
+      editor:lua([[
+        client = host.client(arg)
+        many = host.begin(client, 10)
+      ]], server.url)
+      assert(server:wait(10))
+      local got = editor:lua [[
+        client:close()
+        return { done = many.done, outcome = many.results[1].outcome,
+          kind = many.results[1].kind, handles = host.handles() }
+      ]]
+      assert.same({ done = 10, outcome = "unknown", kind = "cancelled",
+        handles = { poll = 0, timer = 0 } }, got)
+    end)
+  end)
+end)

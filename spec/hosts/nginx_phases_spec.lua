@@ -1,0 +1,126 @@
+-- The client in a real nginx: the phases of a request, and what waits.
+local nginx_host = require "spec.support.nginx_host"
+local raw_server = require "spec.support.raw_server"
+local socket = require "socket"
+
+local LOCATIONS = [[
+  location = /rewrite {
+    rewrite_by_lua_block { app.answer() }
+  }
+  location = /access {
+    access_by_lua_block { app.answer() }
+  }
+  location = /timer {
+    content_by_lua_block {
+      ngx.timer.at(0, function() app.try "timer" end)
+      ngx.say "{}"
+    }
+  }
+  location = /set {
+    set_by_lua_block $ignored { app.try "set" return "" }
+    content_by_lua_block { ngx.say "{}" }
+  }
+  location = /header_filter {
+    content_by_lua_block { ngx.say "{}" }
+    header_filter_by_lua_block { app.try "header_filter" }
+  }
+  location = /body_filter {
+    content_by_lua_block { ngx.say "{}" }
+    body_filter_by_lua_block {
+      if ngx.arg[2] then app.try "body_filter" end
+    }
+  }
+  location = /log {
+    content_by_lua_block { ngx.say "{}" }
+    log_by_lua_block { app.try "log" }
+  }
+  location = /wait {
+    content_by_lua_block { ngx.say "{}" }
+    log_by_lua_block { app.try_wait "wait" }
+  }
+]]
+
+describe("the client in nginx's phases", function()
+  local upstream, host
+
+  setup(function()
+    upstream = raw_server.start()
+    host = nginx_host.start {
+      upstream = upstream.url, locations = LOCATIONS,
+      init = 'app.try "init"',
+      http = 'init_worker_by_lua_block { app.try "init_worker" }',
+    }
+  end)
+
+  before_each(function() upstream:reset() end)
+
+  teardown(function()
+    host:stop()
+    upstream:stop()
+  end)
+
+  local function note(name)
+    return nginx_host.eventually(function()
+      return host:json("/state").notes[name]
+    end, 3) or error("no note " .. name)
+  end
+
+  for _, phase in ipairs { "rewrite", "access", "create" } do
+    it("creates at " .. phase, function()
+      local answer = host:json("/" .. phase)
+      assert.matches("^acti_", answer.id)
+      assert.equal(1, #upstream:ledger())
+    end)
+  end
+
+  it("creates in a timer", function()
+    host:json "/timer"
+    assert.matches("^acti_", note("timer").id)
+    assert.matches("^acti_", note("timer async").id)
+  end)
+
+  for _, phase in ipairs { "set", "header_filter", "body_filter", "log",
+    "init_worker" } do
+    it("cannot wait in " .. phase .. ", but begins a call there", function()
+      if phase ~= "init_worker" then host:json("/" .. phase) end
+      local refused = note(phase)
+      assert.equal("config", refused.kind)
+      assert.equal("not_sent", refused.outcome)
+      assert.truthy(refused.message:find("phase " .. phase .. ":", 1, true))
+      assert.matches("^acti_", note(phase .. " async").id)
+    end)
+  end
+
+  it("can neither wait nor begin a call in init", function()
+    for _, name in ipairs { "init", "init async" } do
+      local refused = note(name)
+      assert.equal("config", refused.kind)
+      assert.truthy(refused.message:find("phase init:", 1, true))
+    end
+  end)
+
+  it("does not wait for all where it cannot wait for one", function()
+    host:json "/wait"
+    local refused = note "wait"
+    assert.equal("config", refused.kind)
+    assert.truthy(refused.message:find("phase log:", 1, true))
+  end)
+
+  for _, path in ipairs { "/rewrite", "/access", "/create" } do
+    it("answers others while " .. path .. " waits", function()
+      upstream:script { { delay = 0.3 } }
+      local waiting = host:open(path)
+      assert.truthy(upstream:wait(1))
+      local begun = socket.gettime()
+      for _ = 1, 20 do assert.equal("static", select(2, host:get "/static")) end
+      assert.is_true(socket.gettime() - begun < 0.2)
+      assert.equal(0, #socket.select({ waiting }, nil, 0))
+      assert.matches("acti_", (waiting:receive "*a"))
+      waiting:close()
+    end)
+  end
+
+  it("leaves no complaint in the error log", function()
+    assert.same({}, host:complaints())
+  end)
+end)
