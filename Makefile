@@ -123,12 +123,17 @@ sanitized: build/slow_dns.so build/witness
 .PHONY: bench
 bench:
 	@tools/setup.sh test
-	@$(MAKE) -s build build/curl_post
+	@$(MAKE) -s build build/curl_post build/load
+	@$(MAKE) -s build LUA=luajit
 	@tools/bench.sh $(LUA)
 
 build/curl_post: bench/curl_post.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) -O2 $(CURL_CFLAGS) -o $@ $< $(CURL_LIBS)
+
+build/load: bench/load.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) -O2 -o $@ $<
 
 .PHONY: lint
 lint:
