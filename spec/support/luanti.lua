@@ -3,6 +3,7 @@
 -- Its Lua is LuaJIT, whichever Lua drives it from here.
 local json = require("cjson").new()
 local socket = require "socket"
+local files = require "spec.support.files"
 local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 
@@ -29,19 +30,6 @@ close_sms.local_phone = +14154445555
 close_sms.remote_phone = +18183334444
 ]]
 
-local function read_file(path)
-  local file = io.open(path)
-  local text = file and file:read("*a") or ""
-  if file then file:close() end
-  return text
-end
-
-local function write_file(path, text)
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-end
-
 local root
 
 -- A world with the tests' mod, which may require C modules where it is trusted.
@@ -50,13 +38,13 @@ local function make_world(trusted)
   local mod = dir .. "/worldmods/driver"
   local game = dir .. "/home/.minetest/games/bare"
   assert(process.run { "mkdir", "-p", mod, game })
-  write_file(game .. "/game.conf", "title = Bare\n")
-  write_file(dir .. "/world.mt", WORLD)
-  write_file(dir .. "/minetest.conf", CONFIG:format(trusted))
-  write_file(mod .. "/mod.conf",
+  files.write(game .. "/game.conf", "title = Bare\n")
+  files.write(dir .. "/world.mt", WORLD)
+  files.write(dir .. "/minetest.conf", CONFIG:format(trusted))
+  files.write(mod .. "/mod.conf",
     "name = driver\noptional_depends = close_sms\n")
-  write_file(mod .. "/init.lua",
-    read_file(root .. "/spec/support/luanti_side.lua"))
+  files.write(mod .. "/init.lua",
+    files.read(root .. "/spec/support/luanti_side.lua"))
   return dir
 end
 
@@ -104,7 +92,7 @@ end
 function Server:wait_for_file(name, seconds)
   local deadline = socket.gettime() + (seconds or START_SECONDS)
   repeat
-    local text = read_file(self.dir .. "/" .. name)
+    local text = files.read(self.dir .. "/" .. name)
     if text:find "\n$" then return json.decode(text) end
     socket.sleep(0.002)
   until socket.gettime() > deadline or not self.child:alive()
@@ -117,7 +105,7 @@ end
 function Server:lua(code)
   self.asked = self.asked + 1
   local base = ("%s/%d"):format(self.dir, self.asked)
-  write_file(base .. ".new", code)
+  files.write(base .. ".new", code)
   assert(os.rename(base .. ".new", base .. ".lua"))
   local answer = self:wait_for_file(self.asked .. ".json")
   if not answer.ok then error("in Luanti: " .. tostring(answer.value), 2) end
@@ -136,8 +124,8 @@ end
 
 -- The server's log, and what it wrote besides.
 function Server:log()
-  return self.dir and read_file(self.dir .. "/debug.txt") ..
-    read_file(self.dir .. "/stderr") or ""
+  return self.dir and files.read(self.dir .. "/debug.txt") ..
+    files.read(self.dir .. "/stderr") or ""
 end
 
 -- The lines of the log that tell of something wrong.

@@ -7,6 +7,7 @@ local json = require("cjson").new()
 local socket = require "socket"
 local activity = require "spec.support.activity"
 local certificates = require "spec.support.certificates"
+local files = require "spec.support.files"
 local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 
@@ -105,19 +106,12 @@ local function configure(dir, options, numbers)
   file:close()
 end
 
-local function read_file(path)
-  local file = io.open(path)
-  local text = file and file:read("*a") or ""
-  if file then file:close() end
-  return text
-end
-
 -- True once it listens (it writes its pid file after that); false where it
 -- does not come to that.
 local function is_up(child, dir)
   local deadline = socket.gettime() + START_SECONDS
   while child:alive() and socket.gettime() < deadline do
-    if tonumber(read_file(dir .. "/nginx.pid")) == child.pid then
+    if tonumber(files.read(dir .. "/nginx.pid")) == child.pid then
       return true
     end
     socket.sleep(0.002)
@@ -153,8 +147,8 @@ function nginx.start(options)
     if child then break end
   end
   if not child then
-    error("nginx did not start: " .. read_file(dir .. "/stderr")
-      .. read_file(dir .. "/error.log"), 2)
+    error("nginx did not start: " .. files.read(dir .. "/stderr")
+      .. files.read(dir .. "/error.log"), 2)
   end
   local self = setmetatable({
     child = child, dir = dir,
@@ -169,7 +163,7 @@ end
 
 local function log_lines(self)
   local lines = {}
-  for line in read_file(self.dir .. "/access.log"):gmatch("([^\n]+)\n") do
+  for line in files.read(self.dir .. "/access.log"):gmatch("([^\n]+)\n") do
     lines[#lines + 1] = json.decode(line)
   end
   return lines
@@ -191,7 +185,7 @@ function Nginx:access_log(at_least)
 end
 
 function Nginx:error_log()
-  return read_file(self.dir .. "/error.log")
+  return files.read(self.dir .. "/error.log")
 end
 
 -- May be called again.

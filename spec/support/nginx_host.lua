@@ -4,6 +4,7 @@
 -- once.
 local json = require("cjson").new()
 local socket = require "socket"
+local files = require "spec.support.files"
 local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 
@@ -73,13 +74,6 @@ local function same_user()
   return process.capture "id -u" == "0" and "user root;" or ""
 end
 
-local function read_file(path)
-  local file = io.open(path)
-  local text = file and file:read("*a") or ""
-  if file then file:close() end
-  return text
-end
-
 local function configure(self, options)
   local file = assert(io.open(self.dir .. "/nginx.conf", "w"))
   file:write(fill_in(CONFIG, {
@@ -96,7 +90,7 @@ end
 local function is_up(self)
   local deadline = socket.gettime() + START_SECONDS
   while self.child:alive() and socket.gettime() < deadline do
-    if tonumber(read_file(self.dir .. "/nginx.pid")) == self.child.pid
+    if tonumber(files.read(self.dir .. "/nginx.pid")) == self.child.pid
       and self:get "/static" then
       return true
     end
@@ -126,7 +120,7 @@ function nginx_host.start(options)
   for _ = 1, ATTEMPTS do -- a port may be taken before nginx has it
     if launch(self, options) then return self end
   end
-  error("nginx did not start: " .. read_file(self.dir .. "/stderr")
+  error("nginx did not start: " .. files.read(self.dir .. "/stderr")
     .. self:error_log(), 2)
 end
 
@@ -239,7 +233,7 @@ end
 --- Process ids of the workers that run.
 function Host:workers()
   local list, path = {}, "/proc/%d/task/%d/children"
-  for id in read_file(path:format(self.child.pid, self.child.pid))
+  for id in files.read(path:format(self.child.pid, self.child.pid))
     :gmatch "%d+" do
     list[#list + 1] = tonumber(id)
   end
@@ -248,13 +242,13 @@ end
 
 --- What a worker holds: resident memory in KiB, and open descriptors.
 function Host.holds(worker)
-  local status = read_file(("/proc/%d/status"):format(worker))
+  local status = files.read(("/proc/%d/status"):format(worker))
   local count = process.capture(("ls /proc/%d/fd | wc -l"):format(worker))
   return tonumber(status:match "VmRSS:%s*(%d+)"), tonumber(count)
 end
 
 function Host:error_log()
-  return read_file(self.dir .. "/error.log")
+  return files.read(self.dir .. "/error.log")
 end
 
 --- The lines of the error log that are worse than a notice: the first few.

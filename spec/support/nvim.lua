@@ -3,6 +3,7 @@
 -- from here. Each question goes through a second nvim, to the first's socket.
 local json = require("cjson").new()
 local socket = require "socket"
+local files = require "spec.support.files"
 local process = require "spec.support.process"
 
 local nvim = {}
@@ -45,19 +46,6 @@ local function environment(dir, more)
     words[#words + 1] = name .. "=" .. value
   end
   return words
-end
-
-local function read_file(path)
-  local file = io.open(path)
-  local text = file and file:read("*a") or ""
-  if file then file:close() end
-  return text
-end
-
-local function write_file(path, text)
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
 end
 
 -- Starts one. Options: args (a list of nvim's arguments), env, program (a list
@@ -105,13 +93,13 @@ end
 function Nvim:lua(code, arg)
   self.asked = self.asked + 1
   local base = ("%s/%d"):format(self.dir, self.asked)
-  write_file(base .. ".lua", CHUNK:format(json.encode(arg == nil and json.null
+  files.write(base .. ".lua", CHUNK:format(json.encode(arg == nil and json.null
     or arg), code, base .. ".json"))
   process.run(("%s --server %s --remote-expr %s >%s.out 2>&1"):format(ASK,
     process.quote(self.address), process.quote(
       ("luaeval('dofile(_A)', '%s.lua')"):format(base)), base))
-  local answer = read_file(base .. ".json")
-  if answer == "" then error("nvim: " .. read_file(base .. ".out"), 2) end
+  local answer = files.read(base .. ".json")
+  if answer == "" then error("nvim: " .. files.read(base .. ".out"), 2) end
   answer = json.decode(answer)
   if not answer.ok then error("in nvim: " .. tostring(answer.value), 2) end
   return answer.value ~= json.null and answer.value or nil
@@ -132,7 +120,7 @@ end
 function Nvim:wait_for_file(name, seconds)
   local text
   if self:eventually(seconds or 10, function()
-    text = read_file(self.dir .. "/" .. name)
+    text = files.read(self.dir .. "/" .. name)
     return text:find "\n$"
   end) then return json.decode(text) end
   error("no file " .. name .. ": " .. self:said(), 2)
@@ -151,8 +139,8 @@ end
 
 -- What the process wrote: nothing, where all is well, but for quit's echo.
 function Nvim:said()
-  local text = read_file(self.dir .. "/stdout") ..
-    read_file(self.dir .. "/stderr")
+  local text = files.read(self.dir .. "/stdout") ..
+    files.read(self.dir .. "/stderr")
   return (text:gsub("^:qa!?%s*", ""))
 end
 
