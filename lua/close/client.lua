@@ -22,6 +22,7 @@ local function own(self)
   return get and get()
 end
 
+local DEEP = 30 -- callbacks that wait inside each other; Lua bears 200 C calls
 local TICK = 0.0005 -- seconds that one poll may take, give or take a callback
 
 function Client:__tostring()
@@ -58,20 +59,39 @@ end
 -- Runs what waits for the call: a user's callback, or what lets go on whoever
 -- waits. What it throws stops nobody else.
 local function run(state, call, waiter)
+  local nests = not state.loop.spawns
+  if nests then state.depth = state.depth + 1 end
   local ok, why = pcall(waiter, call)
+  if nests then state.depth = state.depth - 1 end
   if ok or not state.settings.on_event then return end
   local named, text = pcall(tostring, why)
   tell(state, { method = call.method, path = call.path,
     callback_error = named and text or "an error that is a " .. type(why) })
 end
 
+local function count(state, call)
+  state.pending, call.is_counted = state.pending + 1, true
+end
+
+-- Keeps a call that is over for the next drain.
+local function put_off(state, call)
+  count(state, call)
+  state.late_last = state.late_last + 1
+  state.late[state.late_last] = call
+end
+
+local function has_late(state) return state.late_first <= state.late_last end
+
 -- The end of a call for whoever waits. A loop may have a way of its own to run
 -- a callback.
 local function notify(state, call)
-  state.pending = state.pending - 1
+  if call.is_counted then
+    state.pending, call.is_counted = state.pending - 1, nil
+  end
   local waiter = call.notify
-  call.notify = nil
   if not waiter then return end
+  if call.is_async and state.depth >= DEEP then return put_off(state, call) end
+  call.notify = nil
   if call.is_async and state.loop.run then
     return state.loop.run(run, state, call, waiter)
   end
@@ -85,14 +105,19 @@ local function finish(state, call, response, failure)
     return resume(state, call, response, failure)
   end
   call.response, call.failure, call.done = response, failure, true
-  if call.started then notify(state, call) end
+  notify(state, call)
 end
 
--- Calls that ended before they were begun, as their callbacks must not run
--- inside of the call that names them.
+-- Hands on what was put off: calls that ended before they were begun, as their
+-- callbacks must not run inside of the call that names them. What is put off
+-- meanwhile has its turn in the next drain.
 local function drain_late(state, till)
-  while state.late[1] do
-    notify(state, table.remove(state.late, 1))
+  local last = state.late_last
+  while state.late_first <= last and state.depth < DEEP do
+    local call = state.late[state.late_first]
+    state.late[state.late_first] = nil
+    state.late_first = state.late_first + 1
+    notify(state, call)
     if till and core.now() >= till then return end
   end
 end
@@ -167,6 +192,7 @@ local function submit(state, call, timeout)
   local id = state.engine:submit(call.method, call.url, call.group,
     call.body, state.scheme, state.secret, timeout, call.max_retries)
   state.calls[id], call.id = call, id
+  call.secret = state.secret -- which one it goes with
 end
 
 -- Adds what the refused try cost to the one after it.
@@ -181,15 +207,28 @@ local function add_up(call, earlier)
   end
 end
 
+-- Fresh credentials after a 401: what another call has got meanwhile, or what
+-- the function says now. The call does not count while that runs, as whoever
+-- drives us may be ended in it.
+local function renew(state)
+  if state.secret then return state.secret end
+  state.pending = state.pending - 1
+  local fresh = ask(state)
+  state.pending = state.pending + 1
+  return fresh
+end
+
 -- The credentials come from a function: a 401 may mean that they are stale, and
 -- is worth one more try with fresh ones.
 local function refresh(state, call, response, failure)
-  if failure and failure.status == 401 and not state.closed then
-    state.secret = nil -- whatever comes of this call, the next one asks anew
+  local refused = failure and failure.status == 401
+  -- Whatever comes of this call, the next one asks anew.
+  if refused and state.secret == call.secret then state.secret = nil end
+  if refused and not state.closed and not call.is_cancelled then
     local retries = call.max_retries - failure.attempts
-    local fresh = core.now() < call.due and retries >= 0 and ask(state)
+    local fresh = core.now() < call.due and retries >= 0 and renew(state)
     local left = call.due - core.now()
-    if fresh and left > 0 then
+    if fresh and left > 0 and not call.is_cancelled then
       state.secret, call.max_retries = fresh, retries
       add_up(call, response)
       return submit(state, call, left)
@@ -201,7 +240,6 @@ end
 -- Starts a call; call.done turns true when it ends, which may be at once.
 local function start(state, call)
   local left = call.timeout
-  state.pending = state.pending + 1
   if state.source then
     call.due = core.now() + left
     if not state.secret then
@@ -215,12 +253,15 @@ local function start(state, call)
     end
     call.resume = refresh
   end
+  count(state, call)
   submit(state, call, left)
 end
 
+-- Where its attempt is over, but not yet the call, it is not tried again.
 local function cancel(state, call)
-  return not call.done and call.id ~= nil and state.engine ~= nil and
-    state.engine:cancel(call.id)
+  if call.done or not call.id or not state.engine then return false end
+  call.is_cancelled = true
+  return state.engine:cancel(call.id)
 end
 
 -- What hinders a call: a closed client, the host, an option. Fills the call in.
@@ -254,10 +295,7 @@ local function perform(state, call, given)
     state.loop.hindrance "create" or hindrance(state, call, given)
   if why then return nil, errors.config(why) end
   start(state, call)
-  if call.done then
-    state.pending = state.pending - 1
-  else
-    call.started = true
+  if not call.done then
     state.loop.kick()
     if not call.done then state.loop.await(call) end
   end
@@ -273,7 +311,7 @@ Request.__name = "close.Request"
 function Request:cancel()
   local mine = own(self)
   if not mine then return nil, errors.config "call it as request:cancel()" end
-  local was_pending = cancel(mine.state, mine.call) or false
+  local was_pending = cancel(mine.state, mine.call)
   if was_pending then mine.state.loop.kick() end
   return was_pending
 end
@@ -293,14 +331,10 @@ local function launch(state, call, refused, read, callback, given)
     why = hindrance(state, call, given)
     if why then call.refused = errors.config(why) end
   end
+  call.done = call.refused ~= nil
+  if not call.done then start(state, call) end
   function call.notify() callback(read(result(call))) end
-  if call.refused then
-    state.pending, call.done = state.pending + 1, true
-  else
-    start(state, call)
-  end
-  call.started = true
-  if call.done then table.insert(state.late, call) end
+  if call.done then put_off(state, call) end
   state.loop.kick()
   local mine = { state = state, call = call }
   return setmetatable({ [OWN] = function() return mine end }, Request)
@@ -313,8 +347,11 @@ end
 function Client:poll()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:poll()" end
-  if state.closed then return nil, errors.config "the client is closed" end
+  if state.closed and not has_late(state) then
+    return nil, errors.config "the client is closed"
+  end
   state.driver.turn(TICK)
+  if not state.closed then state.loop.kick() end
   return state.pending
 end
 
@@ -331,8 +368,10 @@ end
 function Client:wait(seconds)
   local state = own(self)
   if not state then return nil, errors.config "call it as client:wait()" end
-  local why = state.closed and "the client is closed" or
+  local why = state.closed and not has_late(state) and
+      "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
+    state.depth >= DEEP and "callbacks wait inside each other too deeply" or
     state.loop.hindrance "wait"
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
@@ -346,7 +385,7 @@ function Client:close()
   if not state then return nil, errors.config "call it as client:close()" end
   state.closed = true
   local engine = state.engine
-  if not engine then return end
+  if not engine then return drain_late(state) end
   for id in pairs(state.calls) do engine:cancel(id) end
   drain(state)
   if state.engine ~= engine then return end -- who was told closed it again
@@ -391,7 +430,7 @@ local function make_driver(state)
 
   --- Whether there is something to drain.
   function driver.ready()
-    return state.late[1] ~= nil or state.engine ~= nil and state.engine:ready()
+    return has_late(state) or state.engine ~= nil and state.engine:ready()
   end
 
   --- Seconds to the next turn, nil where only a socket can bring something.
@@ -434,7 +473,10 @@ function client.new(given)
     source = from_function and secret or nil,
     calls = {},
     late = {},
+    late_first = 1,
+    late_last = 0,
     pending = 0,
+    depth = 0,
   }
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)

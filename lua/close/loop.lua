@@ -7,6 +7,7 @@
 --   wait(due)         waits until nothing is pending, or the clock says due
 --   close()           lets go of what it holds of the host
 --   run(f, ...)       runs a callback, where that takes more than a call
+--   spawns            true where run does not wait for the callback's end
 
 local LOOPS = {
   blocking = require "close.loop.blocking",

@@ -224,7 +224,7 @@ end
 --- Whether a time to wait is one.
 ---@return string|nil why not
 function options.check_wait(seconds)
-  if not finite(seconds) or seconds < 0 then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     return "wait takes a number of seconds, at least 0"
   end
 end

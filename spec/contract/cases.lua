@@ -304,6 +304,95 @@ case("a call that has left is cancelled as unknown", {
   end,
 })
 
+case("a call that is cancelled is not tried again with new credentials", {
+  steps = { { chunks = { "HTTP/1.1 401 No\r\nContent-Length: 4\r\n\r\nab", 1,
+    "cd" } } },
+  requests = 1,
+  run = function(t)
+    local client = t.client{ access_token = function() return "token" end }
+    local got, callback = collector()
+    local request = assert(client.sms.create_async(t.params(), callback))
+    client:wait(0.3)
+    same(true, request:cancel(), "cancel")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "rejected")
+  end,
+})
+
+case("calls that meet a 401 together ask for new credentials once", {
+  steps = { { status = 401, delay = 0.2 }, { status = 401, delay = 0.2 },
+    { status = 401, delay = 0.2 } },
+  requests = 6,
+  run = function(t)
+    local asked, got = 0, 0
+    local client = t.client{ access_token = function()
+      asked = asked + 1
+      return "token" .. asked
+    end }
+    for _ = 1, 3 do
+      assert(client.sms.create_async(t.params(), function(sms)
+        if sms then got = got + 1 end
+      end))
+    end
+    t.until_done(client)
+    same(3, got, "SMS")
+    same(2, asked, "asked")
+  end,
+})
+
+case("a function for credentials may close the client", {
+  requests = 0,
+  run = function(t)
+    local client
+    client = t.client{ access_token = function()
+      client:close()
+      return "token"
+    end }
+    local got, callback = collector()
+    assert(client.sms.create_async(t.params(), callback))
+    client:wait(1)
+    client:close()
+    same(1, got.calls, "calls")
+    same("not_sent", got.err.outcome, "outcome")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("callbacks that begin what fails at once do not hold up a wait", {
+  requests = 0,
+  run = function(t)
+    local client, calls, over = t.client(), 0, false
+    local function again()
+      calls = calls + 1
+      if not over then client.sms.create_async({}, again) end
+    end
+    again()
+    client:wait(0.05)
+    over = true
+    t.until_done(client)
+    assert(calls > 1)
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("callbacks may wait inside each other, however many", {
+  requests = 150,
+  run = function(t)
+    local client, calls = t.client{ max_in_flight = 200 }, {}
+    for i = 1, 150 do
+      calls[i] = 0
+      assert(client.sms.create_async(t.params(), function()
+        calls[i] = calls[i] + 1
+        client:wait(0.01)
+      end))
+    end
+    t.until_done(client)
+    for i = 1, 150 do same(1, calls[i], "calls of " .. i) end
+    same(0, client:pending(), "pending")
+  end,
+})
+
 case("wait comes back when its time is over", {
   steps = { { delay = 5 } },
   run = function(t)

@@ -54,8 +54,8 @@ local function handles(uv, driver, turn)
     local due = driver.deadline()
     if not poll_handle then
       local fd = driver.descriptor()
-      if fd then
-        poll_handle = uv.new_poll(fd)
+      poll_handle = fd and uv.new_poll(fd)
+      if poll_handle then
         poll_handle:start("r", turn)
       else -- no such thing here: look again and again
         due = math.min(due or LOOK / 1000, LOOK / 1000)
@@ -75,8 +75,9 @@ local function in_neovim(vim, driver, set)
   local function hand_on()
     scheduled = false
     driver.drain(BUDGET)
+    -- What is left comes by the timer: scheduled at once, again and again, it
+    -- would leave the editor no turn.
     set.follow()
-    if driver.ready() then host.hand_on() end
   end
 
   function host.hand_on()
@@ -88,6 +89,13 @@ local function in_neovim(vim, driver, set)
   function host.yields() return false end
 
   function host.let_go() end
+
+  --- A client may be closed or polled inside of libuv's callbacks, too.
+  function host.run(callback, ...)
+    if not vim.in_fast_event() then return callback(...) end
+    local n, given = select("#", ...), { ... }
+    vim.schedule(function() callback(unpack(given, 1, n)) end)
+  end
 
   function host.hindrance(verb)
     if verb == "begin" or not vim.in_fast_event() then return nil end
@@ -155,7 +163,10 @@ local function in_program(uv, driver, set)
         function() end)
     end
     while not is_over() and driver.now() < due do uv.run "once" end
-    if timer then timer:close() end
+    if timer then
+      timer:close()
+      host.let_go()
+    end
     return true
   end
 
@@ -175,7 +186,7 @@ function luv_loop.new(driver)
   end)
   host = vim and in_neovim(vim, driver, set) or in_program(uv, driver, set)
 
-  loop.hindrance = host.hindrance
+  loop.hindrance, loop.run = host.hindrance, host.run
 
   loop.kick = set.follow
 
@@ -187,6 +198,7 @@ function luv_loop.new(driver)
       if not goes_on then
         driver.cancel(call)
         driver.drain()
+        set.follow()
       end
     end
   end

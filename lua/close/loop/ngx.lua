@@ -24,7 +24,7 @@ function ngx_loop.new(driver)
   end
   local found, semaphore = pcall(require, "ngx.semaphore")
   if not found then return nil, 'loop "ngx" needs lua-resty-core' end
-  local loop = {}
+  local loop = { spawns = true }
   -- Whether there is a timer; when something happened; when a driver last had
   -- its turn.
   local driven, last, turned = false, 0, 0

@@ -6,12 +6,31 @@ local blocking = require "close.loop.blocking"
 
 local poll = {}
 
+-- Whether there is a C function between here and the coroutine's start: Lua 5.1
+-- and 5.2 cannot yield across one, and have no other way to ask. (5.2 can
+-- across pcall.) Where a host has no debug library, nobody knows.
+local function crosses_c()
+  local debug = rawget(_G, "debug")
+  local info = debug and debug.getinfo
+  local may = {}
+  if _VERSION ~= "Lua 5.1" then may[pcall], may[xpcall] = true, true end
+  local level = 2
+  local frame = info and info(level, "Sf")
+  while frame do
+    if frame.what == "C" and not may[frame.func] then return true end
+    level = level + 1
+    frame = info(level, "Sf")
+  end
+  return false
+end
+
 --- The coroutine that runs, where it may yield.
 function poll.yieldable()
   local thread, is_main = coroutine.running()
   if not thread or is_main then return nil end
   local can = coroutine.isyieldable
-  return (not can or can()) and thread or nil
+  if can then return can() and thread or nil end
+  return not crosses_c() and thread or nil
 end
 
 --- Yields the coroutine that runs until the call is done.
