@@ -241,6 +241,7 @@ describe("in luv", function()
   -- turned since.
   for name, code in pairs {
     ["waiting"] = "client.sms.create(side.params())",
+    ["waiting for all, with a limit"] = "side.begin(client, 1) client:wait(5)",
     ["calls under way"] = "side.begin(client, 3) side.uv.run 'nowait'",
     ["a client closed with calls under way"] =
       "side.begin(client, 3) side.uv.run 'nowait' client:close()",
