@@ -1,6 +1,7 @@
 -- The options of close.new and close.configure: types, values, addresses.
 -- Credentials, timeouts and the environment have specs of their own.
 local close = require "close"
+local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"
 
@@ -289,4 +290,24 @@ describe("close.configure", function()
     assert(close.sms.create(support.params()))
     assert.equal(1, #server:ledger())
   end)
+end)
+
+describe("a client", function()
+  it("is made where unknown globals are an error and nothing more is found",
+    function()
+      local said = process.capture(process.lua([[
+        local close = require "close"
+        setmetatable(_G, { __index = function(_, name)
+          error("no global " .. tostring(name), 2)
+        end })
+        package.path, package.cpath = "", ""
+        for _, loop in ipairs{ "auto", "blocking", "poll" } do
+          local client = assert(close.new{ api_key = "k", loop = loop })
+          assert(client.sms.create_async({}, function() end))
+          assert(client:wait(1) == 0)
+        end
+        print "fine"
+      ]]))
+      assert.equal("fine", said)
+    end)
 end)
