@@ -164,9 +164,10 @@ end)
 describe("a process that fails", function()
   -- It may print what it gets; nobody else in it prints anything.
   local SCRIPT = [[
+    io.stdout:setvbuf "line" -- stderr must not come in the middle of one
     local close = require "close"
     local url, key, text, phone = %q, %q, %q, %q
-    local client = close.new{ base_url = url, api_key = key, timeout = 0.2,
+    local client = close.new{ base_url = url, api_key = key, timeout = 1,
       max_retries = 0, on_event = function(e)
         for name, value in pairs(e) do print("event", name, value) end
       end }
