@@ -34,6 +34,7 @@ build = {
   type = "builtin",
   modules = {
     ["close"] = "lua/close.lua",
+    ["close.calls"] = "lua/close/calls.lua",
     ["close.client"] = "lua/close/client.lua",
     ["close.errors"] = "lua/close/errors.lua",
     ["close.json"] = "lua/close/json.lua",

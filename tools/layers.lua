@@ -115,7 +115,8 @@ end
 
 local REQUIRES = {
   ["close.lua"] = set "close.client close.core close.json close.sms",
-  ["close/client.lua"] = set [[close.core close.errors close.options
+  ["close/calls.lua"] = set "close.core close.errors close.options",
+  ["close/client.lua"] = set [[close.calls close.core close.errors close.options
     close.sms close.loop]],
   ["close/errors.lua"] = set "close.json",
   ["close/json.lua"] = set "close.core cjson",

@@ -30,7 +30,7 @@ describe("a message goes out once at most, and we know", function()
   for _, part in ipairs(parts) do
     it("with " .. part.title, function()
       local begun = socket.gettime()
-      local played = matrices.new(server, callers.library,
+      local played = matrices.new(server, callers.close,
         { statuses = modes.statuses, brief = not modes.whole })
       played:play_all(part)
       server:arm()

@@ -48,7 +48,7 @@ local function handles(uv, driver, turn)
     timer:start(math.max(milliseconds(due), 1), 0, turn)
   end
 
-  --- Watches what the engine waits for now.
+  --- Brings the handles in line with what the engine waits for.
   function set.follow()
     if driver.pending() == 0 then return set.close() end
     local due = driver.deadline()

@@ -23,7 +23,7 @@ local function token() return caller.TOKEN end
 
 -- A client of one of the fault server's URLs, by name. Options: token (a
 -- function gives the credentials).
-function caller.library(server, name, options)
+function caller.close(server, name, options)
   options = options or {}
   local client = assert(close.new{
     base_url = server.url[name], ca_file = server.ca[name],
