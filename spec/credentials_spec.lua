@@ -212,4 +212,18 @@ describe("a function for the credentials", function()
     assert(client.sms.create(support.params())) -- it is known by now
     assert.equal(2, #server:ledger())
   end)
+
+  it("may never come back: nothing is pending for good", function()
+    local client = support.new(server, { loop = "poll",
+      access_token = function()
+        coroutine.yield()
+        return "t"
+      end })
+    local thread = coroutine.create(function()
+      client.sms.create(support.params())
+    end)
+    coroutine.resume(thread) -- and nobody ever resumes it again
+    assert.equal(0, client:pending())
+    assert.equal(0, client:wait(1))
+  end)
 end)

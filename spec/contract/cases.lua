@@ -309,7 +309,11 @@ case("a call that is cancelled is not tried again with new credentials", {
     "cd" } } },
   requests = 1,
   run = function(t)
-    local client = t.client{ access_token = function() return "token" end }
+    local asked = 0
+    local client = t.client{ access_token = function()
+      asked = asked + 1
+      return "token"
+    end }
     local got, callback = collector()
     local request = assert(client.sms.create_async(t.params(), callback))
     client:wait(0.3)
@@ -317,6 +321,25 @@ case("a call that is cancelled is not tried again with new credentials", {
     t.until_done(client)
     same(1, got.calls, "calls")
     failed(got.err, "cancelled", "rejected")
+    same(1, asked, "asked")
+  end,
+})
+
+case("a call may be cancelled while new credentials are fetched", {
+  steps = { { status = 401 } }, requests = 1,
+  run = function(t)
+    local asked, request = 0, nil
+    local client = t.client{ access_token = function()
+      asked = asked + 1
+      if asked == 2 then request:cancel() end
+      return "token" .. asked
+    end }
+    local got, callback = collector()
+    request = assert(client.sms.create_async(t.params(), callback))
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "authentication", "rejected")
+    same(2, asked, "asked")
   end,
 })
 

@@ -261,6 +261,21 @@ describe("in luv", function()
     end)
   end
 
+  it("a client that was polled to its end leaves nothing in the loop",
+    function()
+      server:default { status = 200, body = { id = "acti_1" }, delay = 0.1 }
+      local one = client()
+      local got = side.begin(one, 3)
+      uv.run "nowait" -- now there are handles
+      for _ = 1, 5000 do
+        if one:poll() == 0 then break end
+        uv.sleep(1)
+      end
+      assert.equal(3, got.done)
+      assert.same({ poll = 0, timer = 0 }, side.handles())
+      uv.run "nowait"
+    end)
+
   it("a client closed in the middle leaves nothing in the loop", function()
     server:default { status = 200, body = { id = "acti_1" }, delay = 5 }
     local got

@@ -181,6 +181,20 @@ describe("in Neovim", function()
       assert.equal("config", facts.kind)
     end)
 
+    it("ended by close() in a callback of libuv may still use the editor",
+      function()
+        editor:lua([[
+          local client = host.client(arg)
+          client.sms.create_async(host.params(), function(_, err)
+            vim.g.facts = { fast = vim.in_fast_event(), kind = err.kind }
+          end)
+          vim.loop.new_timer():start(1, 0, function() client:close() end)
+        ]], server.url)
+        local facts = editor:wait_for "return vim.g.facts"
+        assert.is_false(facts.fast)
+        assert.equal("cancelled", facts.kind)
+      end)
+
     it("may be called in a callback", function()
       editor:lua([[
         local client = host.client(arg)
