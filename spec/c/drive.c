@@ -68,6 +68,7 @@ struct clo_request request_of(const char *method, const char *body) {
   request.body = body;
   request.body_len = body ? strlen(body) : 0;
   request.timeout = 5;
+  request.repeatable = -1;
   return request;
 }
 

@@ -126,6 +126,15 @@ static void a_put_is_repeated_by_the_engine(void **state) {
   assert_int_equal(server_copies(server, BODY, strlen(BODY)), 2);
 }
 
+/* A second one may be answered 404, by the work of the first. */
+static void a_delete_is_repeated_by_the_engine(void **state) {
+  struct clo_transfer *t = second_call(
+      reads_and_closes, COUNT(reads_and_closes), "DELETE", NULL, 3);
+  (void)state;
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
+  assert_int_equal(t->unsure, 1);
+}
+
 static void ended_after_the_headers(void **state) {
   static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
   size_t i;
@@ -248,6 +257,7 @@ int main(void) {
       TEST(read_and_closed_at_the_first_call),
       TEST(without_body_read_and_closed),
       TEST(a_put_is_repeated_by_the_engine),
+      TEST(a_delete_is_repeated_by_the_engine),
       TEST(ended_after_the_headers),
       TEST(a_large_body_ended_on_its_way),
       TEST(an_early_refusal_is_a_refusal),

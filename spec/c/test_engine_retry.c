@@ -163,6 +163,79 @@ static void a_5xx_repeats_all_but_a_post(void **state) {
   }
 }
 
+/* Of a call that goes against its method. */
+static struct clo_transfer *told(const struct reaction *script, size_t count,
+                                 const char *method, int repeatable) {
+  struct clo_request request;
+  scene_open(script, count);
+  request = request_of(method, BODY);
+  request.max_retries = 3;
+  request.repeatable = repeatable;
+  return call(&request);
+}
+
+static void a_call_may_say_whether_it_is_repeatable(void **state) {
+  static const struct reaction script[] = {FAILED("Retry-After: 0\r\n"),
+                                           FAILED("Retry-After: 0\r\n"),
+                                           {.reply = OK_REPLY}};
+  assert_end(told(script, COUNT(script), "POST", 1), CLO_OUTCOME_ANSWERED, 200,
+             3);
+  scene_close(state);
+  assert_end(told(script, COUNT(script), "PUT", 0), CLO_OUTCOME_UNKNOWN, 503,
+             1);
+}
+
+static void attempts_that_may_have_acted_are_counted(void **state) {
+  static const struct reaction script[] = {
+      FAILED("Retry-After: 0\r\n"), LIMITED("Retry-After: 0\r\n"),
+      {.then = THEN_CLOSE}, {.reply = REPLY("400 Bad", "", "0\r\n\r\n")}};
+  static const struct reaction fine[] = {{.reply = OK_REPLY}};
+  struct clo_transfer *t = told(script, COUNT(script), "PUT", -1);
+  assert_end(t, CLO_OUTCOME_REJECTED, 400, 4);
+  assert_int_equal(t->unsure, 2);
+  release(t);
+  t = call_of("PUT", BODY); /* the count is the call's */
+  assert_int_equal(t->unsure, 0);
+  scene_close(state);
+  t = told(fine, 1, "PUT", -1);
+  assert_int_equal(t->unsure, 0);
+}
+
+static void a_call_may_begin_later(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  (void)state;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  request.delay = 0.2;
+  submit(&request);
+  clo_engine_step(engine, 1);
+  assert_int_equal(clo_engine_pending(engine), 1);
+  assert_true(clo_engine_deadline(engine) > 0);
+  assert_int_equal(server_counts(server).taken, 0);
+  t = until_done();
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  assert_true(clo_engine_elapsed(t) >= 0.2);
+}
+
+static void a_delay_ends_with_the_call(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  (void)state;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  request.delay = 60;
+  request.timeout = 0.1;
+  t = call(&request);
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
+  assert_int_equal(t->end.cause, CLO_CAUSE_TIMEOUT);
+  release(t);
+  request.timeout = 5;
+  assert_true(clo_engine_cancel(engine, submit(&request)));
+  t = until_done();
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
+}
+
 static void the_last_answer_is_the_one_that_is_told(void **state) {
   static const struct reaction script[] = {
       {.reply = REPLY("500 Oops", "X-A: 1\r\nRetry-After: 0\r\n",
@@ -222,6 +295,10 @@ int main(void) {
       TEST(a_429_past_the_deadline_ends_at_once),
       TEST(a_429_for_ever_ends_with_the_retries),
       TEST(a_5xx_repeats_all_but_a_post),
+      TEST(a_call_may_say_whether_it_is_repeatable),
+      TEST(attempts_that_may_have_acted_are_counted),
+      TEST(a_call_may_begin_later),
+      TEST(a_delay_ends_with_the_call),
       TEST(the_last_answer_is_the_one_that_is_told),
       TEST(a_refusal_is_final),
       TEST(events_count_the_attempts),

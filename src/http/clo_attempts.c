@@ -50,6 +50,12 @@ void clo_attempts_queue(struct clo_engine *e, struct clo_transfer *t) {
   note_due(e, t->deadline);
 }
 
+void clo_attempts_pause(struct clo_engine *e, struct clo_transfer *t) {
+  note_due(e, t->start_at);
+  note_due(e, t->deadline);
+  clo_list_put(&e->pausing, t);
+}
+
 void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
                         struct clo_transfer *t) {
   clo_list_take(list, t);
@@ -92,6 +98,7 @@ static void settle(struct clo_engine *e, struct clo_transfer *t) {
   budget.remaining = t->deadline - at;
   budget.asked = t->asked;
   budget.random = next_random(e);
+  if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unsure++;
   wait = clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED
              ? -1
              : clo_policy_retry(&t->end, &budget);
@@ -101,8 +108,7 @@ static void settle(struct clo_engine *e, struct clo_transfer *t) {
     return;
   }
   t->start_at = at + wait;
-  note_due(e, t->start_at);
-  clo_list_put(&e->pausing, t);
+  clo_attempts_pause(e, t);
 }
 
 static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {

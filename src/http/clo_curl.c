@@ -185,10 +185,11 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout) {
   CURLcode code = set_auth(easy, t);
   SET(CURLOPT_URL, t->url.data);
   SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
-  /* A POST without a body has nothing to rewind, so the guard does not see
-   * libcurl repeat it; libcurl only does so on a kept connection. */
+  /* A request without a body has nothing to rewind, so the guard does not see
+   * libcurl repeat it, which it only does on a kept connection. Reading twice
+   * does no harm. */
   SET(CURLOPT_FRESH_CONNECT,
-      (long)(t->body.len == 0 && strcmp(t->method, "POST") == 0));
+      (long)(t->body.len == 0 && strcmp(t->method, "GET") != 0));
   if (t->body.len > 0 || strcmp(t->method, "POST") == 0) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);

@@ -184,9 +184,13 @@ unsigned long clo_engine_submit(struct clo_engine *e,
   }
   clo_transfer_rewind(t);
   t->id = ++e->last_id;
-  t->submitted = t->start_at = clo_engine_now();
+  t->submitted = clo_engine_now();
+  t->start_at = t->submitted + request->delay;
   t->deadline = t->submitted + request->timeout;
-  clo_attempts_queue(e, t);
+  if (request->delay > 0)
+    clo_attempts_pause(e, t);
+  else
+    clo_attempts_queue(e, t);
   return t->id;
 }
 
@@ -295,7 +299,10 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   if (list == &e->running) clo_transfer_end(t, CURLE_OK);
   clo_attempts_leave(e, list, t);
   clo_transfer_stop(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
-  if (list == &e->running) clo_attempts_record(e, t, -1);
+  if (list == &e->running) {
+    if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unsure++;
+    clo_attempts_record(e, t, -1);
+  }
   clo_attempts_finish(e, t);
   return 1;
 }

@@ -58,6 +58,10 @@ struct clo_group *clo_attempts_group(struct clo_engine *engine,
 void clo_attempts_queue(struct clo_engine *engine,
                         struct clo_transfer *transfer);
 
+/* Puts a transfer, which is on no list, among those that wait for start_at. */
+void clo_attempts_pause(struct clo_engine *engine,
+                        struct clo_transfer *transfer);
+
 /* Takes a transfer off the list it is on, whichever that is; the multi handle
  * lets go of one that runs. */
 void clo_attempts_leave(struct clo_engine *engine, struct clo_list *list,

@@ -47,7 +47,9 @@ int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
   snprintf(t->method, sizeof t->method, "%s", r->method);
   t->auth = r->auth;
   t->max_retries = r->max_retries;
-  t->attempts = 0;
+  t->repeatable = r->repeatable >= 0 ? r->repeatable
+                                     : strcmp(r->method, "POST") != 0;
+  t->attempts = t->unsure = 0;
   return load(&t->url, r->url, strlen(r->url) + 1) &&
          load(&t->secret, secret, strlen(secret) + 1) &&
          load(&t->body, r->body, r->body ? r->body_len : 0);
@@ -217,7 +219,7 @@ static void fill_end(struct clo_transfer *t, enum clo_cause cause) {
   t->end.cause = cause;
   t->end.body_len = t->body.len;
   t->end.handed = t->handed;
-  t->end.repeatable = strcmp(t->method, "POST") != 0;
+  t->end.repeatable = t->repeatable;
 }
 
 void clo_transfer_end(struct clo_transfer *t, CURLcode code) {

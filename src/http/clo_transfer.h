@@ -22,6 +22,8 @@ struct clo_request {
   const char *secret; /* the API key or the access token */
   double timeout;     /* seconds: all attempts, all waits */
   int max_retries;
+  int repeatable; /* a repeat does no harm; -1: as its method has it */
+  double delay;   /* seconds until its first attempt may begin */
 };
 
 struct clo_transfer {
@@ -34,6 +36,7 @@ struct clo_transfer {
   struct clo_buf url, body, secret; /* url and secret end in a NUL */
   enum clo_auth auth;
   int max_retries;
+  int repeatable; /* 1 or 0 */
   double submitted; /* when, on the engine's clock, */
   double deadline;
   double start_at;   /* the next attempt's start, */
@@ -41,6 +44,7 @@ struct clo_transfer {
   double ended_at;   /* and the last one's end */
 
   int attempts;
+  int unsure;    /* of them, those that Close may have acted on, unknown to us */
   size_t handed; /* bytes of the body that libcurl was given */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
   struct clo_buf answer;  /* its body */

@@ -76,7 +76,8 @@ static int new_engine(lua_State *L) {
 }
 
 /* engine:submit(method, url, group, body|nil, scheme|nil, secret|nil, timeout,
- * max_retries) -> id; scheme is "basic" or "bearer" */
+ * max_retries, repeatable|nil, delay|nil) -> id; scheme is "basic" or "bearer",
+ * the last two as in struct clo_request */
 static int submit(lua_State *L) {
   struct clo_engine *engine = check_engine(L);
   struct clo_request request;
@@ -92,6 +93,8 @@ static int submit(lua_State *L) {
   request.secret = luaL_optstring(L, 7, NULL);
   request.timeout = luaL_checknumber(L, 8);
   request.max_retries = (int)luaL_checknumber(L, 9);
+  request.repeatable = lua_isnoneornil(L, 10) ? -1 : lua_toboolean(L, 10);
+  request.delay = luaL_optnumber(L, 11, 0);
   id = clo_engine_submit(engine, &request);
   if (id == 0) return luaL_error(L, "not enough memory");
   lua_pushnumber(L, (lua_Number)id);
@@ -151,8 +154,9 @@ static int ready(lua_State *L) {
   return 1;
 }
 
-/* engine:done() -> id, response|nil, failure|nil of a call that is done; nil
- * where there is none. The call is let go once its values are made. */
+/* engine:done() -> id, response|nil, failure|nil of a call that is done, and how
+ * many of its attempts Close may have acted on, unknown to us; nil where there
+ * is none. The call is let go once its values are made. */
 static int done(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
   struct parcel *parcel;
@@ -167,11 +171,12 @@ static int done(lua_State *L) {
   clo_engine_take(box->engine, parcel->transfer);
   lua_pushnumber(L, (lua_Number)parcel->transfer->id);
   lclo_push_answer(L, parcel->transfer);
+  lua_pushnumber(L, parcel->transfer->unsure);
   if (box->engine) {
     clo_engine_release(box->engine, parcel->transfer);
     parcel->transfer = NULL;
   }
-  return 3;
+  return 4;
 }
 
 /* engine:event() -> the table of the oldest event, or nil */
