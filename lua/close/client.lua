@@ -210,6 +210,7 @@ function client.new(given)
     launch = function(...)
       return new_request(state, calls.launch(state, ...))
     end,
+    tell = function(event) calls.tell(state, event) end,
   }
   return self
 end

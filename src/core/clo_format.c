@@ -80,7 +80,8 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
 
 struct moment {
   int year, month, day, hour, minute, second;
-  int offset; /* minutes east of UTC */
+  double fraction; /* of the second */
+  int offset;      /* minutes east of UTC */
 };
 
 /* The day's last minute, counted from its first. */
@@ -159,29 +160,37 @@ static int may_leap(const struct moment *m) {
   return utc_minute == -1 && m->day == 1;
 }
 
-const char *clo_rfc3339_check(const char *s, size_t len) {
-  struct moment m;
+static const char *read_moment(const char *s, size_t len, struct moment *m) {
   const char *wrong;
+  double unit = 1;
   size_t i = 19;
 
   if (!has_shape(s, len, "0000-00-00T00:00:00")) return misshapen(s, len);
-  m.year = two_digits(s) * 100 + two_digits(s + 2);
-  m.month = two_digits(s + 5);
-  m.day = two_digits(s + 8);
-  m.hour = two_digits(s + 11);
-  m.minute = two_digits(s + 14);
-  m.second = two_digits(s + 17);
-  if ((wrong = check_ranges(&m)) != NULL) return wrong;
+  m->year = two_digits(s) * 100 + two_digits(s + 2);
+  m->month = two_digits(s + 5);
+  m->day = two_digits(s + 8);
+  m->hour = two_digits(s + 11);
+  m->minute = two_digits(s + 14);
+  m->second = two_digits(s + 17);
+  m->fraction = 0;
+  if ((wrong = check_ranges(m)) != NULL) return wrong;
 
   if (i < len && s[i] == '.') {
     i++;
     if (i == len || !is_digit(s[i])) return "no digit follows its point";
-    while (i < len && is_digit(s[i])) i++;
+    for (; i < len && is_digit(s[i]); i++)
+      m->fraction += (s[i] - '0') * (unit /= 10);
   }
-  if ((wrong = read_offset(s + i, len - i, &m)) != NULL) return wrong;
-  if (m.second == 60 && !may_leap(&m))
+  if ((wrong = read_offset(s + i, len - i, m)) != NULL) return wrong;
+  if (m->second == 60 && !may_leap(m))
     return "a leap second, 23:59:60 in UTC, only ends a month's last day";
   return NULL;
+}
+
+const char *clo_rfc3339_check(const char *s, size_t len) {
+  struct moment m;
+
+  return read_moment(s, len, &m);
 }
 
 /* -- an instant as RFC 3339 ----------------------------------------------- */
@@ -189,6 +198,22 @@ const char *clo_rfc3339_check(const char *s, size_t len) {
 #define DAY INT64_C(86400)
 #define YEAR_0 INT64_C(-62167219200)    /* 0000-01-01T00:00:00Z */
 #define YEAR_10000 INT64_C(253402300800)
+
+int clo_rfc3339_read(const char *s, size_t len, double *seconds) {
+  struct moment m;
+  int shifted, year, month, days;
+
+  if (read_moment(s, len, &m) != NULL) return 0;
+  /* Counted from March, as in set_date(). */
+  year = m.month <= 2 ? m.year - 1 : m.year;
+  month = m.month <= 2 ? m.month + 9 : m.month - 3;
+  shifted = year + 400;
+  days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 +
+         (153 * month + 2) / 5 + m.day - 1 - 146097 + 60;
+  *seconds = (double)(days * DAY + YEAR_0) + (m.hour * 60 + m.minute -
+             m.offset) * 60.0 + m.second + m.fraction;
+  return 1;
+}
 
 static char *put(char *out, int value, int width) {
   int i;

@@ -26,6 +26,10 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]);
  * what is wrong, such as "it has no offset". */
 const char *clo_rfc3339_check(const char *s, size_t len);
 
+/* Reads such a date-time as seconds since 1970-01-01T00:00:00Z; 0 where it is
+ * none. A leap second is the second after it. */
+int clo_rfc3339_read(const char *s, size_t len, double *seconds);
+
 #define CLO_RFC3339_SIZE 32
 
 /* Writes the instant seconds (since 1970-01-01T00:00:00Z, fractions kept to

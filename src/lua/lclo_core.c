@@ -3,6 +3,7 @@
 
 #include <locale.h>
 
+#include "clo_format.h"
 #include "clo_url.h"
 #include "clo_version.h"
 
@@ -39,6 +40,16 @@ static int now(lua_State *L) {
   return 1;
 }
 
+/* seconds(date) -> seconds since 1970 of an RFC 3339 date-time, or nil */
+static int seconds_of(lua_State *L) {
+  size_t len;
+  const char *date = luaL_checklstring(L, 1, &len);
+  double seconds;
+  if (!clo_rfc3339_read(date, len, &seconds)) return 0;
+  lua_pushnumber(L, seconds);
+  return 1;
+}
+
 /* c_locale(true) -> whether this thread, and no other, now follows the C
  * locale; c_locale(false) ends that. */
 static int c_locale(lua_State *L) {
@@ -66,6 +77,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"clean", lclo_clean},
                                        {"fields", lclo_fields},
                                        {"now", now},
+                                       {"seconds", seconds_of},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);
