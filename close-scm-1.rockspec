@@ -76,6 +76,7 @@ build = {
         "src/core/clo_hint.c",
         "src/core/clo_pace.c",
         "src/core/clo_policy.c",
+        "src/core/clo_segments.c",
         "src/core/clo_sms.c",
         "src/core/clo_violations.c",
         "src/http/clo_attempts.c",
