@@ -88,6 +88,7 @@ build = {
         "src/lua/lclo_answer.c",
         "src/lua/lclo_core.c",
         "src/lua/lclo_engine.c",
+        "src/lua/lclo_segments.c",
         "src/lua/lclo_sms.c",
       },
       incdirs = { "src/core", "src/http", "$(CURL_INCDIR)" },

@@ -78,6 +78,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"fields", lclo_fields},
                                        {"now", now},
                                        {"seconds", seconds_of},
+                                       {"segments", lclo_segments},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);
