@@ -113,8 +113,9 @@ describe("close.sandbox a fault", function()
 
     it("a share of them, the same ones for the same seed", function()
       local function met(seed)
-        local first, own = client, nil
-        own, client = support.start { seed = seed }
+        local first = client
+        local own, others = support.start { seed = seed }
+        client = others
         client:fault { kind = "status", status = 500, share = 0.3 }
         local list = statuses(100)
         client = first
