@@ -21,6 +21,7 @@ function Error:__tostring()
   if (self.attempts or 0) > 1 then
     facts[#facts + 1] = self.attempts .. " attempts"
   end
+  if self.draft_id then facts[#facts + 1] = "draft " .. self.draft_id end
   return ("close: %s: %s (%s)"):format(self.kind, self.message,
     table.concat(facts, ", "))
 end
