@@ -97,6 +97,8 @@ int luaopen_close_core(lua_State *L) {
   lclo_setfuncs(L, functions);
   lclo_push_validate(L);
   lua_setfield(L, -2, "validate");
+  lclo_push_check_upload(L);
+  lua_setfield(L, -2, "check_upload");
   lclo_push_engine(L);
   lua_setfield(L, -2, "engine");
   push_c_locale(L);
