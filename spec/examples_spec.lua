@@ -30,7 +30,10 @@ describe("examples/script", function()
   sends("send", { 'status = "outbox"', 'direction = "outbound"', "🍝" })
   sends("scheduled", { 'status = "scheduled"', 'date_scheduled = "20' })
   sends("attachment", { 'filename = "map.png"', 'content_type = "image/png"' })
-  sends("demo", { "POST ", "PUT ", '{"status":"outbox"}', "the sandbox is stopped", "👋" })
+  sends("mms", { 'filename = "dot.gif"', 'content_type = "image/gif"',
+    "size = 35" })
+  sends("demo", { "POST ", "PUT ", '{"status":"outbox"}',
+    "the sandbox is stopped", "👋" })
 
   it("invalid.lua prints every violation", function()
     local text, status = run "invalid"
