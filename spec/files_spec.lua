@@ -413,21 +413,30 @@ describe("an address", function()
     end
   end)
 
+  -- The call of an upload by a client whose base_url is https, and what it
+  -- makes of an address.
+  local function follow(step)
+    local call
+    require("close.files").new{ plain = false, perform = function(made)
+      call = made
+    end }.upload({ data = PNG }, INFO)
+    call.due = math.huge
+    return call, call.follow(call, { status = 200, attempts = 1,
+      body = json.encode(step.body) })
+  end
+
   it("is https alone where base_url is", function()
-    local files = require "close.files"
-    local function follow(step)
-      local call
-      files.new{ plain = false, perform = function(made) call = made end }
-        .upload({ data = PNG }, INFO)
-      call.due = math.huge
-      return call.follow(call, { status = 200, attempts = 1,
-        body = json.encode(step.body) })
-    end
-    local request, _, failure = follow(address())
+    local _, request, _, failure = follow(address())
     assert.is_nil(request)
     outcome(failure, "protocol", "not_sent")
-    request = follow(address{ url = "https://a.example/" })
+    _, request = follow(address{ url = "https://a.example/" })
     assert.equal("https://a.example/", request.url)
+  end)
+
+  it("is used for 60 seconds at most", function()
+    local begun = core.now()
+    local call = follow(address{ url = "https://a.example/" })
+    assert(call.due >= begun + 60 and call.due <= core.now() + 60)
   end)
 
   it("is nothing else than an object with all that is needed", function()
