@@ -38,6 +38,7 @@ build = {
     ["close.calls"] = "lua/close/calls.lua",
     ["close.client"] = "lua/close/client.lua",
     ["close.errors"] = "lua/close/errors.lua",
+    ["close.files"] = "lua/close/files.lua",
     ["close.json"] = "lua/close/json.lua",
     ["close.loop"] = "lua/close/loop.lua",
     ["close.loop.blocking"] = "lua/close/loop/blocking.lua",
@@ -67,7 +68,9 @@ build = {
     ["close.sandbox.loop"] = "lua/close/sandbox/loop.lua",
     ["close.sandbox.phones"] = "lua/close/sandbox/phones.lua",
     ["close.sandbox.server"] = "lua/close/sandbox/server.lua",
+    ["close.sandbox.multipart"] = "lua/close/sandbox/multipart.lua",
     ["close.sandbox.sms"] = "lua/close/sandbox/sms.lua",
+    ["close.sandbox.storage"] = "lua/close/sandbox/storage.lua",
     ["close.core"] = {
       sources = {
         "src/core/clo_buf.c",
@@ -78,6 +81,7 @@ build = {
         "src/core/clo_policy.c",
         "src/core/clo_segments.c",
         "src/core/clo_sms.c",
+        "src/core/clo_upload.c",
         "src/core/clo_violations.c",
         "src/http/clo_attempts.c",
         "src/http/clo_curl.c",

@@ -12,6 +12,7 @@
 local client = require "close.client"
 local core = require "close.core"
 local errors = require "close.errors"
+local files = require "close.files"
 local json = require "close.json"
 local sms = require "close.sms"
 
@@ -53,6 +54,7 @@ end
 
 close.sms = of_default("sms", sms.NAMES)
 close.sms.validate = sms.validate -- needs no key
+close.files = of_default("files", files.NAMES)
 
 local function wrong_text(code, message)
   return nil, errors.validation {

@@ -69,7 +69,7 @@ describe("the annotations", function()
     local expected, found = {}, {}
     local client = assert(close.new { api_key = "api_x" })
     local request = client.sms.create_async({}, function() end)
-    local tables = { close = close, SMS = client.sms,
+    local tables = { close = close, SMS = client.sms, Files = client.files,
       Client = getmetatable(client), Request = getmetatable(request) }
     for name, functions in pairs(tables) do
       for key, value in pairs(functions) do
@@ -89,8 +89,10 @@ describe("the annotations", function()
 
   it("have every function of the default client", function()
     local client = assert(close.new { api_key = "api_x" })
-    for key in pairs(client.sms) do
-      assert.is_function(close.sms[key], key)
+    for _, name in ipairs { "sms", "files" } do
+      for key in pairs(client[name]) do
+        assert.is_function(close[name][key], key)
+      end
     end
     client:close()
   end)
@@ -112,6 +114,23 @@ describe("the reference", function()
   it("has every field of create", function()
     assert.same(field_names(),
       documented "client.sms.create(params [, options])")
+  end)
+
+  it("has every function of files", function()
+    local client = assert(close.new { api_key = "api_x" })
+    for key in pairs(client.files) do
+      assert.truthy(reference:find("\n## client.files." .. key .. "(", 1, true),
+        key)
+    end
+    client:close()
+  end)
+
+  it("has every field of an upload", function()
+    local names = annotated "FileInfo"
+    assert.same({ "content_type", "filename" }, names)
+    for _, name in ipairs(names) do
+      assert.truthy(reference:find("\n| `" .. name .. "` |", 1, true), name)
+    end
   end)
 
   it("has every kind of error", function()

@@ -30,6 +30,8 @@ describe("examples/script", function()
   sends("send", { 'status = "outbox"', 'direction = "outbound"', "🍝" })
   sends("scheduled", { 'status = "scheduled"', 'date_scheduled = "20' })
   sends("attachment", { 'filename = "map.png"', 'content_type = "image/png"' })
+  sends("mms", { 'filename = "dot.gif"', 'content_type = "image/gif"',
+    "size = 35" })
   sends("demo", { "POST ", "PUT ", '{"status":"outbox"}',
     "the sandbox is stopped", "👋" })
 

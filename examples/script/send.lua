@@ -1,5 +1,5 @@
--- Sends a message now, and exactly once. send_in leaves five seconds in which it
--- can be undone.
+-- Sends a message now, and exactly once. send_in leaves five seconds in which
+-- it can be undone.
 
 package.path = (arg[0]:match "^(.*/)" or "./") .. "?.lua;" .. package.path
 local setup = require "setup"

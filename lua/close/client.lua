@@ -1,9 +1,10 @@
 -- A client: its options, its engine and its loop, and what its user may do with
--- it. It knows nothing of SMS.
+-- it. It knows nothing of SMS and files.
 
 local calls = require "close.calls"
 local core = require "close.core"
 local errors = require "close.errors"
+local files = require "close.files"
 local loops = require "close.loop"
 local options = require "close.options"
 local sms = require "close.sms"
@@ -205,13 +206,15 @@ function client.new(given)
   if not made then return nil, errors.config(tostring(engine)) end
   state.engine = engine
   local self = setmetatable({ [OWN] = function() return state end }, Client)
-  self.sms = sms.new {
+  local transport = {
+    plain = settings.plain,
     perform = function(...) return calls.perform(state, ...) end,
     launch = function(...)
       return new_request(state, calls.launch(state, ...))
     end,
     tell = function(event) calls.tell(state, event) end,
   }
+  self.sms, self.files = sms.new(transport), files.new(transport)
   return self
 end
 

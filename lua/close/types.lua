@@ -188,7 +188,7 @@
 --- One attempt of one call; no secrets, no text, no phone numbers.
 ---@class close.Event
 ---@field method string
----@field path string
+---@field path string below base_url; "(storage)" for an upload's second step
 ---@field attempt? integer 1 for the first
 ---@field seconds? number
 ---@field status? integer
@@ -330,6 +330,37 @@ function SMS.delete_async(id, callback, options) end
 ---@return close.Error? err of kind "validation", all violations in err.errors
 function SMS.validate(params) end
 
+--- Bytes in place of a path.
+---@class close.FileData
+---@field data string 1 byte to 16 MiB
+
+--- What is said of a file.
+---@class close.FileInfo
+---@field content_type? string one of the 40; or told by the filename's ending
+---@field filename? string the path's last part, unless given
+
+---@class close.Files
+local Files = {}
+
+--- Uploads a file, so that an SMS can have it as an attachment.
+---@param source string|close.FileData a string is a path, never bytes
+---@param info? close.FileInfo not changed
+---@param options? close.CallOptions
+---@return close.AttachmentParams? attachment
+---@return close.Error? err
+---@return close.Response? response
+function Files.upload(source, info, options) end
+
+--- The same without waiting; the file is read at once. The callback is called
+--- exactly once, later than this returns, with what upload would return.
+---@param source string|close.FileData a string is a path, never bytes
+---@param info? close.FileInfo not changed
+---@param callback fun(attachment?: close.AttachmentParams, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function Files.upload_async(source, info, callback, options) end
+
 --- A call that was begun without waiting for it.
 ---@class close.Request
 local Request = {}
@@ -340,6 +371,7 @@ function Request:cancel() end
 
 ---@class close.Client
 ---@field sms close.SMS
+---@field files close.Files
 local Client = {}
 
 --- Does what can be done now, without waiting: a bounded amount of it.
@@ -373,6 +405,7 @@ function Client:close() end
 ---@field _VERSION string
 ---@field null close.Null
 ---@field sms close.SMS the default client's
+---@field files close.Files the default client's
 local close = {}
 
 --- Makes a client of one's own.

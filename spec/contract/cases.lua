@@ -2,11 +2,12 @@
 -- host (run.lua); the server's script is set from outside before, and what the
 -- server got is looked at after (spec/support/contract.lua):
 --   name      what is true
---   steps     the raw server's script
+--   steps     the raw server's script, or a function of its url
 --   default   what the raw server answers after it
 --   requests  how many the server then has taken whole
 --   run(t)    t.client(options), t.create(client, params, options),
---             t.params(more), t.until_done(client)
+--             t.upload(client, source, info, options), t.params(more),
+--             t.until_done(client)
 -- A case fails by an error. Nothing of busted is here: the hosts have none.
 
 local cases = {}
@@ -450,6 +451,74 @@ case("close ends what is pending, and all that comes later", {
     same(nil, client:wait(), "wait")
     same(0, client:pending(), "pending")
     same(1, got.calls, "calls")
+  end,
+})
+
+-- ---- an upload, which is two requests ----
+
+-- The first is answered with an address on the same server.
+local function storage(...)
+  local second = { ... }
+  return function(url)
+    return { { body = { upload = { url = url .. "/bucket",
+      fields = { key = "k" } }, download = { url = "https://a.example/f" } } },
+      (table.unpack or unpack)(second) }
+  end
+end
+
+local FILE, INFO = { data = "GIF89a\0" }, { filename = "a.gif" }
+
+case("upload returns the attachment and the last response", {
+  steps = storage{ status = 201, delay = 0.05 }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local attachment, err, response = t.upload(client, FILE, INFO)
+    same(nil, err, "err")
+    same("https://a.example/f", attachment.url, "url")
+    same("image/gif", attachment.content_type, "content_type")
+    same(201, response.status, "status")
+    same(2, response.attempts, "attempts")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("upload says that the second step failed", {
+  steps = storage{ close = true }, requests = 2,
+  run = function(t)
+    local attachment, err = t.upload(t.client(), FILE, INFO)
+    same(nil, attachment, "attachment")
+    failed(err, "connection", "unknown")
+    assert(err.message:find("second step", 1, true), err.message)
+  end,
+})
+
+case("upload_async calls back once, after both steps", {
+  steps = storage{ status = 201 }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    assert(client.files.upload_async(FILE, INFO, callback))
+    same(0, got.calls, "calls before it returned")
+    same(1, client:pending(), "pending")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    same("a.gif", got.sms and got.sms.filename, "filename")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("an upload is cancelled in its second step", {
+  steps = storage{ delay = 5 }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    local request = assert(client.files.upload_async(FILE, INFO, callback))
+    client:wait(0.3)
+    same(0, got.calls, "calls")
+    same(true, request:cancel(), "cancel")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "unknown")
   end,
 })
 

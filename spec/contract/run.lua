@@ -30,18 +30,24 @@ local function tools(url, loop)
     assert(not left or left == 0, "calls are still pending")
   end
 
-  --- create, the host's way: with the loop poll, in a coroutine.
-  function t.create(client, ...)
-    if loop ~= "poll" then return client.sms.create(...) end
-    local sms, err, response
+  -- What waits, the host's way: with the loop poll, in a coroutine.
+  local function call(client, f, ...)
+    if loop ~= "poll" then return f(...) end
+    local value, err, response
     local thread = coroutine.create(function(...)
-      sms, err, response = client.sms.create(...)
+      value, err, response = f(...)
     end)
     local ok, why = coroutine.resume(thread, ...)
     assert(ok, why)
     if coroutine.status(thread) ~= "dead" then t.until_done(client) end
-    assert(coroutine.status(thread) == "dead", "create did not return")
-    return sms, err, response
+    assert(coroutine.status(thread) == "dead", "it did not return")
+    return value, err, response
+  end
+
+  function t.create(client, ...) return call(client, client.sms.create, ...) end
+
+  function t.upload(client, ...)
+    return call(client, client.files.upload, ...)
   end
 
   function t.close_all()

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clo_format.h"
+#include "clo_upload.h"
 
 #define QUOTED_MAX 40 /* bytes of a word that are shown */
 #define EXACT_MAX 99   /* bytes of an unknown name that stand in `field` */
@@ -212,19 +213,23 @@ static int is_plain(const char *name, size_t len) {
   return 1;
 }
 
+/* The name as a violation's field shows it: as it is, or as it is quoted. */
+static const char *shown_name(const char *name, size_t *len,
+                              const char *quoted) {
+  if (is_plain(name, *len)) return name;
+  *len = strlen(quoted) - 2;
+  return quoted + 1;
+}
+
 void clo_sms_unknown(const char *name, size_t len, size_t item,
                      struct clo_violations *violations) {
   char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE + 48], place[48] = "";
-  const char *hint = NULL, *shown = name;
+  const char *hint = NULL, *shown;
   size_t shown_len = len;
 
   if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = hint_name(name, len, item > 0);
-  clo_quote(name, len, quoted);
-  if (!is_plain(name, len)) {
-    shown = quoted + 1;
-    shown_len = strlen(quoted) - 2;
-  }
+  shown = shown_name(name, &shown_len, clo_quote(name, len, quoted));
   if (item > 0) snprintf(place, sizeof place, "attachments[%zu].", item);
   snprintf(field, sizeof field, "%s%.*s", place, (int)shown_len, shown);
 
@@ -241,5 +246,28 @@ void clo_sms_unknown(const char *name, size_t len, size_t item,
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a field of an SMS; leave it out, or put it "
                        "in `extra` if it is newer than this library",
+                       quoted);
+}
+
+void clo_upload_unknown(const char *name, size_t len,
+                        struct clo_violations *violations) {
+  char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
+  const char *hint = NULL, *shown;
+  size_t shown_len = len;
+
+  if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
+    hint = hint_name(name, len, 1);
+  if (hint != NULL && strcmp(hint, "url") == 0) hint = NULL;
+  shown = shown_name(name, &shown_len, clo_quote(name, len, quoted));
+  snprintf(field, sizeof field, "%.*s", (int)shown_len, shown);
+
+  if (hint != NULL)
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an upload; did you mean \"%s\"?",
+                       quoted, hint);
+  else
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an upload: it has content_type "
+                       "and filename; leave it out",
                        quoted);
 }

@@ -9,6 +9,9 @@
 /* The function validate(params, null2, verb): lclo_sms.c. */
 void lclo_push_validate(lua_State *L);
 
+/* The function check_upload(info, null2): lclo_sms.c. */
+void lclo_push_check_upload(lua_State *L);
+
 /* The function fields() -> those of an SMS, those of an attachment, each a list
  * of {name, kind, required, nullable, query, update, values}: lclo_sms.c. */
 int lclo_fields(lua_State *L);

@@ -7,6 +7,7 @@
 
 #include "clo_format.h"
 #include "clo_sms.h"
+#include "clo_upload.h"
 
 /* The arguments of validate(params, null2, verb), and the body being made. */
 enum { PARAMS = 1, NULL2, VERB, BODY };
@@ -332,14 +333,64 @@ static int validate(lua_State *L) {
   return 3;
 }
 
-void lclo_push_validate(lua_State *L) {
+/* Reads the table of an upload. */
+static void read_upload(lua_State *L, struct clo_upload *upload,
+                        struct clo_violations *violations) {
+  lua_pushnil(L);
+  while (lua_next(L, PARAMS)) {
+    size_t len = 0;
+    const char *name = key_name(L, &len);
+    int field = name ? clo_attachment_find(name, len) : -1;
+    if (field == CLO_ATTACHMENT_CONTENT_TYPE)
+      read_value(L, &upload->content_type);
+    else if (field == CLO_ATTACHMENT_FILENAME)
+      read_value(L, &upload->filename);
+    else
+      clo_upload_unknown(name ? name : "[a key that is not a string]",
+                         name ? len : 28, violations);
+    lua_pop(L, 1);
+  }
+}
+
+/* check_upload(info, null2) -> true | nil, errors, unlisted */
+static int check_upload(lua_State *L) {
+  struct clo_upload upload;
+  struct held *held;
+  int broken;
+  memset(&upload, 0, sizeof upload);
+  luaL_checktype(L, PARAMS, LUA_TTABLE);
+  lua_settop(L, 2);
+  held = take_held(L);
+  read_upload(L, &upload, &held->violations);
+  clo_upload_check(&upload, &held->violations);
+  if (held->violations.out_of_memory) {
+    leave_held(held);
+    return luaL_error(L, "not enough memory");
+  }
+  broken = held->violations.count > 0;
+  if (broken) {
+    lua_pushnil(L);
+    push_errors(L, &held->violations);
+    lua_pushnumber(L, (lua_Number)held->violations.unlisted);
+  } else {
+    lua_pushboolean(L, 1);
+  }
+  leave_held(held);
+  return broken ? 3 : 1;
+}
+
+static void push_with_held(lua_State *L, lua_CFunction function) {
   push_held(L);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, free_held);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  lua_pushcclosure(L, validate, 1);
+  lua_pushcclosure(L, function, 1);
 }
+
+void lclo_push_validate(lua_State *L) { push_with_held(L, validate); }
+
+void lclo_push_check_upload(lua_State *L) { push_with_held(L, check_upload); }
 
 /* ---- the tables, for specs and documentation ---- */
 

@@ -25,6 +25,7 @@ local COMPARISONS = {
 }
 
 ---@class close.sandbox.Store
+---@field private storage close.sandbox.Storage
 ---@field private list table[] in the order of their creation
 ---@field private by_id table<string, table>
 local Store = {}
@@ -32,9 +33,10 @@ Store.__index = Store
 
 local sms = {}
 
+---@param storage close.sandbox.Storage
 ---@return close.sandbox.Store
-function sms.new()
-  return setmetatable({ list = {}, by_id = {} }, Store)
+function sms.new(storage)
+  return setmetatable({ list = {}, by_id = {}, storage = storage }, Store)
 end
 
 -- An SMS whose time has come is sent, at that time, however late it is looked
@@ -52,7 +54,7 @@ local function with_ids(attachments)
   for i, item in ipairs(attachments) do
     items[i] = {
       content_type = item.content_type, filename = item.filename,
-      url = item.url, size = 1024, media_id = ids.new "media_",
+      url = item.url, size = item.size or 1024, media_id = ids.new "media_",
     }
   end
   return items
@@ -92,6 +94,18 @@ local function check_status(status, values, message, problems)
   end
 end
 
+-- An attachment that was to be uploaded here must have been. Notes its size,
+-- too; nobody knows that of a file elsewhere.
+local function check_files(storage, values, problems, now)
+  local list = values.attachments
+  if problems.attachments or type(list) ~= "table" then return end
+  problems.attachments = fields.urls_problem(list, function(item)
+    local usable
+    usable, item.size = storage:look_up(item.url, now)
+    return usable
+  end)
+end
+
 -- Puts a message into a status, and says when it will be sent.
 local function enter(message, status, values, now)
   local was = message.status
@@ -119,6 +133,7 @@ end
 function Store:create(body, query, now)
   local values, problems = fields.check(body, false)
   check_status(values.status, values, {}, problems)
+  check_files(self.storage, values, problems, now)
   if next(problems) then return nil, fields.problem(problems) end
   local message = {
     id = ids.new "acti_", date_created = dates.format(now),
@@ -173,7 +188,7 @@ end
 ---@param now number
 ---@return table? shown the activity
 ---@return table? problem the body of a 400
-function Store.update(_, message, body, now)
+function Store:update(message, body, now)
   local values, problems = fields.check(body, true)
   local status = values.status
   if not problems.status then
@@ -181,6 +196,7 @@ function Store.update(_, message, body, now)
     if refusal then return nil, fields.problem(problems, refusal) end
     check_status(status, values, message, problems)
   end
+  check_files(self.storage, values, problems, now)
   if next(problems) then return nil, fields.problem(problems) end
   assign(message, values)
   message.date_updated, message.updated_by = dates.format(now), USER
