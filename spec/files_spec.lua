@@ -107,15 +107,20 @@ describe("a file to upload", function()
       (faults({ data = "x", 1 }, INFO)))
   end)
 
-  it("that is a string is a path, and never bytes", function()
-    local found, err = faults(PNG, INFO)
-    assert.same({ "source: format" }, found)
-    assert.matches("{data =", err.message, 1, true)
-    assert.is_false(support.tells(err, "PNG"))
-    local secret = ("secret bytes\n"):rep(1000)
-    found, err = faults(secret, INFO)
-    assert.same({ "source: format" }, found)
+  it("that is a string and looks like a path is none of bytes", function()
+    for _, path in ipairs{ dir .. "/none", "./none", "~/none", "none.png" } do
+      local found, err = faults(path, INFO)
+      assert.same({ "source: format" }, found, path)
+      assert.matches("{data =", err.message, 1, true)
+    end
+    assert.same({ "content_type: required", "filename: required" },
+      (faults(PNG)))
+    local found, err = faults(("secret bytes\n"):rep(1000), {})
+    assert.same({ "content_type: required", "filename: required" }, found)
     assert.is_false(support.tells(err, "secret"))
+    assert.same({ "content_type: required", "source: format" },
+      (faults "no such file"))
+    assert.same({ "source: format" }, (faults("", INFO)))
   end)
 
   it("must be there, and no directory, and not empty", function()
@@ -245,6 +250,15 @@ describe("an upload", function()
     local sms = assert(client.sms.create(support.params{
       attachments = { attachment } }))
     assert.equal(#PNG, sms.attachments[1].size)
+  end)
+
+  it("makes one of bytes in a string, where they can be no path", function()
+    local client = sandboxed()
+    for _, bytes in ipairs{ PNG, "some bytes", ("x"):rep(5000) } do
+      local attachment, err = support.calmly(client.files.upload, bytes, INFO)
+      assert(attachment, tostring(err))
+      assert.equal(bytes, (fetch(attachment.url)))
+    end
   end)
 
   it("carries any bytes, up to 16 MiB", function()

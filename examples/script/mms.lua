@@ -15,8 +15,7 @@ setup.run(function(client)
     print("not uploaded: " .. tostring(err)) -- to try again does no harm
     return
   end
-  setup.print_result(client.sms.create {
-    status = "outbox",
+  setup.print_result(client.sms.send {
     local_phone = setup.local_phone,
     remote_phone = setup.remote_phone,
     text = "Red, as you asked:",

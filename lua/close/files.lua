@@ -63,8 +63,7 @@ local function read_file(file)
   return table.concat(chunks)
 end
 
--- A path as a sentence names it; who gives bytes by mistake should not find
--- them in a log.
+-- A path as a sentence names it; bytes should not be found in a log.
 local function shown(path)
   if #path > 200 or path:find "%c" then return "that path" end
   return '"' .. path .. '"'
@@ -79,18 +78,35 @@ local function check_size(bytes, list, field)
   end
 end
 
-local function read_path(path, list)
-  if path:find("\0", 1, true) then
-    return violation(list, "source", "format",
-      "is not a path, as it contains a byte 0; bytes go into {data = \"...\"}")
-  end
-  local ok, file, why = pcall(open, path) -- some hosts throw
-  local bytes
-  if not ok then
-    why = "this host does not let it be opened"
-  elseif file then
-    bytes, why = read_file(file)
-    file:close()
+local MAX_PATH = 4096 -- bytes, as of Linux
+
+-- Whether a string can be nothing but bytes: pictures, PDF and vCards have
+-- control characters, and paths have none.
+local function is_bytes(source)
+  return #source > MAX_PATH or source:find "%c" ~= nil
+end
+
+-- Whether a string that names no file, given with a filename of its own, was
+-- meant as a path all the same. Sending the path would be the worse mistake.
+local function looks_like_path(source)
+  return source:find "^[~.]*/" ~= nil or source:find "%.%w+$" ~= nil
+end
+
+-- Reads the file of a path, or takes the string for the bytes that it is.
+local function read_string(path, has_name, list)
+  local bytes, ok, file, why
+  if is_bytes(path) then
+    bytes = path
+  else
+    ok, file, why = pcall(open, path) -- some hosts throw
+    if not ok then
+      why = "this host does not let it be opened"
+    elseif file then
+      bytes, why = read_file(file)
+      file:close()
+    elseif has_name and path ~= "" and not looks_like_path(path) then
+      bytes = path
+    end
   end
   if bytes then
     check_size(bytes, list, "source")
@@ -124,10 +140,11 @@ local function read_data(source, list)
 end
 
 -- The bytes to upload, and the filename where the source has one.
-local function read_source(source, list)
+local function read_source(source, info, list)
   if type(source) == "string" then
-    local name = source:match "[^/]*$"
-    return read_path(source, list), name ~= "" and name or nil
+    local has_name = type(info) == "table" and rawget(info, "filename") ~= nil
+    local name = not is_bytes(source) and source:match "[^/]+$" or nil
+    return read_string(source, has_name, list), name
   elseif type(source) == "table" then
     return read_data(source, list)
   elseif source == nil then
@@ -170,7 +187,7 @@ local function prepare(source, info, resource)
     } }
   end
   local list = {}
-  local bytes, filename = read_source(source, list)
+  local bytes, filename = read_source(source, info, list)
   local checked, unlisted = read_info(info, filename, list)
   if #list > 0 then return nil, errors.validation(list, unlisted) end
   return bytes, checked

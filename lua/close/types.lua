@@ -343,7 +343,7 @@ function SMS.validate(params) end
 local Files = {}
 
 --- Uploads a file, so that an SMS can have it as an attachment.
----@param source string|close.FileData a string is a path, never bytes
+---@param source string|close.FileData a path, or bytes
 ---@param info? close.FileInfo not changed
 ---@param options? close.CallOptions
 ---@return close.AttachmentParams? attachment
@@ -353,7 +353,7 @@ function Files.upload(source, info, options) end
 
 --- The same without waiting; the file is read at once. The callback is called
 --- exactly once, later than this returns, with what upload would return.
----@param source string|close.FileData a string is a path, never bytes
+---@param source string|close.FileData a path, or bytes
 ---@param info? close.FileInfo not changed
 ---@param callback fun(attachment?: close.AttachmentParams, err?: close.Error, response?: close.Response)
 ---@param options? close.CallOptions
