@@ -50,5 +50,9 @@ end
 
 of_default "create"
 of_default "create_async"
+of_default "list"
+of_default "list_async"
+of_default "each"
+of_default "each_async"
 
 return close

@@ -123,8 +123,10 @@ local REQUIRES = {
   ["close/loop.lua"] = set [[close.loop.blocking close.loop.luv
     close.loop.ngx close.loop.poll]],
   ["close/options.lua"] = set "close.core",
-  ["close/sms.lua"] = set "close.core close.errors close.json",
+  ["close/pages.lua"] = set "close.core close.errors close.json close.walk",
+  ["close/sms.lua"] = set "close.core close.errors close.json close.pages",
   ["close/types.lua"] = {},
+  ["close/walk.lua"] = set "close.core",
 }
 
 for _, path in ipairs(lines "find lua -name '*.lua' | sort") do

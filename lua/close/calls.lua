@@ -26,17 +26,24 @@ local function report(state, event)
   tell(state, event)
 end
 
+--- Calls a user's function for a call. What it throws stops nobody else.
+--- -> what it returned first
+function calls.guard(state, call, f, ...)
+  local ok, value = pcall(f, ...)
+  if ok then return value end
+  if not state.settings.on_event then return nil end
+  local named, text = pcall(tostring, value)
+  tell(state, { method = call.method, path = call.path,
+    callback_error = named and text or "an error that is a " .. type(value) })
+end
+
 -- Runs what waits for the call: a user's callback, or what lets go on whoever
--- waits. What it throws stops nobody else.
+-- waits.
 local function run(state, call, waiter)
   local nests = not state.loop.spawns
   if nests then state.depth = state.depth + 1 end
-  local ok, why = pcall(waiter, call)
+  calls.guard(state, call, waiter, call)
   if nests then state.depth = state.depth - 1 end
-  if ok or not state.settings.on_event then return end
-  local named, text = pcall(tostring, why)
-  tell(state, { method = call.method, path = call.path,
-    callback_error = named and text or "an error that is a " .. type(why) })
 end
 
 local function count(state, call)
@@ -48,6 +55,13 @@ local function put_off(state, call)
   count(state, call)
   state.late_last = state.late_last + 1
   state.late[state.late_last] = call
+end
+
+--- Runs f in the next drain, as the callback of such a call is run.
+function calls.later(state, call, f)
+  put_off(state, { method = call.method, path = call.path, is_async = true,
+    done = true, notify = f })
+  state.loop.kick()
 end
 
 --- Whether a call was put off.
@@ -236,9 +250,19 @@ end
 --- Ends a call, and says whether its attempt was still pending. Where that is
 --- over, but not yet the call, it is not tried again.
 function calls.cancel(state, call)
+  if call.cancel then return call.cancel() end -- several calls in a row
   if call.done or not call.id or not state.engine then return false end
   call.is_cancelled = true
   return state.engine:cancel(call.id)
+end
+
+--- A copy of the options of calls to come.
+--- -> given | nil, err
+function calls.read_options(state, given)
+  if state.closed then return nil, errors.config "the client is closed" end
+  local copy, why = options.read_call(given)
+  if not copy then return nil, errors.config(why) end
+  return copy
 end
 
 -- What hinders a call: a closed client, the host, an option. Fills the call in.

@@ -37,6 +37,12 @@ local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 
 local json = { null = cjson.null }
 
+--- A host's own null, next to cjson.null and ngx.null, which are the same.
+function json.host_null()
+  local vim = rawget(_G, "vim")
+  return type(vim) == "table" and vim.NIL or nil
+end
+
 --- Decodes a JSON object. Its nulls are absent in the table, its whole numbers
 --- are integers where Lua has those.
 ---@param text string

@@ -4,6 +4,7 @@
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
+local pages = require "close.pages"
 
 local PATH = "/activity/sms/"
 local CREATE = "POST " .. PATH -- the group that a rate limit holds for
@@ -11,12 +12,6 @@ local WANTED = "an SMS activity"
 local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
 
 local sms = {}
-
--- A host's own null, next to cjson.null and ngx.null, which are the same.
-local function host_null()
-  local vim = rawget(_G, "vim")
-  return type(vim) == "table" and vim.NIL or nil
-end
 
 local function too_large(bytes)
   return errors.validation { {
@@ -42,7 +37,7 @@ local function prepare(params, resource)
         "call with a dot, as in sms.create{...}, not with a colon",
     } }
   end
-  local body, inbox, bytes = core.validate(params, host_null())
+  local body, inbox, bytes = core.validate(params, json.host_null())
   if not body then return nil, errors.validation(inbox, bytes) end
   local extra = rawget(params, "extra")
   if extra ~= nil then
@@ -129,6 +124,9 @@ function sms.new(transport)
     return transport.launch(call, why, read_activity, callback, call_options)
   end
 
+  for name, list in pairs(pages.new(transport, resource)) do
+    resource[name] = list
+  end
   return resource
 end
 

@@ -3,6 +3,7 @@
 
 #include <locale.h>
 
+#include "clo_format.h"
 #include "clo_url.h"
 #include "clo_version.h"
 
@@ -30,6 +31,27 @@ static int check_proxy(lua_State *L) {
     return 2;
   }
   lua_pushboolean(L, loopback);
+  return 1;
+}
+
+/* escape(text) -> text as it can stand in a URL's path or query */
+static int escape(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  char *escaped = lua_newuserdata(L, CLO_URL_ESCAPED(len));
+  if (clo_url_escape(text, len, escaped) == 0 && len > 0)
+    return luaL_error(L, "not enough memory");
+  lua_pushstring(L, escaped);
+  return 1;
+}
+
+/* instant(text) -> microseconds since 1970 of an RFC 3339 date, or nil */
+static int instant(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  double micros;
+  if (!clo_rfc3339_read(text, len, &micros)) return 0;
+  lua_pushnumber(L, micros);
   return 1;
 }
 
@@ -64,13 +86,18 @@ int luaopen_close_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"check_url", check_url},
                                        {"check_proxy", check_proxy},
                                        {"clean", lclo_clean},
+                                       {"escape", escape},
                                        {"fields", lclo_fields},
+                                       {"filter_fields", lclo_filter_fields},
+                                       {"instant", instant},
                                        {"now", now},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);
   lclo_push_validate(L);
   lua_setfield(L, -2, "validate");
+  lclo_push_filters(L);
+  lua_setfield(L, -2, "filters");
   lclo_push_engine(L);
   lua_setfield(L, -2, "engine");
   push_c_locale(L);
