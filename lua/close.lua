@@ -33,26 +33,24 @@ function close.configure(options)
   return made
 end
 
-close.sms = { validate = sms.validate }
-
--- The default client's functions, which is configured by close.configure or,
+-- A resource of the default client, which is configured by close.configure or,
 -- without it, by the environment.
-local function of_default(name)
-  close.sms[name] = function(params, ...)
-    if not default then
-      local made, err = close.configure()
-      if not made then return nil, err end
+local function of_default(resource, names)
+  local proxy = {}
+  for _, name in ipairs(names) do
+    proxy[name] = function(first, ...)
+      if not default then
+        local made, err = close.configure()
+        if not made then return nil, err end
+      end
+      if rawequal(first, proxy) then first = default[resource] end
+      return default[resource][name](first, ...)
     end
-    if rawequal(params, close.sms) then params = default.sms end
-    return default.sms[name](params, ...)
   end
+  return proxy
 end
 
-of_default "create"
-of_default "create_async"
-of_default "list"
-of_default "list_async"
-of_default "each"
-of_default "each_async"
+close.sms = of_default("sms", sms.NAMES)
+close.sms.validate = sms.validate -- needs no key
 
 return close

@@ -115,6 +115,7 @@ end
 
 local REQUIRES = {
   ["close.lua"] = set "close.client close.core close.json close.sms",
+  ["close/activity.lua"] = set "close.errors close.json",
   ["close/calls.lua"] = set "close.core close.errors close.options",
   ["close/client.lua"] = set [[close.calls close.core close.errors close.options
     close.sms close.loop]],
@@ -123,8 +124,13 @@ local REQUIRES = {
   ["close/loop.lua"] = set [[close.loop.blocking close.loop.luv
     close.loop.ngx close.loop.poll]],
   ["close/options.lua"] = set "close.core",
-  ["close/pages.lua"] = set "close.core close.errors close.json close.walk",
-  ["close/sms.lua"] = set "close.core close.errors close.json close.pages",
+  ["close/pages.lua"] = set [[close.activity close.core close.errors
+    close.json close.params close.walk]],
+  ["close/params.lua"] = set "close.core close.errors close.json",
+  ["close/send.lua"] = set [[close.activity close.core close.json
+    close.params]],
+  ["close/sms.lua"] = set [[close.activity close.errors close.pages
+    close.params close.send]],
   ["close/types.lua"] = {},
   ["close/walk.lua"] = set "close.core",
 }

@@ -2,8 +2,14 @@
 -- engine's answer, whoever waits. All of it works on the client's state: its
 -- settings, engine, loop, credentials, and the calls themselves.
 -- A call is one table from its start to its end: what is asked (method, path,
--- group, query, body, then url, timeout, max_retries), later id and notify, at
--- the end done, response, failure; or refused: an error of ours.
+-- group, query, body, then url, due, max_retries), later id and notify, at the
+-- end done, response, failure, unsure (how many attempts Close may have acted
+-- on, unknown to us); or refused: an error of ours.
+-- A call may be of several requests: its follow(call, response, failure) gets
+-- the end of each, and returns the next one's part of the table; or nil and
+-- what the call has come to. Where the call was cancelled, or the client
+-- closed, the next one ends as cancelled before it has begun. Its started() is
+-- told when it begins.
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -15,7 +21,9 @@ local DEEP = 30 -- callbacks that wait inside each other; Lua bears 200 C calls
 
 -- ---- calls that are done ----
 
-local function tell(state, event)
+--- Gives an event to who asked for events.
+function calls.tell(state, event)
+  if not state.settings.on_event then return end
   pcall(state.settings.on_event, event) -- a faulty logger stops no message
 end
 
@@ -23,7 +31,7 @@ local function report(state, event)
   local call = state.calls[event.id]
   event.path = call and call.path
   event.id = nil
-  tell(state, event)
+  calls.tell(state, event)
 end
 
 --- Calls a user's function for a call. What it throws stops nobody else.
@@ -31,9 +39,8 @@ end
 function calls.guard(state, call, f, ...)
   local ok, value = pcall(f, ...)
   if ok then return value end
-  if not state.settings.on_event then return nil end
   local named, text = pcall(tostring, value)
-  tell(state, { method = call.method, path = call.path,
+  calls.tell(state, { method = call.method, path = call.path,
     callback_error = named and text or "an error that is a " .. type(value) })
 end
 
@@ -88,14 +95,56 @@ local function notify(state, call)
   run(state, call, waiter)
 end
 
+local go_on
+
+-- Adds what the tries before this one cost. A refusal says nothing of those
+-- that Close may have acted on before it.
+local function add_up(call, response, failure, unsure)
+  local spent = call.spent
+  call.tries = (response or failure).attempts
+  if spent then
+    unsure = unsure + spent.unsure
+    if response then
+      response.attempts = response.attempts + spent.attempts
+      response.elapsed = response.elapsed + spent.elapsed
+    end
+    if failure then failure.attempts = failure.attempts + spent.attempts end
+  end
+  if failure and unsure > 0 then failure.outcome = "unknown" end
+  call.unsure = unsure
+end
+
+-- What has been spent goes on to the next try.
+local function carry_over(call, response, failure, unsure)
+  local spent = call.spent
+  call.spent = {
+    attempts = (response or failure).attempts,
+    elapsed = response and response.elapsed or spent and spent.elapsed or 0,
+    unsure = unsure,
+  }
+end
+
+-- The end of a request, of the call unless another one follows.
 local function finish(state, call, response, failure)
-  if call.resume then
-    local resume = call.resume
-    call.resume = nil
-    return resume(state, call, response, failure)
+  if call.follow then
+    local request, now_response, now_failure =
+      call.follow(call, response, failure)
+    if request then
+      carry_over(call, response, failure, 0)
+      return go_on(state, call, request)
+    end
+    response, failure = now_response, now_failure
   end
   call.response, call.failure, call.done = response, failure, true
   notify(state, call)
+end
+
+-- The end of a try, as the engine or we ourselves found it.
+local function end_try(state, call, response, failure, unsure)
+  add_up(call, response, failure, unsure or 0)
+  local resume = call.resume
+  call.resume = nil
+  return (resume or finish)(state, call, response, failure)
 end
 
 --- Hands on what was put off: calls that ended before they were begun, as their
@@ -124,13 +173,13 @@ function calls.drain(state, till)
     if state.engine ~= engine then return end
     event = engine:event()
   end
-  local id, response, failure = engine:done()
+  local id, response, failure, unsure = engine:done()
   while id do
     local call = state.calls[id]
     state.calls[id] = nil
-    if call then finish(state, call, response, failure) end
+    if call then end_try(state, call, response, failure, unsure) end
     if state.engine ~= engine or till and core.now() >= till then return end
-    id, response, failure = engine:done()
+    id, response, failure, unsure = engine:done()
   end
 end
 
@@ -172,40 +221,34 @@ end
 
 -- ---- a call ----
 
-local function submit(state, call, timeout)
-  if not state.engine then
-    return finish(state, call, nil, {
-      kind = "cancelled", outcome = "not_sent", attempts = 0,
-      message = "the client was closed",
-    })
+local function cancelled(why)
+  return { kind = "cancelled", outcome = "not_sent", attempts = 0,
+    message = why }
+end
+
+local function submit(state, call)
+  if state.closed or not state.engine then
+    return end_try(state, call, nil, cancelled "the client was closed")
   end
-  local id = state.engine:submit(call.method, call.url, call.group,
-    call.body, state.scheme, state.secret, timeout, call.max_retries)
+  local anonymous, delay = call.anonymous, call.delay
+  call.delay = nil -- of the first try only
+  local id = state.engine:submit(call.method, call.url, call.group, call.body,
+    not anonymous and state.scheme or nil, not anonymous and state.secret or
+    nil, call.due - core.now(), call.max_retries, call.repeatable, delay,
+    call.form)
   state.calls[id], call.id = call, id
   call.secret = state.secret -- which one it goes with
 end
 
--- Adds what the refused try cost to the one after it.
-local function add_up(call, earlier)
-  call.resume = function(state, _, response, failure)
-    if response then
-      response.attempts = response.attempts + earlier.attempts
-      response.elapsed = response.elapsed + earlier.elapsed
-    end
-    if failure then failure.attempts = failure.attempts + earlier.attempts end
-    finish(state, call, response, failure)
-  end
-end
-
--- Fresh credentials after a 401: what another call has got meanwhile, or what
--- the function says now. The call does not count while that runs, as whoever
--- drives us may be ended in it.
-local function renew(state)
+-- Asks for credentials where there are none now. A call that is counted does
+-- not count while that runs, as whoever drives us may be ended in it.
+local function get_secret(state, call)
   if state.secret then return state.secret end
-  state.pending = state.pending - 1
-  local fresh = ask(state)
-  state.pending = state.pending + 1
-  return fresh
+  local counts = call.is_counted and 1 or 0
+  state.pending = state.pending - counts
+  local secret, why = ask(state)
+  state.pending = state.pending + counts
+  return secret, why
 end
 
 -- The credentials come from a function: a 401 may mean that they are stale, and
@@ -215,45 +258,75 @@ local function refresh(state, call, response, failure)
   -- Whatever comes of this call, the next one asks anew.
   if refused and state.secret == call.secret then state.secret = nil end
   if refused and not state.closed and not call.is_cancelled then
-    local retries = call.max_retries - failure.attempts
-    local fresh = core.now() < call.due and retries >= 0 and renew(state)
-    local left = call.due - core.now()
-    if fresh and left > 0 and not call.is_cancelled then
+    local retries = call.max_retries - call.tries
+    local fresh = core.now() < call.due and retries >= 0 and
+      get_secret(state, call)
+    if fresh and core.now() < call.due and not call.is_cancelled then
       state.secret, call.max_retries = fresh, retries
-      add_up(call, response)
-      return submit(state, call, left)
+      carry_over(call, response, failure, call.unsure)
+      return submit(state, call)
     end
   end
   finish(state, call, response, failure)
 end
 
--- Starts a call; call.done turns true when it ends, which may be at once.
-local function start(state, call)
-  local left = call.timeout
-  if state.source then
-    call.due = core.now() + left
-    if not state.secret then
-      local secret, why = ask(state)
-      if not secret then
-        return finish(state, call, nil, no_credentials(why))
-      end
-      state.secret = secret
-      left = call.due - core.now()
-      if left <= 0 then return finish(state, call, nil, too_late()) end
+-- Begins one request of a call, with credentials.
+local function begin(state, call)
+  if state.source and not call.anonymous then
+    local secret, why = get_secret(state, call)
+    if not secret then
+      return end_try(state, call, nil, no_credentials(why))
+    end
+    state.secret = secret
+    if core.now() >= call.due then
+      return end_try(state, call, nil, too_late())
     end
     call.resume = refresh
   end
-  count(state, call)
-  submit(state, call, left)
+  submit(state, call)
 end
 
---- Ends a call, and says whether its attempt was still pending. Where that is
+local function address(state, call)
+  call.url = state.settings.base_url .. call.path .. call.query
+end
+
+-- A call of several requests goes on with its next one.
+function go_on(state, call, request)
+  call.method, call.path, call.group = request.method, request.path,
+    request.group
+  call.query, call.body, call.form = request.query or "", request.body,
+    request.form
+  call.repeatable, call.delay = request.repeatable, request.delay
+  call.anonymous = request.anonymous
+  call.max_retries = call.retries
+  address(state, call)
+  if request.url then call.url = request.url end
+  if call.is_cancelled then
+    return end_try(state, call, nil, cancelled "the call was cancelled")
+  end
+  begin(state, call)
+end
+
+-- Starts a call; call.done turns true when it ends, which may be at once.
+local function start(state, call)
+  call.due = core.now() + call.timeout
+  if call.started then call.started() end
+  if state.source and not state.secret then
+    begin(state, call)
+    if not call.done then count(state, call) end
+  else
+    count(state, call)
+    begin(state, call)
+  end
+end
+
+--- Ends a call, and says whether it was still pending. Where its attempt is
 --- over, but not yet the call, it is not tried again.
 function calls.cancel(state, call)
   if call.cancel then return call.cancel() end -- several calls in a row
   if call.done or not call.id or not state.engine then return false end
   call.is_cancelled = true
-  return state.engine:cancel(call.id)
+  return state.engine:cancel(call.id) or call.follow ~= nil
 end
 
 --- A copy of the options of calls to come.
@@ -268,15 +341,17 @@ end
 -- What hinders a call: a closed client, the host, an option. Fills the call in.
 local function hindrance(state, call, given)
   local settings = state.settings
-  call.url = settings.base_url .. call.path .. call.query
-  call.timeout, call.max_retries = settings.timeout, settings.max_retries
+  address(state, call)
+  call.timeout = settings.timeout
+  call.retries = settings.max_retries or call.retries or options.MAX_RETRIES
   call.done = false
   if given ~= nil then
     local settings_of_call, why = options.read_call(given)
     if not settings_of_call then return why end
     call.timeout = settings_of_call.timeout or call.timeout
-    call.max_retries = settings_of_call.max_retries or call.max_retries
+    call.retries = settings_of_call.max_retries or call.retries
   end
+  call.max_retries = call.retries
 end
 
 local function result(call)
@@ -287,11 +362,12 @@ local function result(call)
   return call.response
 end
 
---- What the resources call: begins a call, waits for it in the host's way.
---- call.group names the endpoint group, method and path without ids, that Close
---- counts a rate limit for.
---- -> response | nil, err, response|nil
-function calls.perform(state, call, given)
+--- What the resources call: begins a call, waits for it in the host's way, and
+--- returns what call.read makes of its result. call.group names the endpoint
+--- group, method and path without ids, that Close counts a rate limit for.
+--- refused says why there is no call.
+function calls.perform(state, call, refused, given)
+  if not call then return nil, refused end
   local why = state.closed and "the client is closed" or
     state.loop.hindrance "create" or hindrance(state, call, given)
   if why then return nil, errors.config(why) end
@@ -300,14 +376,15 @@ function calls.perform(state, call, given)
     state.loop.kick()
     if not call.done then state.loop.await(call) end
   end
-  return result(call)
+  return call.read(result(call))
 end
 
---- The same without waiting: read makes of a result what the callback gets.
---- What is wrong with the call (refused, or found here) goes to the callback,
---- too.
+local function pass(...) return ... end
+
+--- The same without waiting: the callback gets it, also what is wrong with the
+--- call (refused, or found here).
 --- -> call | nil, err where the callback will not be called
-function calls.launch(state, call, refused, read, callback, given)
+function calls.launch(state, call, refused, callback, given)
   local why = state.closed and "the client is closed" or
     type(callback) ~= "function" and
       "callback must be a function (sms, err, response)" or
@@ -321,6 +398,7 @@ function calls.launch(state, call, refused, read, callback, given)
   end
   call.done = call.refused ~= nil
   if not call.done then start(state, call) end
+  local read = call.refused and pass or call.read
   function call.notify() callback(read(result(call))) end
   if call.done then put_off(state, call) end
   state.loop.kick()

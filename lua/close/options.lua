@@ -3,7 +3,9 @@
 
 local core = require "close.core"
 
-local options = {}
+local options = {
+  MAX_RETRIES = 3, -- where neither the client nor the call says
+}
 
 local function finite(value)
   return type(value) == "number" and value == value and
@@ -77,7 +79,7 @@ local CLIENT = {
   { "timeout", check.seconds, 60 },
   { "attempt_timeout", check.seconds, 20 },
   { "connect_timeout", check.seconds, 10 },
-  { "max_retries", check.count, 3 },
+  { "max_retries", check.count },
   { "max_in_flight", check.in_flight, 64 },
   { "max_response_bytes", check.size, 8 * 1024 * 1024 },
   { "ca_file", check.string },

@@ -1,47 +1,38 @@
 -- Lists of SMS: one page, or all of them one after the other.
 -- Source: developer.close.com/api/resources/activities/sms/list
 
+local activity = require "close.activity"
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
+local params = require "close.params"
 local walk = require "close.walk"
 
-local PATH = "/activity/sms/"
-local LIST = "GET " .. PATH -- the group that a rate limit holds for
 local WANTED = "a page of SMS"
 local MAX_QUERY = 64 * 1024 -- bytes; servers take less
-local EVENT = { method = "GET", path = PATH } -- whose callback has thrown
+local EVENT = activity.request "GET" -- whose callback has thrown
 local SLICE = 0.001 -- seconds that callbacks are run for in one go
 
-local pages = {}
+local pages = { NAMES = { "list", "list_async", "each", "each_async" } }
 
 -- ---- a page ----
 
-local function wrong_filters(code, message)
-  return errors.validation { {
-    field = "filters", code = code, message = message,
-  } }
-end
-
 -- Checks filters and makes of them the query, not yet escaped.
-local function read_filters(filters, resource)
-  if rawequal(filters, resource) then
-    return nil, wrong_filters("type", "filters must be a table such as " ..
-      "{lead_id = \"...\"}: call with a dot, as in sms.list{...}, not with " ..
-      "a colon")
-  end
+local function read_filters(filters, resource, example)
+  local wrong = params.check_dot(filters, resource, example)
+  if wrong then return nil, wrong end
   local query, list, unlisted = core.filters(filters, json.host_null())
   if not query then return nil, errors.validation(list, unlisted) end
   local bytes = 0
   for _, value in pairs(query) do
     if type(value) == "string" then bytes = bytes + #value end
   end
-  if bytes > MAX_QUERY then
-    return nil, wrong_filters("range",
-      ("filters make a URL of at least %d bytes: list fewer ids at once, %d " ..
-        "is the most"):format(bytes, MAX_QUERY))
-  end
-  return query
+  if bytes <= MAX_QUERY then return query end
+  return nil, errors.validation { {
+    field = "filters", code = "range",
+    message = ("filters make a URL of at least %.0f bytes: ask for fewer at " ..
+      "once, %d bytes is the most"):format(bytes, MAX_QUERY),
+  } }
 end
 
 -- The names in a query, always in the same order.
@@ -58,10 +49,6 @@ local function written(query)
     if value then parts[#parts + 1] = name .. "=" .. core.escape(value) end
   end
   return parts[1] and "?" .. table.concat(parts, "&") or ""
-end
-
-local function to_list(query)
-  return { method = "GET", path = PATH, group = LIST, query = written(query) }
 end
 
 -- Whether a decoded value is a list of tables.
@@ -83,6 +70,12 @@ local function read_page(response, err, answer)
     return nil, errors.unreadable(response, WANTED), response
   end
   return page, nil, response
+end
+
+local function to_list(query)
+  local call = activity.request("GET")
+  call.query, call.read = written(query), read_page
+  return call
 end
 
 -- ---- all pages ----
@@ -108,8 +101,8 @@ local function stepper(transport, walker, given)
 
   local function fetch()
     busy = true
-    local fresh, err, response = take(walker, read_page(
-      transport.perform(to_list(walker:ask()), given)))
+    local fresh, err, response = take(walker,
+      transport.perform(to_list(walker:ask()), nil, given))
     busy = false
     if failure then return nil, failure end -- of who stepped in meanwhile
     if fresh then items, at = fresh, 0 end
@@ -148,7 +141,7 @@ local function tell(transport, walker, refused, callback, given)
   local function ask()
     local call = not refused and to_list(walker:ask()) or nil
     local err
-    request, err = transport.launch(call, refused, read_page, take_page, given)
+    request, err = transport.launch(call, refused, take_page, given)
     return request, err
   end
 
@@ -197,23 +190,19 @@ end
 
 -- ---- the four functions ----
 
---- The functions that list, for one client.
+--- Adds list and each to a resource, and their twins.
+---@param resource table
 ---@param transport table the client's
----@param resource table that they are to stand in
----@return table functions
-function pages.new(transport, resource)
-  local functions = {}
-
+function pages.add(resource, transport)
   --- One page of SMS, newest first.
   ---@param filters close.Filters|nil
   ---@param call_options close.CallOptions|nil
   ---@return close.Page|nil page
   ---@return close.Error|nil err
   ---@return close.Response|nil response
-  function functions.list(filters, call_options)
-    local query, why = read_filters(filters, resource)
-    if not query then return nil, why end
-    return read_page(transport.perform(to_list(query), call_options))
+  function resource.list(filters, call_options)
+    local query, why = read_filters(filters, resource, "list{...}")
+    return transport.perform(query and to_list(query), why, call_options)
   end
 
   --- The same without waiting.
@@ -222,9 +211,9 @@ function pages.new(transport, resource)
   ---@param call_options close.CallOptions|nil
   ---@return close.Request|nil request
   ---@return close.Error|nil err the callback will not be called
-  function functions.list_async(filters, callback, call_options)
-    local query, why = read_filters(filters, resource)
-    return transport.launch(query and to_list(query), why, read_page, callback,
+  function resource.list_async(filters, callback, call_options)
+    local query, why = read_filters(filters, resource, "list_async(...)")
+    return transport.launch(query and to_list(query), why, callback,
       call_options)
   end
 
@@ -235,8 +224,8 @@ function pages.new(transport, resource)
   ---@param call_options close.CallOptions|nil for each page
   ---@return (fun(): close.SMSActivity|false|nil, close.Error|nil)|nil step
   ---@return close.Error|nil err
-  function functions.each(filters, call_options)
-    local query, why = read_filters(filters, resource)
+  function resource.each(filters, call_options)
+    local query, why = read_filters(filters, resource, "each{...}")
     if not query then return nil, why end
     local given, err = transport.read_options(call_options)
     if not given then return nil, err end
@@ -251,20 +240,18 @@ function pages.new(transport, resource)
   ---@param call_options close.CallOptions|nil for each page
   ---@return close.Request|nil request
   ---@return close.Error|nil err the callback will not be called
-  function functions.each_async(filters, callback, call_options)
+  function resource.each_async(filters, callback, call_options)
     if type(callback) ~= "function" then
       return nil, errors.config "callback must be a function (sms, err)"
     end
-    local query, refused = read_filters(filters, resource)
+    local query, why = read_filters(filters, resource, "each_async(...)")
     local given
-    if query then given, refused = transport.read_options(call_options) end
-    local cancel, err = tell(transport, walk.new(query or {}), refused,
-      callback, given)
+    if query then given, why = transport.read_options(call_options) end
+    local cancel, err = tell(transport, walk.new(query or {}), why, callback,
+      given)
     if not cancel then return nil, err end
     return transport.request(cancel)
   end
-
-  return functions
 end
 
 return pages

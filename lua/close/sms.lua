@@ -1,132 +1,176 @@
--- The SMS activity: what a caller's table may hold, how it travels, and what
--- comes back. Source: developer.close.com/api/resources/activities/sms
+-- The SMS resource: what may be done with an SMS activity, each verb as a call
+-- that waits, and as one that has a callback.
+-- Source: developer.close.com/api/resources/activities/sms
 
-local core = require "close.core"
+local activity = require "close.activity"
 local errors = require "close.errors"
-local json = require "close.json"
 local pages = require "close.pages"
-
-local PATH = "/activity/sms/"
-local CREATE = "POST " .. PATH -- the group that a rate limit holds for
-local WANTED = "an SMS activity"
-local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
+local params = require "close.params"
+local send = require "close.send"
 
 local sms = {}
 
-local function too_large(bytes)
-  return errors.validation { {
-    field = "params", code = "range",
-    message = ("params make a request of at least %.0f bytes: shorten text " ..
-      "or attachments, %d bytes is the most"):format(bytes, MAX_BODY),
-  } }
+-- A call with a body, of what a verb was given.
+local function with_body(method, id, given, verb, found)
+  local body, inbox = params.check(given, verb, found)
+  if not body then return nil, inbox end
+  local text, why = params.encode(body)
+  if not text then return nil, why end
+  local call = activity.request(method, id, text)
+  if inbox then call.query = "?send_to_inbox=true" end
+  call.read = activity.read
+  return call
 end
 
-local function wrong_extra(why)
-  return errors.validation { {
-    field = "extra", code = "type",
-    message = "extra cannot be written as JSON: " .. why,
-  } }
+-- A call about one SMS.
+local function with_id(method, id, body)
+  local wrong = params.check_id(id, "id")
+  if wrong then return nil, errors.validation { wrong } end
+  local call = activity.request(method, id, body)
+  call.read = activity.read
+  return call
 end
 
--- Checks params and makes of them the body and the query.
-local function prepare(params, resource)
-  if resource and rawequal(params, resource) then
-    return nil, errors.validation { {
-      field = "params", code = "type",
-      message = "params must be a table such as {status = \"outbox\", ...}: " ..
-        "call with a dot, as in sms.create{...}, not with a colon",
-    } }
+-- Each makes a call of a verb's arguments, or returns nil and an error.
+local make = {}
+
+function make.create(given) return with_body("POST", nil, given, "create") end
+
+function make.update(id, given)
+  return with_body("PUT", id, given, "update", { params.check_id(id, "id") })
+end
+
+local function wrong_get(field, code, message)
+  return nil, errors.validation { { field = field, code = code,
+    message = message } }
+end
+
+-- The fields that an answer is to have, as get's query.
+local function fields_query(given)
+  if type(given) ~= "table" then
+    return wrong_get("params", "type",
+      "params must be a table such as {fields = {\"id\", \"status\"}}, got " ..
+        type(given))
   end
-  local body, inbox, bytes = core.validate(params, json.host_null())
-  if not body then return nil, errors.validation(inbox, bytes) end
-  local extra = rawget(params, "extra")
-  if extra ~= nil then
-    local more, why = json.weigh(extra)
-    if not more then return nil, wrong_extra(why) end
-    bytes = bytes + more
+  for name in next, given do
+    if name ~= "fields" then
+      return wrong_get(tostring(name), "unknown_field",
+        "get takes no " .. tostring(name) .. ", only fields; what concerns " ..
+          "the call, such as timeout, is one argument further")
+    end
   end
-  if bytes > MAX_BODY then return nil, too_large(bytes) end
-  return body, inbox and "?send_to_inbox=true" or ""
+  local fields = rawget(given, "fields")
+  if fields == nil then return "" end
+  if type(fields) == "string" then fields = { fields } end
+  local list = type(fields) == "table" and table.concat(fields, ",") or ""
+  if not list:find "^[A-Za-z0-9_.,]+$" then
+    return wrong_get("fields", "format",
+      "fields must be a list of names, such as {\"id\", \"status\"}")
+  end
+  return "?_fields=" .. list
 end
 
-local function encode(body)
-  local text, why = json.encode_body(body)
-  if not text then return nil, wrong_extra(tostring(why)) end
-  if #text > MAX_BODY then return nil, too_large(#text) end
-  return text
+function make.get(id, given)
+  local query, why = "", nil
+  if given ~= nil then query, why = fields_query(given) end
+  if not query then return nil, why end
+  local call, wrong = with_id("GET", id)
+  if not call then return nil, wrong end
+  call.query = query
+  if query ~= "" then call.read = activity.read_fields end
+  return call
 end
 
-local function validate(params, resource)
-  local body, why = prepare(params, resource)
-  if not body then return nil, why end
-  local text, err = encode(body)
-  if not text then return nil, err end
+function make.send(given, _, transport)
+  return send.to_call(given, transport)
+end
+
+--- Back to a draft, for one that was not sent yet.
+function make.cancel(id) return with_id("PUT", id, '{"status":"draft"}') end
+
+function make.delete(id)
+  local call, why = with_id("DELETE", id)
+  if not call then return nil, why end
+  function call.read(response, err, answer)
+    -- Where an earlier try may have deleted it, nobody is there to be found.
+    local is_gone = err and err.status == 404 and call.unsure > 0
+    if not response and not is_gone then return nil, err, answer end
+    return true, nil, answer or response
+  end
+  return call
+end
+
+-- ---- the resource ----
+
+-- How a verb is called: what comes before the callback and the options, and an
+-- example of it.
+local VERBS = {
+  create = { example = "create{...}" },
+  get = { takes_id = true, may_omit = true, example = 'get("acti_...")' },
+  update = { takes_id = true, example = 'update("acti_...", {...})' },
+  delete = { example = 'delete("acti_...")' },
+  cancel = { example = 'cancel("acti_...")' },
+  send = { example = "send{...}" },
+}
+
+-- The two functions of a verb. Each verb takes one argument, or an id and one
+-- more.
+local function add_verb(resource, transport, name, verb)
+  local function prepare(first, second)
+    local wrong = params.check_dot(first, resource, verb.example)
+    if wrong then return nil, wrong end
+    return make[name](first, second, transport)
+  end
+
+  resource[name] = function(first, second, options)
+    if not verb.takes_id then second, options = nil, second end
+    local call, why = prepare(first, second)
+    return transport.perform(call, why, options)
+  end
+
+  resource[name .. "_async"] = function(first, second, callback, options)
+    local shifts = not verb.takes_id or
+      verb.may_omit and type(second) == "function"
+    if shifts then second, callback, options = nil, second, callback end
+    local call, why = prepare(first, second)
+    return transport.launch(call, why, callback, options)
+  end
+end
+
+--- The names of a resource's functions.
+sms.NAMES = { "validate" }
+for name in pairs(VERBS) do
+  table.insert(sms.NAMES, name)
+  table.insert(sms.NAMES, name .. "_async")
+end
+for _, name in ipairs(pages.NAMES) do table.insert(sms.NAMES, name) end
+
+--- Checks what create takes, without any network.
+---@param given close.CreateParams
+---@return true|nil ok, close.Error? err with all violations in err.errors
+function sms.validate(given)
+  local call, why = make.create(given)
+  if not call then return nil, why end
   return true
 end
 
---- Checks params without any network.
----@param params close.CreateParams
----@return true|nil ok, close.Error? err with all violations in err.errors
-function sms.validate(params)
-  return validate(params)
-end
-
--- The call that create makes of its params, or nil and an error.
-local function to_create(params, resource)
-  local body, query = prepare(params, resource)
-  if not body then return nil, query end
-  local text, why = encode(body)
-  if not text then return nil, why end
-  return { method = "POST", path = PATH, group = CREATE, query = query,
-    body = text }
-end
-
--- What a call came to, as its caller wants it.
-local function read_activity(response, err, answer)
-  if not response then return nil, err, answer end
-  local activity = json.decode_object(response.body)
-  if not activity or type(activity.id) ~= "string" then
-    return nil, errors.unreadable(response, WANTED), response
-  end
-  return activity, nil, response
-end
-
 --- The resource for one client.
----@param transport table the client's perform and launch
+---@param transport table the client's perform, launch and tell
 ---@return close.SMS
 function sms.new(transport)
   local resource = {}
+  transport.sending = {}
 
-  function resource.validate(params) return validate(params, resource) end
-
-  --- Creates an SMS activity: status "outbox" sends it, "scheduled" sends it
-  --- later, the others keep a record.
-  ---@param params close.CreateParams
-  ---@param call_options close.CallOptions|nil
-  ---@return close.SMSActivity|nil activity
-  ---@return close.Error|nil err err.outcome says whether Close has it
-  ---@return close.Response|nil response
-  function resource.create(params, call_options)
-    local call, why = to_create(params, resource)
-    if not call then return nil, why end
-    return read_activity(transport.perform(call, call_options))
+  function resource.validate(given)
+    local wrong = params.check_dot(given, resource, "validate{...}")
+    if wrong then return nil, wrong end
+    return sms.validate(given)
   end
 
-  --- The same without waiting: the callback gets what create would return,
-  --- exactly once and never before this function has returned.
-  ---@param params close.CreateParams
-  ---@param callback fun(sms, err, response)
-  ---@param call_options close.CallOptions|nil
-  ---@return close.Request|nil request
-  ---@return close.Error|nil err the callback will not be called
-  function resource.create_async(params, callback, call_options)
-    local call, why = to_create(params, resource)
-    return transport.launch(call, why, read_activity, callback, call_options)
+  for name, verb in pairs(VERBS) do
+    add_verb(resource, transport, name, verb)
   end
-
-  for name, list in pairs(pages.new(transport, resource)) do
-    resource[name] = list
-  end
+  pages.add(resource, transport)
   return resource
 end
 

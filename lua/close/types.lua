@@ -48,6 +48,47 @@
 ---@field user_id? string|close.Null
 ---@field extra? table further members of the body, unchecked
 
+--- What update may change; at least the SMS must be a draft, or its status go
+--- back to "draft".
+---@class close.UpdateParams
+---@field status? "draft"|"scheduled"|"outbox"
+---@field activity_at? close.Date|close.Null
+---@field attachments? close.AttachmentParams[]|close.Null
+---@field contact_id? string|close.Null
+---@field date_scheduled? close.Date|close.Null with status "scheduled"
+---@field lead_id? string|close.Null
+---@field local_phone? string|close.Null your number, E.164
+---@field remote_phone? string|close.Null the other side's number, E.164
+---@field send_in? number seconds, 0 <= n < 60; with status "outbox"
+---@field template_id? string|close.Null instead of text
+---@field text? string|close.Null UTF-8
+---@field user_id? string|close.Null
+---@field extra? table further members of the body, unchecked
+
+--- What send takes: the fields of create without status and send_to_inbox.
+---@class close.SendParams
+---@field activity_at? close.Date|close.Null
+---@field attachments? close.AttachmentParams[]|close.Null
+---@field contact_id? string|close.Null
+---@field created_by_id? string|close.Null
+---@field date_created? close.Date|close.Null
+---@field date_scheduled? close.Date|close.Null send it then, not now
+---@field direction? close.Direction
+---@field draft_id? string go on with this draft, of an earlier send
+---@field lead_id? string|close.Null stray drafts are found by it
+---@field local_phone? string|close.Null your number, E.164
+---@field organization_id? string|close.Null
+---@field remote_phone? string|close.Null the other side's number, E.164
+---@field send_in? number seconds, 0 <= n < 60; not with date_scheduled
+---@field source? close.Source
+---@field template_id? string|close.Null instead of text
+---@field text? string|close.Null UTF-8
+---@field user_id? string|close.Null
+---@field extra? table further members of the draft's body, unchecked
+
+---@class close.GetParams
+---@field fields? string[]|string only these members of the SMS
+
 ---@class close.Attachment: close.AttachmentParams
 ---@field size? integer bytes
 ---@field media_id? string
@@ -127,6 +168,8 @@
 ---@field attempts? integer requests that were begun
 ---@field retry_after? number seconds that Close asks to wait
 ---@field code? integer libcurl's result code
+---@field draft_id? string of a send: its draft, for send{draft_id = ...}
+---@field stray_drafts? integer of a send: further drafts that may be left
 
 ---@class close.RateLimit
 ---@field limit number
@@ -140,6 +183,7 @@
 ---@field attempts integer
 ---@field elapsed number seconds
 ---@field rate_limit? close.RateLimit
+---@field stray_drafts? integer of a send: further drafts that may be left
 
 --- One attempt of one call; no secrets, no text, no phone numbers.
 ---@class close.Event
@@ -153,6 +197,7 @@
 ---@field code? integer libcurl's result code
 ---@field retry_in? number seconds to the next attempt, where there is one
 ---@field callback_error? string what a callback threw; then there is no attempt
+---@field draft_id? string a send has made this draft; then there is no attempt
 
 ---@class close.Options
 ---@field api_key? string|fun(): string sent as Basic user; or CLOSE_API_KEY
@@ -161,7 +206,7 @@
 ---@field timeout? number seconds for the whole call, all attempts and waits (60)
 ---@field attempt_timeout? number seconds for one attempt (20)
 ---@field connect_timeout? number seconds (10)
----@field max_retries? integer (3)
+---@field max_retries? integer (3; of a send, as many as its timeout allows)
 ---@field max_in_flight? integer further calls are queued (64)
 ---@field max_response_bytes? integer (8 MiB)
 ---@field ca_file? string PEM; the system's authorities otherwise
@@ -173,6 +218,33 @@
 ---@class close.CallOptions
 ---@field timeout? number seconds
 ---@field max_retries? integer
+
+--- What a list is to hold; all of it together. A comma list is a list of
+--- strings, or a string with commas. The plain names stand for those with `_`.
+---@class close.Filters
+---@field _limit? integer items of a page, at least 1; Close's default is 100
+---@field _skip? integer items to leave out at the start
+---@field _fields? string|string[] the members that are wanted
+---@field limit? integer `_limit`
+---@field skip? integer `_skip`
+---@field fields? string|string[] `_fields`
+---@field id__in? string|string[]
+---@field lead_id? string|string[]
+---@field contact_id? string|string[]
+---@field user_id? string|string[]
+---@field organization_id? string
+---@field date_created__gte? close.Date
+---@field date_created__lte? close.Date
+---@field date_created__gt? close.Date
+---@field date_created__lt? close.Date
+---@field activity_at__gte? close.Date
+---@field activity_at__lte? close.Date
+---@field activity_at__gt? close.Date
+---@field activity_at__lt? close.Date
+
+---@class close.Page
+---@field data close.SMSActivity[] newest first; may be empty
+---@field has_more boolean
 
 ---@class close.SMS
 local SMS = {}
@@ -194,11 +266,131 @@ function SMS.create(params, options) end
 ---@return close.Error? err of kind "config": the callback is not called
 function SMS.create_async(params, callback, options) end
 
+--- Sends a message, exactly once: makes a draft, promotes it, and looks at it
+--- where the promotion's end is not known.
+---@param params close.SendParams not changed
+---@param options? close.CallOptions
+---@return close.SMSActivity? sms
+---@return close.Error? err err.draft_id goes on with it, where it is there
+---@return close.Response? response
+function SMS.send(params, options) end
+
+--- The same without waiting.
+---@param params close.SendParams not changed
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.send_async(params, callback, options) end
+
+--- Gets one SMS.
+---@param id string
+---@param params? close.GetParams
+---@param options? close.CallOptions
+---@return close.SMSActivity? sms
+---@return close.Error? err
+---@return close.Response? response
+function SMS.get(id, params, options) end
+
+--- The same without waiting; params may be left out.
+---@param id string
+---@param params? close.GetParams
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.get_async(id, params, callback, options) end
+
+--- Changes some fields of an SMS.
+---@param id string
+---@param params close.UpdateParams not changed
+---@param options? close.CallOptions
+---@return close.SMSActivity? sms
+---@return close.Error? err
+---@return close.Response? response
+function SMS.update(id, params, options) end
+
+--- The same without waiting.
+---@param id string
+---@param params close.UpdateParams not changed
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.update_async(id, params, callback, options) end
+
+--- Takes a message that was not sent yet back to a draft.
+---@param id string
+---@param options? close.CallOptions
+---@return close.SMSActivity? sms
+---@return close.Error? err
+---@return close.Response? response
+function SMS.cancel(id, options) end
+
+--- The same without waiting.
+---@param id string
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.cancel_async(id, callback, options) end
+
+--- Deletes an SMS.
+---@param id string
+---@param options? close.CallOptions
+---@return true? deleted
+---@return close.Error? err
+---@return close.Response? response
+function SMS.delete(id, options) end
+
+--- The same without waiting.
+---@param id string
+---@param callback fun(deleted?: true, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.delete_async(id, callback, options) end
+
 --- Checks params without any network.
 ---@param params close.CreateParams
 ---@return true? ok
 ---@return close.Error? err of kind "validation", all violations in err.errors
 function SMS.validate(params) end
+
+--- One page of SMS, as Close answers it.
+---@param filters? close.Filters not changed
+---@param options? close.CallOptions
+---@return close.Page? page
+---@return close.Error? err
+---@return close.Response? response
+function SMS.list(filters, options) end
+
+--- The same without waiting.
+---@param filters? close.Filters not changed
+---@param callback fun(page?: close.Page, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.list_async(filters, callback, options) end
+
+--- Steps through all SMS, newest first; each page is asked for when it is
+--- needed. A step returns an SMS; after the last one nil; where it fails, once,
+--- false and an error, so that no loop ends as if that was all.
+---@param filters? close.Filters not changed
+---@param options? close.CallOptions for each page
+---@return (fun(): close.SMSActivity|false|nil, close.Error?, close.Response?)? step
+---@return close.Error? err
+function SMS.each(filters, options) end
+
+--- The same without waiting. The callback is called once for each SMS, and at
+--- the end without one: with an error, unless that was all. Where it returns
+--- false nothing more comes.
+---@param filters? close.Filters not changed
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response): boolean?
+---@param options? close.CallOptions for each page
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.each_async(filters, callback, options) end
 
 --- A call that was begun without waiting for it.
 ---@class close.Request

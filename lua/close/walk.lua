@@ -68,13 +68,18 @@ function Walk:ask()
   return query
 end
 
+-- A date's microsecond, exact up to the year 2255; nil where it is none.
+local function moment(date)
+  local seconds = type(date) == "string" and core.seconds(date)
+  return seconds and math.floor(seconds * 1e6 + 0.5) or nil
+end
+
 -- The items' moments; nil where they do not come newest first, or where one of
 -- them has no id or no date.
 local function moments(data)
   local at = {}
   for i, sms in ipairs(data) do
-    local date = sms.date_created
-    at[i] = type(date) == "string" and core.instant(date) or nil
+    at[i] = moment(sms.date_created)
     if not at[i] or type(sms.id) ~= "string" or i > 1 and at[i] > at[i - 1] then
       return nil
     end

@@ -539,7 +539,34 @@ static void writes_no_number_that_is_not_finite(void **state) {
 }
 
 /* Walks through all days of ten thousand years with a calendar of its own. */
-static void writes_each_day_there_is(void **state) {
+static void reads_an_instant(void **state) {
+  static const struct {
+    const char *date;
+    double seconds;
+  } dates[] = {
+      {"1970-01-01T00:00:00Z", 0},
+      {"2019-02-05T13:18:43.186000+00:00", 1549372723.186},
+      {"2019-02-05T14:18:43.5+01:00", 1549372723.5},
+      {"2019-02-05T07:48:43-05:30", 1549372723},
+      {"2016-12-31T23:59:60Z", 1483228800},
+      {"1969-12-31T23:59:59.75Z", -0.25},
+  };
+  double seconds;
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < COUNT(dates); i++) {
+    assert_true(clo_rfc3339_read(dates[i].date, strlen(dates[i].date),
+                                 &seconds));
+    if (seconds - dates[i].seconds > 1e-6 || seconds - dates[i].seconds < -1e-6)
+      fail_msg("%s: %f", dates[i].date, seconds);
+  }
+  assert_false(clo_rfc3339_read("2019-02-05", 10, &seconds));
+  assert_false(clo_rfc3339_read("2019-02-30T00:00:00Z", 20, &seconds));
+}
+
+static void writes_and_reads_each_day_there_is(void **state) {
+  double read;
   char out[CLO_RFC3339_SIZE], want[] = "yyyy-mm-ddT12:34:56Z";
   double noon = -62167219200.0 + 45296;
   int year, month, day, i, days, value;
@@ -559,6 +586,8 @@ static void writes_each_day_there_is(void **state) {
         want[9] = (char)('0' + day % 10);
         if (clo_rfc3339_write(noon, out) != 20 || strcmp(out, want) != 0)
           fail_msg("%s, not %s", out, want);
+        if (!clo_rfc3339_read(want, 20, &read) || read != noon)
+          fail_msg("%s is %f, not %f", want, read, noon);
       }
     }
 }
@@ -577,7 +606,8 @@ int main(void) {
       cmocka_unit_test(knows_the_days_of_each_month),
       cmocka_unit_test(writes_an_instant_in_utc),
       cmocka_unit_test(writes_no_number_that_is_not_finite),
-      cmocka_unit_test(writes_each_day_there_is),
+      cmocka_unit_test(reads_an_instant),
+      cmocka_unit_test(writes_and_reads_each_day_there_is),
   };
 
   return cmocka_run_group_tests_name("clo_format", tests, NULL, NULL);

@@ -8,8 +8,8 @@
 #include "clo_field.h"
 #include "clo_hint.h"
 
-#define FILTER(name, kind) \
-  { name, sizeof name - 1, CLO_KIND_##kind, 0, 0, 1, NULL }
+#define FILTER(title, type) \
+  { .name = title, .len = sizeof title - 1, .kind = CLO_KIND_##type, .query = 1 }
 
 const struct clo_field clo_filter_fields[CLO_FILTERS] = {
     [CLO_FILTER_LIMIT] = FILTER("_limit", COUNT),

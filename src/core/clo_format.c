@@ -80,8 +80,8 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
 
 struct moment {
   int year, month, day, hour, minute, second;
-  int micros;
-  int offset; /* minutes east of UTC */
+  double fraction; /* of the second */
+  int offset;      /* minutes east of UTC */
 };
 
 /* The day's last minute, counted from its first. */
@@ -160,21 +160,10 @@ static int may_leap(const struct moment *m) {
   return utc_minute == -1 && m->day == 1;
 }
 
-/* Reads the digits of a second's fraction that start at s; returns how many
- * there are. */
-static size_t read_fraction(const char *s, size_t len, struct moment *m) {
-  int unit = 100000;
-  size_t i;
-
-  for (i = 0; i < len && is_digit(s[i]); i++, unit /= 10)
-    m->micros += (s[i] - '0') * unit;
-  return i;
-}
-
-/* Reads all of s; returns what is wrong with it, or NULL. */
 static const char *read_moment(const char *s, size_t len, struct moment *m) {
   const char *wrong;
-  size_t i = 19, digits;
+  double unit = 1;
+  size_t i = 19;
 
   if (!has_shape(s, len, "0000-00-00T00:00:00")) return misshapen(s, len);
   m->year = two_digits(s) * 100 + two_digits(s + 2);
@@ -183,14 +172,14 @@ static const char *read_moment(const char *s, size_t len, struct moment *m) {
   m->hour = two_digits(s + 11);
   m->minute = two_digits(s + 14);
   m->second = two_digits(s + 17);
-  m->micros = 0;
+  m->fraction = 0;
   if ((wrong = check_ranges(m)) != NULL) return wrong;
 
   if (i < len && s[i] == '.') {
     i++;
-    digits = read_fraction(s + i, len - i, m);
-    if (digits == 0) return "no digit follows its point";
-    i += digits;
+    if (i == len || !is_digit(s[i])) return "no digit follows its point";
+    for (; i < len && is_digit(s[i]); i++)
+      m->fraction += (s[i] - '0') * (unit /= 10);
   }
   if ((wrong = read_offset(s + i, len - i, m)) != NULL) return wrong;
   if (m->second == 60 && !may_leap(m))
@@ -204,37 +193,27 @@ const char *clo_rfc3339_check(const char *s, size_t len) {
   return read_moment(s, len, &m);
 }
 
-#define DAYS_TO_1970 719528 /* from 0000-01-01 */
-
-/* The whole days from 1970-01-01 to a date. */
-static int days_of(const struct moment *m) {
-  int years = m->year, month, days;
-
-  /* Leap days of the years before this one; the year 0 has one. */
-  days = years * 365 - DAYS_TO_1970;
-  if (years > 0)
-    days += (years - 1) / 4 - (years - 1) / 100 + (years - 1) / 400 + 1;
-  for (month = 1; month < m->month; month++)
-    days += days_in_month(m->year, month);
-  return days + m->day - 1;
-}
-
-int clo_rfc3339_read(const char *s, size_t len, double *micros) {
-  struct moment m;
-  double seconds;
-
-  if (read_moment(s, len, &m) != NULL) return 0;
-  seconds = days_of(&m) * 86400.0 + m.hour * 3600.0 +
-            (m.minute - m.offset) * 60.0 + m.second;
-  *micros = seconds * 1e6 + m.micros;
-  return 1;
-}
-
 /* -- an instant as RFC 3339 ----------------------------------------------- */
 
 #define DAY INT64_C(86400)
 #define YEAR_0 INT64_C(-62167219200)    /* 0000-01-01T00:00:00Z */
 #define YEAR_10000 INT64_C(253402300800)
+
+int clo_rfc3339_read(const char *s, size_t len, double *seconds) {
+  struct moment m;
+  int shifted, year, month, days;
+
+  if (read_moment(s, len, &m) != NULL) return 0;
+  /* Counted from March, as in set_date(). */
+  year = m.month <= 2 ? m.year - 1 : m.year;
+  month = m.month <= 2 ? m.month + 9 : m.month - 3;
+  shifted = year + 400;
+  days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 +
+         (153 * month + 2) / 5 + m.day - 1 - 146097 + 60;
+  *seconds = (double)(days * DAY + YEAR_0) + (m.hour * 60 + m.minute -
+             m.offset) * 60.0 + m.second + m.fraction;
+  return 1;
+}
 
 static char *put(char *out, int value, int width) {
   int i;

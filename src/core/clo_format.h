@@ -26,11 +26,9 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]);
  * what is wrong, such as "it has no offset". */
 const char *clo_rfc3339_check(const char *s, size_t len);
 
-/* Reads what clo_rfc3339_check takes: *micros is the microseconds since
- * 1970-01-01T00:00:00Z, exact up to the year 2255; digits beyond them are
- * dropped, a leap second is the one after it. Returns 0, *micros untouched,
- * for anything else. */
-int clo_rfc3339_read(const char *s, size_t len, double *micros);
+/* Reads such a date-time as seconds since 1970-01-01T00:00:00Z; 0 where it is
+ * none. A leap second is the second after it. */
+int clo_rfc3339_read(const char *s, size_t len, double *seconds);
 
 #define CLO_RFC3339_SIZE 32
 

@@ -35,44 +35,50 @@ static const char *const content_types[] = {
 enum { OPTIONAL = 0, REQUIRED = 1 };
 enum { NOT_NULL = 0, NULLABLE = 1 };
 enum { IN_BODY = 0, IN_QUERY = 1 };
+enum { FIXED = 0, CHANGEABLE = 1 };
 
-#define FIELD(name, kind, required, nullable, where, values) \
-  { name, sizeof name - 1, CLO_KIND_##kind, required, nullable, where, values }
-#define PLAIN(name, kind) FIELD(name, kind, OPTIONAL, NULLABLE, IN_BODY, NULL)
+#define FIELD(name, kind, required, nullable, where, update, values)        \
+  {                                                                         \
+    name, sizeof name - 1, CLO_KIND_##kind, required, nullable, where, update, \
+        values                                                              \
+  }
+#define PLAIN(name, kind, update) \
+  FIELD(name, kind, OPTIONAL, NULLABLE, IN_BODY, update, NULL)
 
 const struct clo_field clo_sms_fields[CLO_SMS_FIELDS] = {
-    [CLO_SMS_ACTIVITY_AT] = PLAIN("activity_at", DATE),
-    [CLO_SMS_ATTACHMENTS] = PLAIN("attachments", LIST),
-    [CLO_SMS_CONTACT_ID] = PLAIN("contact_id", STRING),
-    [CLO_SMS_CREATED_BY_ID] = PLAIN("created_by_id", STRING),
-    [CLO_SMS_DATE_CREATED] = PLAIN("date_created", DATE),
-    [CLO_SMS_DATE_SCHEDULED] = PLAIN("date_scheduled", DATE),
-    [CLO_SMS_DIRECTION] =
-        FIELD("direction", ENUM, OPTIONAL, NOT_NULL, IN_BODY, directions),
-    [CLO_SMS_LEAD_ID] = PLAIN("lead_id", STRING),
-    [CLO_SMS_LOCAL_PHONE] = PLAIN("local_phone", PHONE),
-    [CLO_SMS_ORGANIZATION_ID] = PLAIN("organization_id", STRING),
-    [CLO_SMS_REMOTE_PHONE] = PLAIN("remote_phone", PHONE),
-    [CLO_SMS_SEND_IN] =
-        FIELD("send_in", NUMBER, OPTIONAL, NOT_NULL, IN_BODY, NULL),
-    [CLO_SMS_SEND_TO_INBOX] =
-        FIELD("send_to_inbox", BOOLEAN, OPTIONAL, NOT_NULL, IN_QUERY, NULL),
+    [CLO_SMS_ACTIVITY_AT] = PLAIN("activity_at", DATE, CHANGEABLE),
+    [CLO_SMS_ATTACHMENTS] = PLAIN("attachments", LIST, CHANGEABLE),
+    [CLO_SMS_CONTACT_ID] = PLAIN("contact_id", STRING, CHANGEABLE),
+    [CLO_SMS_CREATED_BY_ID] = PLAIN("created_by_id", STRING, FIXED),
+    [CLO_SMS_DATE_CREATED] = PLAIN("date_created", DATE, FIXED),
+    [CLO_SMS_DATE_SCHEDULED] = PLAIN("date_scheduled", DATE, CHANGEABLE),
+    [CLO_SMS_DIRECTION] = FIELD("direction", ENUM, OPTIONAL, NOT_NULL, IN_BODY,
+                                FIXED, directions),
+    [CLO_SMS_LEAD_ID] = PLAIN("lead_id", STRING, CHANGEABLE),
+    [CLO_SMS_LOCAL_PHONE] = PLAIN("local_phone", PHONE, CHANGEABLE),
+    [CLO_SMS_ORGANIZATION_ID] = PLAIN("organization_id", STRING, FIXED),
+    [CLO_SMS_REMOTE_PHONE] = PLAIN("remote_phone", PHONE, CHANGEABLE),
+    [CLO_SMS_SEND_IN] = FIELD("send_in", NUMBER, OPTIONAL, NOT_NULL, IN_BODY,
+                              CHANGEABLE, NULL),
+    [CLO_SMS_SEND_TO_INBOX] = FIELD("send_to_inbox", BOOLEAN, OPTIONAL,
+                                    NOT_NULL, IN_QUERY, FIXED, NULL),
     [CLO_SMS_SOURCE] =
-        FIELD("source", ENUM, OPTIONAL, NOT_NULL, IN_BODY, sources),
-    [CLO_SMS_STATUS] =
-        FIELD("status", ENUM, REQUIRED, NOT_NULL, IN_BODY, statuses),
-    [CLO_SMS_TEMPLATE_ID] = PLAIN("template_id", STRING),
-    [CLO_SMS_TEXT] = PLAIN("text", STRING),
-    [CLO_SMS_USER_ID] = PLAIN("user_id", STRING),
+        FIELD("source", ENUM, OPTIONAL, NOT_NULL, IN_BODY, FIXED, sources),
+    [CLO_SMS_STATUS] = FIELD("status", ENUM, REQUIRED, NOT_NULL, IN_BODY,
+                             CHANGEABLE, statuses),
+    [CLO_SMS_TEMPLATE_ID] = PLAIN("template_id", STRING, CHANGEABLE),
+    [CLO_SMS_TEXT] = PLAIN("text", STRING, CHANGEABLE),
+    [CLO_SMS_USER_ID] = PLAIN("user_id", STRING, CHANGEABLE),
 };
 
 const struct clo_field clo_attachment_fields[CLO_ATTACHMENT_FIELDS] = {
     [CLO_ATTACHMENT_CONTENT_TYPE] =
-        FIELD("content_type", ENUM, REQUIRED, NOT_NULL, IN_BODY, content_types),
-    [CLO_ATTACHMENT_FILENAME] =
-        FIELD("filename", STRING, REQUIRED, NOT_NULL, IN_BODY, NULL),
-    [CLO_ATTACHMENT_URL] =
-        FIELD("url", STRING, REQUIRED, NOT_NULL, IN_BODY, NULL),
+        FIELD("content_type", ENUM, REQUIRED, NOT_NULL, IN_BODY, CHANGEABLE,
+              content_types),
+    [CLO_ATTACHMENT_FILENAME] = FIELD("filename", STRING, REQUIRED, NOT_NULL,
+                                      IN_BODY, CHANGEABLE, NULL),
+    [CLO_ATTACHMENT_URL] = FIELD("url", STRING, REQUIRED, NOT_NULL, IN_BODY,
+                                 CHANGEABLE, NULL),
 };
 
 static int find(const struct clo_field *fields, int count, const char *name,
@@ -158,6 +164,9 @@ static const struct status_rule required_with[] = {
      "give text, template_id or an attachment"},
 };
 
+/* What an update may set the status to. */
+#define UPDATES (IS(DRAFT) | IS(SCHEDULED) | IS(OUTBOX))
+
 /* Whether there is anything to send; an empty text is nothing. */
 static int has_content(const struct clo_sms *sms) {
   const struct clo_value *text = &sms->field[CLO_SMS_TEXT];
@@ -169,11 +178,19 @@ static int has_content(const struct clo_sms *sms) {
          (list->type != CLO_LIST || sms->attachment_count > 0);
 }
 
+/* Whether the SMS exists: what is not given it may have already. */
+static int exists(const struct clo_sms *sms) {
+  return sms->verb == CLO_UPDATE || sms->verb == CLO_SEND_DRAFT;
+}
+
 static int is_missing(const struct clo_sms *sms, enum clo_sms_field field) {
+  if (exists(sms)) return sms->field[field].type == CLO_NULL &&
+                          field != CLO_SMS_TEXT;
   if (field == CLO_SMS_TEXT) return !has_content(sms);
   return !is_given(&sms->field[field]);
 }
 
+/* status is a bit, or 0 for an update that leaves it as it is. */
 static void check_status_rules(const struct clo_sms *sms, unsigned status,
                                struct clo_violations *violations) {
   const struct clo_field *statuses_of = &clo_sms_fields[CLO_SMS_STATUS];
@@ -181,42 +198,109 @@ static void check_status_rules(const struct clo_sms *sms, unsigned status,
   struct clo_spot spot = {NULL, 0, violations};
   char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
 
+  if (status == 0)
+    strcpy(own, "none");
+  else
+    clo_field_join(statuses_of, status, own);
   end = only_with + sizeof only_with / sizeof *only_with;
   for (rule = only_with; rule < end; rule++) {
     if ((rule->statuses & status) || !is_usable(sms, rule->field)) continue;
+    if (!clo_sms_takes(sms->verb, rule->field)) continue;
     spot.field = &clo_sms_fields[rule->field];
     clo_spot_report(&spot, "conflict",
                     "goes only with status %s, not with %s; %s",
-                    clo_field_join(statuses_of, rule->statuses, list),
-                    clo_field_join(statuses_of, status, own), rule->mend);
+                    clo_field_join(statuses_of, rule->statuses, list), own,
+                    rule->mend);
   }
   end = required_with + sizeof required_with / sizeof *required_with;
   for (rule = required_with; rule < end; rule++) {
     if (!(rule->statuses & status) || !is_missing(sms, rule->field)) continue;
     spot.field = &clo_sms_fields[rule->field];
-    clo_spot_report(&spot, "required", "is required with status %s: %s",
-                    clo_field_join(statuses_of, status, own), rule->mend);
+    clo_spot_report(&spot, "required", "is required with status %s: %s", own,
+                    rule->mend);
   }
+}
+
+/* -- verbs ---------------------------------------------------------------- */
+
+static int is_sending(enum clo_verb verb) {
+  return verb == CLO_SEND || verb == CLO_SEND_DRAFT;
+}
+
+int clo_sms_takes(enum clo_verb verb, enum clo_sms_field field) {
+  if (is_sending(verb))
+    return field != CLO_SMS_STATUS && field != CLO_SMS_SEND_TO_INBOX;
+  return verb == CLO_CREATE || clo_sms_fields[field].update;
+}
+
+/* Reports a field that others of these verbs take. */
+static void report_not_taken(const struct clo_spot *spot,
+                             const struct clo_sms *sms) {
+  if (!is_sending(sms->verb))
+    clo_spot_report(spot, "unknown_field",
+                    "cannot be changed once the SMS exists: leave it out");
+  else if (spot->field == &clo_sms_fields[CLO_SMS_STATUS])
+    clo_spot_report(spot, "unknown_field",
+                    "is not yours to give here: send sets it, to "
+                    "\"scheduled\" where there is a date_scheduled, otherwise "
+                    "to \"outbox\"; use create for another");
+  else
+    clo_spot_report(spot, "unknown_field",
+                    "goes only with status \"inbox\": use create, or leave it "
+                    "out");
+}
+
+static void check_field(const struct clo_sms *sms, enum clo_sms_field field,
+                        struct clo_violations *violations) {
+  const struct clo_value *value = &sms->field[field];
+  struct clo_spot spot = {&clo_sms_fields[field], 0, violations};
+
+  if (!clo_sms_takes(sms->verb, field)) {
+    if (value->type != CLO_ABSENT) report_not_taken(&spot, sms);
+    return;
+  }
+  if (value->type == CLO_ABSENT && sms->verb != CLO_CREATE) return;
+  clo_spot_check(&spot, value);
+  if (field == CLO_SMS_ATTACHMENTS && is_usable(sms, field))
+    check_attachments(sms, violations);
+}
+
+/* The status that the SMS is to have, as a bit; 0 where there is none. */
+static unsigned find_status(const struct clo_sms *sms,
+                            struct clo_violations *violations) {
+  struct clo_spot spot = {&clo_sms_fields[CLO_SMS_STATUS], 0, violations};
+  char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
+  int status;
+
+  if (is_sending(sms->verb))
+    return is_given(&sms->field[CLO_SMS_DATE_SCHEDULED]) ? IS(SCHEDULED)
+                                                         : IS(OUTBOX);
+  status = clo_field_value(spot.field, &sms->field[CLO_SMS_STATUS]);
+  if (status < 0) return 0;
+  if (sms->verb == CLO_UPDATE && !(UPDATES & IS(status)))
+    clo_spot_report(&spot, "enum",
+                    "can only be changed to %s, got %s; use create for another",
+                    clo_field_join(spot.field, UPDATES, list),
+                    clo_field_join(spot.field, IS(status), own));
+  return IS(status);
 }
 
 void clo_sms_check(const struct clo_sms *sms,
                    struct clo_violations *violations) {
   struct clo_spot spot = {NULL, 0, violations};
-  int i, status;
+  unsigned status;
+  int i;
 
-  for (i = 0; i < CLO_SMS_FIELDS; i++) {
-    spot.field = &clo_sms_fields[i];
-    clo_spot_check(&spot, &sms->field[i]);
-    if (i == CLO_SMS_ATTACHMENTS && is_usable(sms, CLO_SMS_ATTACHMENTS))
-      check_attachments(sms, violations);
-  }
+  for (i = 0; i < CLO_SMS_FIELDS; i++)
+    check_field(sms, (enum clo_sms_field)i, violations);
   if (is_usable(sms, CLO_SMS_TEXT) && is_usable(sms, CLO_SMS_TEMPLATE_ID)) {
     spot.field = &clo_sms_fields[CLO_SMS_TEMPLATE_ID];
     clo_spot_report(&spot, "conflict",
                     "cannot go with text, which the template would write; "
                     "leave one of them out");
   }
-  status = clo_field_value(&clo_sms_fields[CLO_SMS_STATUS],
-                           &sms->field[CLO_SMS_STATUS]);
-  if (status >= 0) check_status_rules(sms, IS(status), violations);
+  status = find_status(sms, violations);
+  if (status != 0 || (sms->verb == CLO_UPDATE &&
+                      !is_given(&sms->field[CLO_SMS_STATUS])))
+    check_status_rules(sms, status, violations);
 }

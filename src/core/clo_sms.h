@@ -1,5 +1,6 @@
-/* The fields of "Create an SMS activity" as one table, and the rules between
- * them. Source: https://developer.close.com/api/resources/activities/sms/create
+/* The fields of an SMS activity as one table, and the rules between them.
+ * Sources: https://developer.close.com/api/resources/activities/sms/create and,
+ * for what an update takes, .../sms/update beside it.
  *
  * A caller fills a struct clo_sms, clo_sms_check() reports every violation at
  * once. Values are borrowed: nothing here keeps or frees a caller's string. */
@@ -72,6 +73,14 @@ enum clo_kind {
   CLO_KIND_WORDS  /* words, in a list or in a string with commas */
 };
 
+/* What the caller wants to do with an SMS. */
+enum clo_verb {
+  CLO_CREATE = 0,
+  CLO_UPDATE,    /* change some fields of one that exists */
+  CLO_SEND,      /* make a draft, then have it sent: the status is ours */
+  CLO_SEND_DRAFT /* the same with a draft that exists */
+};
+
 struct clo_field {
   const char *name;
   size_t len; /* of name */
@@ -79,6 +88,7 @@ struct clo_field {
   int required;
   int nullable;
   int query;                 /* travels in the URL's query, not in the body */
+  int update;                /* can be changed later */
   const char *const *values; /* ENUM: the values, NULL at the end */
 };
 
@@ -89,6 +99,9 @@ extern const struct clo_field clo_attachment_fields[CLO_ATTACHMENT_FIELDS];
 int clo_sms_find(const char *name, size_t len);
 int clo_attachment_find(const char *name, size_t len);
 
+/* Whether a verb takes a field. */
+int clo_sms_takes(enum clo_verb verb, enum clo_sms_field field);
+
 struct clo_attachment {
   enum clo_type type;    /* CLO_OBJECT for a map, which is what is wanted */
   const char *type_name; /* otherwise: what it is, for the error sentence */
@@ -96,6 +109,7 @@ struct clo_attachment {
 };
 
 struct clo_sms {
+  enum clo_verb verb;
   struct clo_value field[CLO_SMS_FIELDS];
   /* The items where field[CLO_SMS_ATTACHMENTS] is a LIST; the caller's. */
   const struct clo_attachment *attachments;

@@ -55,11 +55,11 @@ const char *lclo_kind_name(enum clo_kind kind);
 void lclo_push_filters(lua_State *L);
 int lclo_filter_fields(lua_State *L);
 
-/* The function validate(params, null2): lclo_sms.c. */
+/* The function validate(params, null2, verb): lclo_sms.c. */
 void lclo_push_validate(lua_State *L);
 
 /* The function fields() -> those of an SMS, those of an attachment, each a list
- * of {name, kind, required, nullable, query, values}: lclo_sms.c. */
+ * of {name, kind, required, nullable, query, update, values}: lclo_sms.c. */
 int lclo_fields(lua_State *L);
 
 /* The function engine(config) that makes an engine: lclo_engine.c. */

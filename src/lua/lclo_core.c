@@ -45,19 +45,19 @@ static int escape(lua_State *L) {
   return 1;
 }
 
-/* instant(text) -> microseconds since 1970 of an RFC 3339 date, or nil */
-static int instant(lua_State *L) {
-  size_t len;
-  const char *text = luaL_checklstring(L, 1, &len);
-  double micros;
-  if (!clo_rfc3339_read(text, len, &micros)) return 0;
-  lua_pushnumber(L, micros);
-  return 1;
-}
-
 /* now() -> seconds on a clock that nobody sets */
 static int now(lua_State *L) {
   lua_pushnumber(L, clo_engine_now());
+  return 1;
+}
+
+/* seconds(date) -> seconds since 1970 of an RFC 3339 date-time, or nil */
+static int seconds_of(lua_State *L) {
+  size_t len;
+  const char *date = luaL_checklstring(L, 1, &len);
+  double seconds;
+  if (!clo_rfc3339_read(date, len, &seconds)) return 0;
+  lua_pushnumber(L, seconds);
   return 1;
 }
 
@@ -89,8 +89,8 @@ int luaopen_close_core(lua_State *L) {
                                        {"escape", escape},
                                        {"fields", lclo_fields},
                                        {"filter_fields", lclo_filter_fields},
-                                       {"instant", instant},
                                        {"now", now},
+                                       {"seconds", seconds_of},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);

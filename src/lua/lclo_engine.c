@@ -171,7 +171,7 @@ static int done(lua_State *L) {
   clo_engine_take(box->engine, parcel->transfer);
   lua_pushnumber(L, (lua_Number)parcel->transfer->id);
   lclo_push_answer(L, parcel->transfer);
-  lua_pushnumber(L, parcel->transfer->unsure);
+  lclo_pushnumber(L, parcel->transfer->unsure);
   if (box->engine) {
     clo_engine_release(box->engine, parcel->transfer);
     parcel->transfer = NULL;

@@ -8,8 +8,8 @@
 #include "clo_format.h"
 #include "clo_sms.h"
 
-/* The arguments of validate(params, null2), and the body being made. */
-enum { PARAMS = LCLO_PARAMS, NULL2 = LCLO_NULL2, BODY };
+/* The arguments of validate(params, null2, verb), and the body being made. */
+enum { PARAMS = LCLO_PARAMS, VERB = LCLO_NULL2 + 1, BODY };
 
 static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
                       struct clo_violations *violations) {
@@ -122,6 +122,13 @@ static void read_field(lua_State *L, int at, struct clo_sms *sms,
   if (!field->query) put_in_body(L, field, value);
 }
 
+/* A draft's id stands beside the fields of what is sent; Lua checks it. */
+static int is_draft_id(const struct clo_sms *sms, const char *name,
+                       size_t len) {
+  return sms->verb == CLO_SEND_DRAFT && len == 8 &&
+         memcmp(name, "draft_id", 8) == 0;
+}
+
 /* Reads all of params; returns whether it has an extra. */
 static int read_params(lua_State *L, struct clo_sms *sms,
                        struct clo_violations *violations) {
@@ -136,7 +143,7 @@ static int read_params(lua_State *L, struct clo_sms *sms,
     } else if (name && len == 5 && memcmp(name, "extra", 5) == 0) {
       extra = 1;
       check_extra(L, violations);
-    } else {
+    } else if (!name || !is_draft_id(sms, name, len)) {
       clo_sms_unknown(name ? name : "[a key that is not a string]",
                       name ? len : 28, 0, violations);
     }
@@ -158,15 +165,19 @@ static double count_bytes(const struct clo_sms *sms) {
   return bytes;
 }
 
-/* validate(params, null2) -> body, send_to_inbox, bytes
- *                         | nil, errors, unlisted */
+/* validate(params, null2, verb|nil) -> body, send_to_inbox, bytes
+ *                                   | nil, errors, unlisted
+ * verb is "create" unless told, "update", "send" or "send_draft" */
 static int validate(lua_State *L) {
+  static const char *const verbs[] = {"create", "update", "send", "send_draft",
+                                      NULL}; /* as in enum clo_verb */
   struct clo_violations *violations;
   struct lclo_held *held;
   struct clo_sms sms;
   int extra = 0;
   memset(&sms, 0, sizeof sms);
-  lua_settop(L, 2);
+  lua_settop(L, 3);
+  sms.verb = (enum clo_verb)luaL_checkoption(L, VERB, "create", verbs);
   lua_createtable(L, 0, 10);
   held = lclo_take_held(L);
   violations = &held->violations;
@@ -214,7 +225,7 @@ static void push_fields(lua_State *L, const struct clo_field *fields, int n) {
   int i, v;
   lua_createtable(L, n, 0);
   for (i = 0; i < n; i++) {
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     lua_pushstring(L, fields[i].name);
     lua_setfield(L, -2, "name");
     lua_pushstring(L, lclo_kind_name(fields[i].kind));
@@ -225,6 +236,8 @@ static void push_fields(lua_State *L, const struct clo_field *fields, int n) {
     lua_setfield(L, -2, "nullable");
     lua_pushboolean(L, fields[i].query);
     lua_setfield(L, -2, "query");
+    lua_pushboolean(L, fields[i].update);
+    lua_setfield(L, -2, "update");
     if (fields[i].values) {
       lua_newtable(L);
       for (v = 0; fields[i].values[v]; v++) {

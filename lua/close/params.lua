@@ -1,0 +1,91 @@
+-- From a caller's table to a request's body: the core's rules, and the bounds
+-- of what JSON's writer is given.
+
+local core = require "close.core"
+local errors = require "close.errors"
+local json = require "close.json"
+
+local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
+
+local params = {}
+
+local function too_large(bytes)
+  return {
+    field = "params", code = "range",
+    message = ("params make a request of at least %.0f bytes: shorten text " ..
+      "or attachments, %d bytes is the most"):format(bytes, MAX_BODY),
+  }
+end
+
+local function wrong_extra(why)
+  return {
+    field = "extra", code = "type",
+    message = "extra cannot be written as JSON: " .. why,
+  }
+end
+
+--- What is wrong where a function was called with a colon, and got its own
+--- table as the first argument; or nil.
+---@param example string
+function params.check_dot(first, resource, example)
+  if not resource or not rawequal(first, resource) then return nil end
+  return errors.validation { {
+    field = "params", code = "type",
+    message = "the first argument is the resource itself: call with a dot, " ..
+      "as in sms." .. example .. ", not with a colon",
+  } }
+end
+
+--- What is wrong with an id, as one of an error's errors; or nil.
+---@return close.Violation|nil
+function params.check_id(id, field)
+  if type(id) ~= "string" then
+    return { field = field, code = id == nil and "required" or "type",
+      message = ("%s must be a string such as \"acti_...\", got %s"):format(
+        field, type(id)) }
+  end
+  if #id <= 200 and id:find "^[A-Za-z0-9_%-]+$" then return nil end
+  return { field = field, code = "format",
+    message = field .. " must be the id of an SMS, such as \"acti_...\": " ..
+      "letters, digits, _ and - only" }
+end
+
+-- What the core has not looked at: extra, and the size of it all.
+local function check_rest(given, bytes)
+  local extra = rawget(given, "extra")
+  if extra ~= nil then
+    local more, why = json.weigh(extra)
+    if not more then return wrong_extra(why) end
+    bytes = bytes + more
+  end
+  if bytes > MAX_BODY then return too_large(bytes) end
+end
+
+--- Checks a caller's table for what is to be done with it: "create", "update",
+--- "send" or "send_draft".
+---@param verb string
+---@param found close.Violation[]|nil what was found to be wrong already
+---@return table|nil body, boolean|close.Error inbox_or_err
+function params.check(given, verb, found)
+  local body, inbox, bytes = core.validate(given, json.host_null(), verb)
+  local wrong = body and check_rest(given, bytes)
+  if body and not wrong and not (found and found[1]) then return body, inbox end
+  local list = found or {}
+  for _, violation in ipairs(not body and inbox or { wrong or nil }) do
+    list[#list + 1] = violation
+  end
+  return nil, errors.validation(list, not body and bytes or nil)
+end
+
+--- A body as JSON.
+---@return string|nil text, close.Error? err
+function params.encode(body)
+  local text, why = json.encode_body(body)
+  if not text then
+    return nil, errors.validation { wrong_extra(tostring(why)) }
+  end
+  if #text <= MAX_BODY then return text end
+  return nil, errors.validation { too_large(#text) }
+end
+
+return params

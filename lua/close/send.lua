@@ -1,0 +1,378 @@
+-- A message that is delivered exactly once, also over a bad network. It takes
+-- three kinds of requests, each of which may be repeated without harm:
+--   the draft: a second draft sends nothing;
+--   its promotion to "outbox" or "scheduled": Close changes drafts only;
+--   a look at it, where the promotion's end is not known.
+-- At the end the drafts that a repeated first request left behind are deleted,
+-- where they can be found.
+-- Source: developer.close.com/api/resources/activities/sms/create, "Only drafts
+-- can be modified"; docs/reliability.md has the reasons.
+
+local activity = require "close.activity"
+local core = require "close.core"
+local json = require "close.json"
+local params = require "close.params"
+
+local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
+local BACKOFF_FIRST, BACKOFF_MOST = 0.25, 10 -- seconds
+local SLACK = 2 -- seconds that Close's clock may be off within one send
+local SLACK_OURS = 60 -- and ours from Close's
+
+local send = {}
+
+-- ---- what the caller gave ----
+
+local fixed -- the fields that only a creation takes
+local function is_fixed(name)
+  if not fixed then
+    fixed = {}
+    for _, field in ipairs((core.fields())) do
+      fixed[field.name] = not field.update
+    end
+  end
+  return fixed[name]
+end
+
+local function is_given(value) return value ~= nil and value ~= json.null end
+
+-- What is wrong with a send beyond what the core's tables know.
+local function check_own(given, id)
+  local found = {}
+  if id ~= nil then found[1] = params.check_id(id, "draft_id") end
+  local extra = rawget(given, "extra")
+  if type(extra) == "table" and rawget(extra, "status") ~= nil then
+    found[#found + 1] = { field = "extra.status", code = "conflict",
+      message = "extra.status would take the place of the status that send " ..
+        "sets: leave it out" }
+  end
+  return found
+end
+
+-- The body of the draft.
+local function to_draft(body)
+  local draft = {}
+  for name, value in pairs(body) do draft[name] = value end
+  draft.status, draft.send_in = "draft", nil
+  return draft
+end
+
+-- The body of the promotion; of a draft that exists it may change more.
+local function to_promotion(body, exists)
+  local promotion = {}
+  for name, value in pairs(body) do
+    if exists and not is_fixed(name) or name == "send_in" or
+       name == "date_scheduled" then
+      promotion[name] = value
+    end
+  end
+  local is_scheduled = is_given(body.date_scheduled)
+  if not is_scheduled then promotion.date_scheduled = nil end
+  promotion.status = is_scheduled and "scheduled" or "outbox"
+  return promotion
+end
+
+-- ---- the steps ----
+-- A task is one send from its start to its end. Each step gets the end of a
+-- request (response, failure; call.unsure as there), and returns the next
+-- request; or nil and what the send has come to.
+
+local function ask(task, request, step)
+  task.step = step
+  return request
+end
+
+-- The same request once more, a while later; nil where there is no more time,
+-- or leave, for it.
+local function ask_again(task, call, request, step, failure)
+  task.repeats = task.repeats + 1
+  local pause = math.min(BACKOFF_FIRST * 2 ^ (task.repeats - 1), BACKOFF_MOST)
+  pause = pause * (0.5 + core.now() * 1000 % 1 / 2) -- not all at once
+  pause = math.max(pause, failure and failure.retry_after or 0)
+  if task.repeats > call.retries or core.now() + pause >= call.due then
+    return nil
+  end
+  request.delay = pause
+  return ask(task, request, step)
+end
+
+-- The end of it all. Who called gets the totals.
+local function over(task, call)
+  local response, failure = task.response, task.failure
+  if response then
+    response.attempts = task.attempts
+    response.elapsed = core.now() - (call.due - call.timeout)
+    response.stray_drafts = task.strays
+  end
+  if failure then
+    failure.attempts, failure.stray_drafts = task.attempts, task.strays
+    failure.draft_id = task.id
+  end
+  return nil, response, failure
+end
+
+local clean
+
+-- What the send has come to is known; what is left is to clean up.
+local function conclude(task, call, response, failure, outcome)
+  task.response, task.failure = response, failure
+  if failure then failure.outcome = outcome end
+  local sending = task.sending
+  sending[task.key] = sending[task.key] > 1 and sending[task.key] - 1 or nil
+  if task.strays > 0 and not (failure and failure.kind == "cancelled") then
+    return clean(task, call)
+  end
+  return over(task, call)
+end
+
+-- An answer of 2xx that cannot be read, as a failure.
+local function unreadable(response)
+  return { kind = "protocol", attempts = response.attempts,
+    status = response.status, message = ("Close answered %d with a body " ..
+      "that is not an SMS activity"):format(response.status) }
+end
+
+local after_look, after_promotion
+
+local function look(task)
+  return ask(task, activity.request("GET", task.id), after_look)
+end
+
+local function to_promote(task)
+  local request = activity.request("PUT", task.id,
+    (params.encode(task.promotion)))
+  request.repeatable = false -- a look is better than a second try
+  return request
+end
+
+-- Whether an SMS has left the state of a draft for good, or until somebody
+-- cancels it.
+local function is_promoted(shown)
+  return shown.status ~= "draft" and shown.status ~= "inbox" and
+    shown.status ~= nil
+end
+
+local function delivered(task, call, shown, response)
+  task.shown = shown
+  return conclude(task, call, response, nil)
+end
+
+local function after_draft(task, call, response, failure)
+  task.strays = task.strays + call.unsure
+  local shown = response and not failure and activity.decode(response)
+  if shown then
+    task.id, task.draft = shown.id, shown
+    task.seconds = core.now() - (call.due - call.timeout)
+    task.tell { method = "POST", path = call.path, draft_id = shown.id }
+    return ask(task, to_promote(task), after_promotion)
+  end
+  if not failure then
+    task.strays = task.strays + 1 -- it may well be there
+    failure = unreadable(response)
+    local request = ask_again(task, call, task.create(), after_draft)
+    if request then return request end
+  end
+  -- A draft at most: whatever became of it, nothing was sent.
+  local is_refused = failure.status and failure.status >= 400 and
+    failure.status < 500
+  return conclude(task, call, response, failure,
+    is_refused and "rejected" or "not_sent")
+end
+
+local function is_refusal(failure)
+  return failure.outcome == "rejected"
+end
+
+-- In doubt is a task whose promotion Close may have carried out.
+function after_promotion(task, call, response, failure)
+  local shown = not failure and activity.decode(response)
+  if shown and is_promoted(shown) then
+    return delivered(task, call, shown, response)
+  end
+  failure = failure or unreadable(response)
+  task.why, task.why_response = failure, response
+  task.is_refused = is_refusal(failure)
+  if call.unsure > 0 or not failure.outcome then task.doubt = true end
+  if failure.kind == "cancelled" or task.is_refused and not task.doubt then
+    return conclude(task, call, response, failure,
+      task.doubt and "unknown" or failure.outcome)
+  end
+  return look(task)
+end
+
+function after_look(task, call, response, failure)
+  local shown = not failure and activity.decode(response)
+  if not shown then
+    failure = failure or unreadable(response)
+    return conclude(task, call, response, failure,
+      task.doubt and "unknown" or "not_sent")
+  end
+  if is_promoted(shown) then return delivered(task, call, shown, response) end
+  local request = not task.is_refused and
+    ask_again(task, call, to_promote(task), after_promotion, task.why)
+  if request then return request end
+  return conclude(task, call, task.why_response, task.why,
+    task.doubt and "unknown" or task.why.outcome)
+end
+
+-- The first look at a draft of an earlier send. That may have promoted it; and
+-- whether it is to be scheduled is written in it.
+local function after_first_look(task, call, response, failure)
+  local shown = not failure and activity.decode(response)
+  if not shown then
+    return conclude(task, call, response, failure or unreadable(response),
+      "unknown")
+  end
+  if is_promoted(shown) then return delivered(task, call, shown, response) end
+  task.doubt = false
+  if task.may_be_scheduled and shown.date_scheduled then
+    task.promotion.status = "scheduled"
+    task.promotion.date_scheduled = shown.date_scheduled
+    task.promotion.send_in = nil
+  end
+  return ask(task, to_promote(task), after_promotion)
+end
+
+-- ---- strays ----
+
+local TOLD = { "lead_id", "contact_id", "local_phone", "remote_phone", "text" }
+
+-- Whether an SMS is a draft like ours, made while ours was: Close's own answer
+-- is compared with where there is one, otherwise what was asked for.
+local function is_twin(task, item)
+  if type(item) ~= "table" or type(item.id) ~= "string" or
+     item.id == task.id or item.status ~= "draft" or
+     item.direction == "inbound" then
+    return false
+  end
+  local made = type(item.date_created) == "string" and
+    core.seconds(item.date_created)
+  if not made or made < task.since then return false end
+  for _, name in ipairs(TOLD) do
+    local ours = task.draft[name]
+    if (task.id or is_given(ours)) and item[name] ~= ours then return false end
+  end
+  return true
+end
+
+local delete_next
+
+local function after_deletion(task, call, _, failure)
+  if not failure or failure.status == 404 then
+    task.strays = task.strays - 1
+  end
+  return delete_next(task, call)
+end
+
+function delete_next(task, call)
+  local id = table.remove(task.twins)
+  if not id then return over(task, call) end
+  return ask(task, activity.request("DELETE", id), after_deletion)
+end
+
+-- The strays are found by what they are. Where there are more of them than ours
+-- can be, somebody else's are among them, and none is touched.
+local function after_list(task, call, response, failure)
+  local page = not failure and json.decode_object(response.body)
+  if not page or type(page.data) ~= "table" or page.has_more then
+    return over(task, call)
+  end
+  task.twins = {}
+  for _, item in ipairs(page.data) do
+    if is_twin(task, item) then table.insert(task.twins, item.id) end
+  end
+  if #task.twins <= task.strays then
+    task.strays = #task.twins
+    return delete_next(task, call)
+  end
+  return over(task, call)
+end
+
+-- Looks for the strays, if there is a lead to find them by, and nobody in this
+-- client is sending the same, whose draft would look the same.
+function clean(task, call)
+  local lead = task.draft.lead_id
+  if not is_given(lead) or task.sending[task.key] or
+     core.now() >= call.due then
+    return over(task, call)
+  end
+  local made = task.id and core.seconds(task.draft.date_created or "")
+  task.since = made and made - task.seconds - SLACK or
+    os.time() - (core.now() - (call.due - call.timeout)) - SLACK_OURS
+  local request = activity.request("GET")
+  request.query = ("?lead_id=%s&_limit=100"):format(lead)
+  return ask(task, request, after_list)
+end
+
+-- ---- the call ----
+
+-- What tells one message from another.
+local function key_of(body)
+  local parts = {}
+  for i, name in ipairs(TOLD) do
+    parts[i] = is_given(body[name]) and body[name] or ""
+  end
+  return table.concat(parts, "\0")
+end
+
+local function begin_draft(task, body)
+  local text, why = params.encode(to_draft(body))
+  if not text then return nil, why end
+  function task.create()
+    local request = activity.request("POST", nil, text)
+    request.repeatable = true -- a second draft sends nothing
+    return request
+  end
+  return ask(task, task.create(), after_draft)
+end
+
+-- A draft of an earlier send, of which nobody knows how far it came.
+local function begin_look(task, body, id)
+  local _, why = params.encode(body)
+  if why then return nil, why end
+  task.id, task.doubt = id, true
+  task.may_be_scheduled = body.date_scheduled == nil
+  return ask(task, activity.request("GET", id), after_first_look)
+end
+
+--- The call that sends.
+---@param given close.SendParams
+---@param transport table the client's, with tell and sending: how many sends of
+---  the same message are under way
+---@return table|nil call, close.Error? err
+function send.to_call(given, transport)
+  local id, found
+  if type(given) == "table" then
+    id = rawget(given, "draft_id")
+    found = check_own(given, id)
+  end
+  local body, why = params.check(given, id == nil and "send" or "send_draft",
+    found)
+  if not body then return nil, why end
+  local task = {
+    promotion = to_promotion(body, id ~= nil),
+    draft = body, strays = 0, repeats = 0, attempts = 0,
+    key = key_of(body), sending = transport.sending, tell = transport.tell,
+  }
+  local call, wrong
+  if id ~= nil then
+    call, wrong = begin_look(task, body, id)
+  else
+    call, wrong = begin_draft(task, body)
+  end
+  if not call then return nil, wrong end
+  call.retries = PATIENT
+  function call.started()
+    task.sending[task.key] = (task.sending[task.key] or 0) + 1
+  end
+  function call.follow(_, response, failure)
+    task.attempts = (response or failure).attempts
+    return task.step(task, call, response, failure)
+  end
+  function call.read(response, err, answer)
+    if not response then return nil, err, answer end
+    return task.shown, nil, response
+  end
+  return call
+end
+
+return send
