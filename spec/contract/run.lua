@@ -30,17 +30,22 @@ local function tools(url, loop)
     assert(not left or left == 0, "calls are still pending")
   end
 
-  --- create, the host's way: with the loop poll, in a coroutine.
-  function t.create(client, ...)
-    if loop ~= "poll" then return client.sms.create(...) end
-    local sms, err, response
-    local thread = coroutine.create(function(...)
-      sms, err, response = client.sms.create(...)
-    end)
-    local ok, why = coroutine.resume(thread, ...)
+  --- Runs f where calls may wait: with the loop poll, in a coroutine.
+  function t.within(client, f)
+    if loop ~= "poll" then return f() end
+    local thread = coroutine.create(f)
+    local ok, why = coroutine.resume(thread)
     assert(ok, why)
     if coroutine.status(thread) ~= "dead" then t.until_done(client) end
-    assert(coroutine.status(thread) == "dead", "create did not return")
+    assert(coroutine.status(thread) == "dead", "it did not return")
+  end
+
+  --- create, the host's way.
+  function t.create(client, given, call_options)
+    local sms, err, response
+    t.within(client, function()
+      sms, err, response = client.sms.create(given, call_options)
+    end)
     return sms, err, response
   end
 
