@@ -140,6 +140,14 @@ describe("the reference", function()
     assert.equal(12, count)
   end)
 
+  it("has every member of what close.segments returns", function()
+    local names = {}
+    for name in pairs(close.segments "text") do names[#names + 1] = name end
+    table.sort(names)
+    assert.same(names, annotated "Segments")
+    assert.same(names, documented "close.segments(text)")
+  end)
+
   it("has every member of an event and a response", function()
     for _, class in ipairs { "Event", "Response", "Error" } do
       for _, name in ipairs(annotated(class)) do

@@ -114,7 +114,8 @@ end
 -- ---- requires: which modules a Lua file may use ----
 
 local REQUIRES = {
-  ["close.lua"] = set "close.client close.core close.json close.sms",
+  ["close.lua"] = set [[close.client close.core close.errors close.json
+    close.sms]],
   ["close/activity.lua"] = set "close.errors close.json",
   ["close/calls.lua"] = set "close.core close.errors close.options",
   ["close/client.lua"] = set [[close.calls close.core close.errors close.options

@@ -133,8 +133,16 @@ end
 
 local after_look, after_promotion
 
-local function look(task)
-  return ask(task, activity.request("GET", task.id), after_look)
+local function to_look(task) return activity.request("GET", task.id) end
+
+-- What a look has shown; or nil and the next request, where one is worth its
+-- while; or nil, nil and the failure.
+local function read_look(task, call, response, failure)
+  local shown = not failure and activity.decode(response)
+  if shown then return shown end
+  if failure then return nil, nil, failure end
+  return nil, ask_again(task, call, to_look(task), task.step),
+    unreadable(response)
 end
 
 local function to_promote(task)
@@ -196,18 +204,18 @@ function after_promotion(task, call, response, failure)
     return conclude(task, call, response, failure,
       task.doubt and "unknown" or failure.outcome)
   end
-  return look(task)
+  return ask(task, to_look(task), after_look)
 end
 
 function after_look(task, call, response, failure)
-  local shown = not failure and activity.decode(response)
+  local shown, request, why = read_look(task, call, response, failure)
+  if request then return request end
   if not shown then
-    failure = failure or unreadable(response)
-    return conclude(task, call, response, failure,
+    return conclude(task, call, response, why,
       task.doubt and "unknown" or "not_sent")
   end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
-  local request = not task.is_refused and
+  request = not task.is_refused and
     ask_again(task, call, to_promote(task), after_promotion, task.why)
   if request then return request end
   return conclude(task, call, task.why_response, task.why,
@@ -217,11 +225,9 @@ end
 -- The first look at a draft of an earlier send. That may have promoted it; and
 -- whether it is to be scheduled is written in it.
 local function after_first_look(task, call, response, failure)
-  local shown = not failure and activity.decode(response)
-  if not shown then
-    return conclude(task, call, response, failure or unreadable(response),
-      "unknown")
-  end
+  local shown, request, why = read_look(task, call, response, failure)
+  if request then return request end
+  if not shown then return conclude(task, call, response, why, "unknown") end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
   task.doubt = false
   if task.may_be_scheduled and shown.date_scheduled then
@@ -269,13 +275,21 @@ function delete_next(task, call)
   return ask(task, activity.request("DELETE", id), after_deletion)
 end
 
+local function to_list(task)
+  local request = activity.request("GET")
+  request.query = ("?lead_id=%s&_limit=100"):format(task.draft.lead_id)
+  return request
+end
+
 -- The strays are found by what they are. Where there are more of them than ours
 -- can be, somebody else's are among them, and none is touched.
 local function after_list(task, call, response, failure)
-  local page = not failure and json.decode_object(response.body)
-  if not page or type(page.data) ~= "table" or page.has_more then
-    return over(task, call)
+  if failure then return over(task, call) end
+  local page = json.decode_object(response.body)
+  if not page or type(page.data) ~= "table" then
+    return ask_again(task, call, to_list(task), task.step) or over(task, call)
   end
+  if page.has_more then return over(task, call) end
   task.twins = {}
   for _, item in ipairs(page.data) do
     if is_twin(task, item) then table.insert(task.twins, item.id) end
@@ -298,9 +312,7 @@ function clean(task, call)
   local made = task.id and core.seconds(task.draft.date_created or "")
   task.since = made and made - task.seconds - SLACK or
     os.time() - (core.now() - (call.due - call.timeout)) - SLACK_OURS
-  local request = activity.request("GET")
-  request.query = ("?lead_id=%s&_limit=100"):format(lead)
-  return ask(task, request, after_list)
+  return ask(task, to_list(task), after_list)
 end
 
 -- ---- the call ----
@@ -331,7 +343,7 @@ local function begin_look(task, body, id)
   if why then return nil, why end
   task.id, task.doubt = id, true
   task.may_be_scheduled = body.date_scheduled == nil
-  return ask(task, activity.request("GET", id), after_first_look)
+  return ask(task, to_look(task), after_first_look)
 end
 
 --- The call that sends.

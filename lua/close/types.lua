@@ -422,6 +422,15 @@ function Client:pending() end
 --- Ends what is pending as cancelled, and the connections. May be called twice.
 function Client:close() end
 
+--- How a text travels as SMS.
+---@class close.Segments
+---@field encoding "GSM-7"|"UCS-2"
+---@field segments integer how many SMS it takes; 0 for an empty text
+---@field units integer septets (GSM-7) or UTF-16 code units (UCS-2) of the text
+---@field remaining integer units that are free in the last segment
+---@field per_segment integer 160 or 153 (GSM-7), 70 or 67 (UCS-2)
+---@field forced_by string[] the first 32 distinct characters that forced UCS-2
+
 ---@class close
 ---@field _VERSION string
 ---@field null close.Null
@@ -439,5 +448,11 @@ function close.new(options) end
 ---@return close.Client? client
 ---@return close.Error? err of kind "config"
 function close.configure(options) end
+
+--- Counts the segments of a text, without any network.
+---@param text string UTF-8
+---@return close.Segments? segments
+---@return close.Error? err of kind "validation"
+function close.segments(text) end
 
 return close

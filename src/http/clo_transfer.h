@@ -44,7 +44,7 @@ struct clo_transfer {
   double ended_at;   /* and the last one's end */
 
   int attempts;
-  int unsure;    /* of them, those that Close may have acted on, unknown to us */
+  int unsure;    /* of them, those that Close may have acted on, unseen */
   size_t handed; /* bytes of the body that libcurl was given */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
   struct clo_buf answer;  /* its body */

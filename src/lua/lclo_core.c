@@ -91,6 +91,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"filter_fields", lclo_filter_fields},
                                        {"now", now},
                                        {"seconds", seconds_of},
+                                       {"segments", lclo_segments},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);

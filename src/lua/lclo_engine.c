@@ -154,9 +154,9 @@ static int ready(lua_State *L) {
   return 1;
 }
 
-/* engine:done() -> id, response|nil, failure|nil of a call that is done, and how
- * many of its attempts Close may have acted on, unknown to us; nil where there
- * is none. The call is let go once its values are made. */
+/* engine:done() -> id, response|nil, failure|nil of a call that is done, and
+ * how many of its attempts Close may have acted on, unknown to us; nil where
+ * there is none. The call is let go once its values are made. */
 static int done(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
   struct parcel *parcel;

@@ -74,7 +74,8 @@ function server.new(options)
   return setmetatable({
     url = ("http://%s:%d%s"):format(host, port, api.ROOT),
     port = tonumber(port), listener = listener, loop = loops.new(),
-    api = api.new(options), faults = faults.new(), ledger = ledger.new(),
+    api = api.new(options), faults = faults.new(options.seed),
+    ledger = ledger.new(),
     max_body_bytes = options.max_body_bytes, accepted = 0,
     log = options.log or function() end,
   }, Server)
