@@ -179,7 +179,7 @@ end
 function Walk:move(data, at)
   local n = #data
   self.bound, self.bound_at = data[n].date_created, at[n]
-  self.start, self.skip, self.expected, self.fruitless = 0, 0, nil, 0
+  self.start, self.skip, self.expected = 0, 0, nil
   self.known, self.known_count = {}, 0
   while n > 0 and at[n] == self.bound_at do
     self:know(data[n].id)
