@@ -56,7 +56,18 @@ local function field_names()
   return names
 end
 
+local function filter_names()
+  local names = {}
+  for i, filter in ipairs(core.filter_fields()) do names[i] = filter.name end
+  table.sort(names)
+  return names
+end
+
 describe("the annotations", function()
+  it("have every filter of list", function()
+    assert.same(filter_names(), annotated "Filters")
+  end)
+
   it("have every option", function()
     assert.same(option_names(), annotated "Options")
   end)
@@ -107,6 +118,11 @@ describe("the annotations", function()
 end)
 
 describe("the reference", function()
+  it("has every filter of list", function()
+    assert.same(filter_names(),
+      documented "client.sms.list([filters [, options]])")
+  end)
+
   it("has every option", function()
     assert.same(option_names(), documented "Options")
   end)

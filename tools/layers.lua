@@ -126,12 +126,15 @@ local REQUIRES = {
   ["close/loop.lua"] = set [[close.loop.blocking close.loop.luv
     close.loop.ngx close.loop.poll]],
   ["close/options.lua"] = set "close.core",
+  ["close/pages.lua"] = set [[close.activity close.core close.errors
+    close.json close.params close.walk]],
   ["close/params.lua"] = set "close.core close.errors close.json",
   ["close/send.lua"] = set [[close.activity close.core close.json
     close.params]],
-  ["close/sms.lua"] = set [[close.activity close.errors close.params
-    close.send]],
+  ["close/sms.lua"] = set [[close.activity close.errors close.pages
+    close.params close.send]],
   ["close/types.lua"] = {},
+  ["close/walk.lua"] = set "close.core",
 }
 
 for _, path in ipairs(lines "find lua -name '*.lua' | sort") do

@@ -213,6 +213,14 @@ function client.new(given)
       return new_request(state, calls.launch(state, ...))
     end,
     tell = function(event) calls.tell(state, event) end,
+    -- What a row of calls is made of.
+    request = function(cancel)
+      return new_request(state, { cancel = cancel })
+    end,
+    later = function(...) calls.later(state, ...) end,
+    guard = function(...) return calls.guard(state, ...) end,
+    read_options = function(...) return calls.read_options(state, ...) end,
+    is_closed = function() return state.closed end,
   }
   self.sms, self.files = sms.new(transport), files.new(transport)
   return self

@@ -4,6 +4,7 @@
 
 local activity = require "close.activity"
 local errors = require "close.errors"
+local pages = require "close.pages"
 local params = require "close.params"
 local send = require "close.send"
 
@@ -142,6 +143,7 @@ for name in pairs(VERBS) do
   table.insert(sms.NAMES, name)
   table.insert(sms.NAMES, name .. "_async")
 end
+for _, name in ipairs(pages.NAMES) do table.insert(sms.NAMES, name) end
 
 --- Checks what create takes, without any network.
 ---@param given close.CreateParams
@@ -168,6 +170,7 @@ function sms.new(transport)
   for name, verb in pairs(VERBS) do
     add_verb(resource, transport, name, verb)
   end
+  pages.add(resource, transport)
   return resource
 end
 

@@ -219,6 +219,33 @@
 ---@field timeout? number seconds
 ---@field max_retries? integer
 
+--- What a list is to hold; all of it together. A comma list is a list of
+--- strings, or a string with commas. The plain names stand for those with `_`.
+---@class close.Filters
+---@field _limit? integer items of a page, at least 1; Close's default is 100
+---@field _skip? integer items to leave out at the start
+---@field _fields? string|string[] the members that are wanted
+---@field limit? integer `_limit`
+---@field skip? integer `_skip`
+---@field fields? string|string[] `_fields`
+---@field id__in? string|string[]
+---@field lead_id? string|string[]
+---@field contact_id? string|string[]
+---@field user_id? string|string[]
+---@field organization_id? string
+---@field date_created__gte? close.Date
+---@field date_created__lte? close.Date
+---@field date_created__gt? close.Date
+---@field date_created__lt? close.Date
+---@field activity_at__gte? close.Date
+---@field activity_at__lte? close.Date
+---@field activity_at__gt? close.Date
+---@field activity_at__lt? close.Date
+
+---@class close.Page
+---@field data close.SMSActivity[] newest first; may be empty
+---@field has_more boolean
+
 ---@class close.SMS
 local SMS = {}
 
@@ -329,6 +356,41 @@ function SMS.delete_async(id, callback, options) end
 ---@return true? ok
 ---@return close.Error? err of kind "validation", all violations in err.errors
 function SMS.validate(params) end
+
+--- One page of SMS, as Close answers it.
+---@param filters? close.Filters not changed
+---@param options? close.CallOptions
+---@return close.Page? page
+---@return close.Error? err
+---@return close.Response? response
+function SMS.list(filters, options) end
+
+--- The same without waiting.
+---@param filters? close.Filters not changed
+---@param callback fun(page?: close.Page, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.list_async(filters, callback, options) end
+
+--- Steps through all SMS, newest first; each page is asked for when it is
+--- needed. A step returns an SMS; after the last one nil; where it fails, once,
+--- false and an error, so that no loop ends as if that was all.
+---@param filters? close.Filters not changed
+---@param options? close.CallOptions for each page
+---@return (fun(): close.SMSActivity|false|nil, close.Error?, close.Response?)? step
+---@return close.Error? err
+function SMS.each(filters, options) end
+
+--- The same without waiting. The callback is called once for each SMS, and at
+--- the end without one: with an error, unless that was all. Where it returns
+--- false nothing more comes.
+---@param filters? close.Filters not changed
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response): boolean?
+---@param options? close.CallOptions for each page
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.each_async(filters, callback, options) end
 
 --- Bytes in place of a path.
 ---@class close.FileData

@@ -280,8 +280,31 @@ static void what_is_no_proxy_is_refused(void **state) {
   }
 }
 
+static void escapes_all_but_the_unreserved(void **state) {
+  static const struct {
+    const char *text;
+    size_t len;
+    const char *want;
+  } rows[] = {
+      {"", 0, ""},         {"aZ09-._~", 8, "aZ09-._~"},
+      {"a b", 3, "a%20b"}, {"&=?#/%+", 7, "%26%3D%3F%23%2F%25%2B"},
+      {"a\0b", 3, "a%00b"}, {"\xC3\xA9", 2, "%C3%A9"},
+      {"\0", 1, "%00"},    {"\xFF", 1, "%FF"},
+  };
+  char out[CLO_URL_ESCAPED(8)];
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < COUNT(rows); i++) {
+    assert_int_equal(clo_url_escape(rows[i].text, rows[i].len, out),
+                     strlen(rows[i].want));
+    assert_string_equal(out, rows[i].want);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(escapes_all_but_the_unreserved),
       cmocka_unit_test(good_ones_are_taken),
       cmocka_unit_test(bad_ones_are_refused_with_a_reason),
       cmocka_unit_test(named_ones_may_have_a_query),

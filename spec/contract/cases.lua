@@ -7,7 +7,7 @@
 --   requests  how many the server then has taken whole
 --   run(t)    t.client(options), t.create(client, params, options),
 --             t.upload(client, source, info, options), t.params(more),
---             t.until_done(client)
+--             t.within(client, f), t.until_done(client)
 -- A case fails by an error. Nothing of busted is here: the hosts have none.
 
 local cases = {}
@@ -534,6 +534,139 @@ case("on_event gets a table for each attempt", {
     t.until_done(client)
     assert(t.create(client, t.params()))
     same("429 200 200", table.concat(events, " "), "statuses")
+  end,
+})
+
+-- ---- list and each ----
+
+local function activity(n)
+  return ('{"id":"acti_%d","date_created":"2026-11-23T08:00:0%d+00:00"}')
+    :format(n, n)
+end
+
+local function page(has_more, ...)
+  local items = {}
+  for i, n in ipairs{ ... } do items[i] = activity(n) end
+  return { status = 200, body = ('{"has_more":%s,"data":[%s]}'):format(
+    tostring(has_more), table.concat(items, ",")) }
+end
+
+case("list returns a page", {
+  steps = { page(true, 9, 8) }, requests = 1,
+  run = function(t)
+    local client, found, err, response = t.client(), nil, nil, nil
+    t.within(client, function()
+      found, err, response = client.sms.list{ _limit = 2, lead_id = "a&b" }
+    end)
+    assert(found, tostring(err))
+    same(2, #found.data, "items")
+    same(true, found.has_more, "has_more")
+    same(200, response.status, "status")
+  end,
+})
+
+case("list_async calls back once, and later", {
+  steps = { page(false, 9), page(false) }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    assert(client.sms.list_async({}, callback))
+    assert(client.sms.list_async(nil, callback))
+    same(0, got.calls, "calls before it returned")
+    t.until_done(client)
+    same(2, got.calls, "calls")
+  end,
+})
+
+case("each steps through all pages", {
+  steps = { page(true, 9, 8), page(true, 8, 7, 6), page(false, 6) },
+  requests = 3,
+  run = function(t)
+    local client, ids = t.client(), {}
+    t.within(client, function()
+      local step = assert(client.sms.each{ _limit = 3 })
+      local sms, err = step()
+      while sms do
+        ids[#ids + 1] = sms.id
+        sms, err = step()
+      end
+      ids[#ids + 1] = tostring(err)
+    end)
+    same("acti_9 acti_8 acti_7 acti_6 nil", table.concat(ids, " "), "ids")
+  end,
+})
+
+case("each tells once where it fails", {
+  steps = { page(true, 9, 8), { status = 400 } }, requests = 2,
+  run = function(t)
+    local client, got = t.client(), {}
+    t.within(client, function()
+      local step = assert(client.sms.each{})
+      for i = 1, 5 do
+        local sms, err = step()
+        got[i] = sms and sms.id or tostring(err and err.kind)
+      end
+    end)
+    same("acti_9 acti_8 api nil nil", table.concat(got, " "), "steps")
+  end,
+})
+
+case("each_async goes through all pages", {
+  steps = { page(true, 9, 8), page(true, 8, 7, 6), page(false, 6) },
+  requests = 3,
+  run = function(t)
+    local client, ids, ends = t.client(), {}, 0
+    assert(client.sms.each_async({ _limit = 3 }, function(sms, err, response)
+      if sms then
+        ids[#ids + 1] = sms.id
+        return
+      end
+      ends = ends + 1
+      same(nil, err, "err")
+      same(200, response.status, "status")
+    end))
+    same(0, #ids, "calls before it returned")
+    t.until_done(client)
+    same("acti_9 acti_8 acti_7 acti_6", table.concat(ids, " "), "ids")
+    same(1, ends, "ends")
+  end,
+})
+
+case("each_async ends where its callback says so", {
+  steps = { page(true, 9, 8) }, requests = 1,
+  run = function(t)
+    local client, calls = t.client(), 0
+    assert(client.sms.each_async({}, function()
+      calls = calls + 1
+      return calls < 2
+    end))
+    t.until_done(client)
+    same(2, calls, "calls")
+  end,
+})
+
+case("each_async is cancelled on its way", {
+  steps = { page(true, 9, 8), { delay = 5 } },
+  run = function(t)
+    local client, calls, ends, kind = t.client(), 0, 0, nil
+    local request = assert(client.sms.each_async({}, function(sms, err)
+      if sms then
+        calls = calls + 1
+      else
+        ends, kind = ends + 1, err and err.kind
+      end
+    end))
+    for _ = 1, 100 do
+      if calls == 2 then break end
+      client:wait(0.05)
+    end
+    client:wait(0.05)
+    same(true, request:cancel(), "cancel")
+    same(false, request:cancel(), "cancel again")
+    t.until_done(client)
+    same(2, calls, "calls")
+    same(1, ends, "ends")
+    same("cancelled", kind, "kind")
   end,
 })
 

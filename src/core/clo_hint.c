@@ -12,12 +12,7 @@
 #define EXACT_MAX 99   /* bytes of an unknown name that stand in `field` */
 #define WORD_MAX 40 /* a longer one is not a slip of the pen */
 
-struct alias {
-  const char *wrong;
-  const char *right;
-};
-
-static const struct alias sms_aliases[] = {
+static const struct clo_alias sms_aliases[] = {
     {"to", "remote_phone"},
     {"phone", "remote_phone"},
     {"phone_number", "remote_phone"},
@@ -47,7 +42,7 @@ static const struct alias sms_aliases[] = {
     {NULL, NULL},
 };
 
-static const struct alias attachment_aliases[] = {
+static const struct clo_alias attachment_aliases[] = {
     {"name", "filename"},        {"type", "content_type"},
     {"mime", "content_type"},    {"mime_type", "content_type"},
     {"mimetype", "content_type"}, {"href", "url"},
@@ -56,7 +51,7 @@ static const struct alias attachment_aliases[] = {
 
 /* A right word counts only for the field that has it among its values. "send"
  * must stand here: the nearest value is "sent", which sends nothing. */
-static const struct alias value_aliases[] = {
+static const struct clo_alias value_aliases[] = {
     {"outgoing", "outbound"}, {"incoming", "inbound"}, {"send", "outbox"},
     {"sending", "outbox"},    {"queued", "outbox"},    {"outbound", "outbox"},
     {"received", "inbox"},    {"inbound", "inbox"},    {NULL, NULL},
@@ -113,8 +108,8 @@ static int same_word(const char *s, size_t len, const char *word) {
   return word[len] == '\0';
 }
 
-static const char *find_alias(const struct alias *alias, const char *s,
-                              size_t len) {
+const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
+                           size_t len) {
   for (; alias->wrong != NULL; alias++)
     if (same_word(s, len, alias->wrong)) return alias->right;
   return NULL;
@@ -173,7 +168,7 @@ static void offer(struct search *search, const char *word) {
 
 const char *clo_hint_value(const struct clo_field *field, const char *s,
                            size_t len) {
-  const struct alias *alias;
+  const struct clo_alias *alias;
   const char *const *value;
   struct search search;
 
@@ -187,18 +182,25 @@ const char *clo_hint_value(const struct clo_field *field, const char *s,
   return search.found;
 }
 
-static const char *hint_name(const char *name, size_t len, int attachment) {
-  const struct clo_field *fields =
-      attachment ? clo_attachment_fields : clo_sms_fields;
-  size_t i, count = attachment ? CLO_ATTACHMENT_FIELDS : CLO_SMS_FIELDS;
-  const char *right = find_alias(
-      attachment ? attachment_aliases : sms_aliases, name, len);
+const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
+                             const char *s, size_t len) {
   struct search search;
+  size_t i;
 
-  if (right != NULL) return right;
-  start(&search, name, len);
+  start(&search, s, len);
   for (i = 0; i < count; i++) offer(&search, fields[i].name);
   return search.found;
+}
+
+static const char *hint_name(const char *name, size_t len, int attachment) {
+  const char *right = clo_hint_alias(
+      attachment ? attachment_aliases : sms_aliases, name, len);
+
+  if (right != NULL) return right;
+  if (attachment)
+    return clo_hint_nearest(clo_attachment_fields, CLO_ATTACHMENT_FIELDS, name,
+                            len);
+  return clo_hint_nearest(clo_sms_fields, CLO_SMS_FIELDS, name, len);
 }
 
 /* -- unknown fields ------------------------------------------------------- */
@@ -213,25 +215,32 @@ static int is_plain(const char *name, size_t len) {
   return 1;
 }
 
-/* The name as a violation's field shows it: as it is, or as it is quoted. */
-static const char *shown_name(const char *name, size_t *len,
-                              const char *quoted) {
-  if (is_plain(name, *len)) return name;
-  *len = strlen(quoted) - 2;
-  return quoted + 1;
+const char *clo_show_name(const char *name, size_t len,
+                          char out[CLO_QUOTE_SIZE]) {
+  if (is_plain(name, len)) {
+    memcpy(out, name, len);
+    out[len] = '\0';
+    return out;
+  }
+  clo_quote(name, len, out);
+  len = strlen(out) - 2;
+  memmove(out, out + 1, len);
+  out[len] = '\0';
+  return out;
 }
 
 void clo_sms_unknown(const char *name, size_t len, size_t item,
                      struct clo_violations *violations) {
-  char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE + 48], place[48] = "";
-  const char *hint = NULL, *shown;
-  size_t shown_len = len;
+  char quoted[CLO_QUOTE_SIZE], shown[CLO_QUOTE_SIZE];
+  char field[CLO_QUOTE_SIZE + 48], place[48] = "";
+  const char *hint = NULL;
 
   if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = hint_name(name, len, item > 0);
-  shown = shown_name(name, &shown_len, clo_quote(name, len, quoted));
+  clo_quote(name, len, quoted);
   if (item > 0) snprintf(place, sizeof place, "attachments[%zu].", item);
-  snprintf(field, sizeof field, "%s%.*s", place, (int)shown_len, shown);
+  snprintf(field, sizeof field, "%s%s", place,
+           clo_show_name(name, len, shown));
 
   if (hint != NULL)
     clo_violations_add(violations, field, "unknown_field",
@@ -252,14 +261,13 @@ void clo_sms_unknown(const char *name, size_t len, size_t item,
 void clo_upload_unknown(const char *name, size_t len,
                         struct clo_violations *violations) {
   char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
-  const char *hint = NULL, *shown;
-  size_t shown_len = len;
+  const char *hint = NULL;
 
   if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = hint_name(name, len, 1);
   if (hint != NULL && strcmp(hint, "url") == 0) hint = NULL;
-  shown = shown_name(name, &shown_len, clo_quote(name, len, quoted));
-  snprintf(field, sizeof field, "%.*s", (int)shown_len, shown);
+  clo_quote(name, len, quoted);
+  clo_show_name(name, len, field);
 
   if (hint != NULL)
     clo_violations_add(violations, field, "unknown_field",

@@ -123,3 +123,19 @@ const char *clo_url_check_proxy(const char *text, int *loopback) {
   curl_url_cleanup(url);
   return fault;
 }
+
+#define ESCAPE_MAX 8000000 /* libcurl's own, for a string of any option */
+
+size_t clo_url_escape(const char *text, size_t len, char *out) {
+  char *escaped;
+  size_t made;
+  out[0] = '\0';
+  /* To libcurl a length of 0 means: up to the NUL. */
+  if (len == 0 || len > ESCAPE_MAX) return 0;
+  escaped = curl_easy_escape(NULL, text, (int)len);
+  if (!escaped) return 0;
+  made = strlen(escaped);
+  memcpy(out, escaped, made + 1);
+  curl_free(escaped);
+  return made;
+}

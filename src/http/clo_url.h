@@ -19,4 +19,12 @@ const char *clo_url_check_named(const char *url, size_t len, int plain);
  * scheme is an http proxy, as with curl. */
 const char *clo_url_check_proxy(const char *url, int *loopback);
 
+/* The room that len bytes take at most once they are escaped, NUL included. */
+#define CLO_URL_ESCAPED(len) (3 * (len) + 1)
+
+/* Writes text to out, which has that room, as it can stand in a URL's path or
+ * query, and a NUL. Returns its length; 0 for a text that is not empty: there
+ * was no memory, or it has more than 8,000,000 bytes. */
+size_t clo_url_escape(const char *text, size_t len, char *out);
+
 #endif

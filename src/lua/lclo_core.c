@@ -46,6 +46,17 @@ static int check_proxy(lua_State *L) {
   return 1;
 }
 
+/* escape(text) -> text as it can stand in a URL's path or query */
+static int escape(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  char *escaped = lua_newuserdata(L, CLO_URL_ESCAPED(len));
+  if (clo_url_escape(text, len, escaped) == 0 && len > 0)
+    return luaL_error(L, "not enough memory");
+  lua_pushstring(L, escaped);
+  return 1;
+}
+
 /* now() -> seconds on a clock that nobody sets */
 static int now(lua_State *L) {
   lua_pushnumber(L, clo_engine_now());
@@ -88,7 +99,9 @@ int luaopen_close_core(lua_State *L) {
                                        {"check_named_url", check_named_url},
                                        {"check_proxy", check_proxy},
                                        {"clean", lclo_clean},
+                                       {"escape", escape},
                                        {"fields", lclo_fields},
+                                       {"filter_fields", lclo_filter_fields},
                                        {"now", now},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
@@ -99,6 +112,8 @@ int luaopen_close_core(lua_State *L) {
   lua_setfield(L, -2, "validate");
   lclo_push_check_upload(L);
   lua_setfield(L, -2, "check_upload");
+  lclo_push_filters(L);
+  lua_setfield(L, -2, "filters");
   lclo_push_engine(L);
   lua_setfield(L, -2, "engine");
   push_c_locale(L);
