@@ -130,7 +130,7 @@ local REQUIRES = {
     close.json close.params close.walk]],
   ["close/params.lua"] = set "close.core close.errors close.json",
   ["close/send.lua"] = set [[close.activity close.core close.json
-    close.params]],
+    close.pages close.params]],
   ["close/sms.lua"] = set [[close.activity close.errors close.pages
     close.params close.send]],
   ["close/types.lua"] = {},

@@ -51,6 +51,10 @@ local function written(query)
   return parts[1] and "?" .. table.concat(parts, "&") or ""
 end
 
+--- The query of filters that are known to be right.
+---@param filters close.Filters
+function pages.to_query(filters) return written((core.filters(filters))) end
+
 -- Whether a decoded value is a list of tables.
 local function is_list(value)
   if type(value) ~= "table" then return false end

@@ -11,12 +11,14 @@
 local activity = require "close.activity"
 local core = require "close.core"
 local json = require "close.json"
+local pages = require "close.pages"
 local params = require "close.params"
 
 local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
 local BACKOFF_FIRST, BACKOFF_MOST = 0.25, 10 -- seconds
 local SLACK = 2 -- seconds that Close's clock may be off within one send
 local SLACK_OURS = 60 -- and ours from Close's
+local MOST_LISTED = 1000 -- SMS of one lead that are looked at for strays
 
 local send = {}
 
@@ -277,7 +279,8 @@ end
 
 local function to_list(task)
   local request = activity.request("GET")
-  request.query = ("?lead_id=%s&_limit=100"):format(task.draft.lead_id)
+  request.query = pages.to_query { lead_id = task.draft.lead_id,
+    date_created__gte = task.since, _skip = task.skipped }
   return request
 end
 
@@ -289,11 +292,17 @@ local function after_list(task, call, response, failure)
   if not page or type(page.data) ~= "table" then
     return ask_again(task, call, to_list(task), task.step) or over(task, call)
   end
-  if page.has_more then return over(task, call) end
-  task.twins = {}
   for _, item in ipairs(page.data) do
-    if is_twin(task, item) then table.insert(task.twins, item.id) end
+    if is_twin(task, item) and not task.is_known[item.id] then
+      task.is_known[item.id] = true
+      table.insert(task.twins, item.id)
+    end
   end
+  if page.has_more and #page.data > 0 and task.skipped < MOST_LISTED then
+    task.skipped = task.skipped + #page.data
+    return ask(task, to_list(task), task.step)
+  end
+  if page.has_more then return over(task, call) end
   if #task.twins <= task.strays then
     task.strays = #task.twins
     return delete_next(task, call)
@@ -312,6 +321,7 @@ function clean(task, call)
   local made = task.id and core.seconds(task.draft.date_created or "")
   task.since = made and made - task.seconds - SLACK or
     os.time() - (core.now() - (call.due - call.timeout)) - SLACK_OURS
+  task.twins, task.is_known, task.skipped = {}, {}, 0
   return ask(task, to_list(task), after_list)
 end
 

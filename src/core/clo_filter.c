@@ -9,7 +9,10 @@
 #include "clo_hint.h"
 
 #define FILTER(title, type) \
-  { .name = title, .len = sizeof title - 1, .kind = CLO_KIND_##type, .query = 1 }
+  {                                                                    \
+    .name = title, .len = sizeof title - 1, .kind = CLO_KIND_##type,   \
+    .query = 1                                                         \
+  }
 
 const struct clo_field clo_filter_fields[CLO_FILTERS] = {
     [CLO_FILTER_LIMIT] = FILTER("_limit", COUNT),

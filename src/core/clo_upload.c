@@ -1,5 +1,5 @@
-/* The check of an upload's two fields, by the table of an attachment's, and what
- * a form has no room for besides. */
+/* The check of an upload's two fields, by the table of an attachment's, and
+ * what a form has no room for besides. */
 #include "clo_upload.h"
 
 #include <string.h>

@@ -35,8 +35,8 @@ int clo_curl_equip(struct clo_transfer *transfer,
  * last of them alone. */
 struct curl_slist *clo_curl_headers(void);
 
-/* Gives the transfer, which has its easy handle, a copy of the form. Its file is
- * read through the guard, as any body is. 0 where memory lacks. */
+/* Gives the transfer, which has its easy handle, a copy of the form. Its file
+ * is read through the guard, as any body is. 0 where memory lacks. */
 int clo_curl_form(struct clo_transfer *transfer, const struct clo_form *form);
 
 /* Sets what changes with each attempt. */

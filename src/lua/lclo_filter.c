@@ -1,5 +1,6 @@
-/* Reads a caller's filters into the core's struct clo_filters, and makes of them
- * what a query says. The table is read raw, and nothing in it is changed. */
+/* Reads a caller's filters into the core's struct clo_filters, and makes of
+ * them what a query says. The table is read raw, and nothing in it is changed.
+ */
 #include "lclo.h"
 
 #include <string.h>

@@ -98,8 +98,8 @@ static struct lclo_held *push_held(lua_State *L) {
 }
 
 /* Where the upvalue is in use, by the call whose allocation ran the finalizer
- * that we are in, or by one that ended in an error of Lua's, a new one takes its
- * place, and the old one goes with its call. */
+ * that we are in, or by one that ended in an error of Lua's, a new one takes
+ * its place, and the old one goes with its call. */
 struct lclo_held *lclo_take_held(lua_State *L) {
   struct lclo_held *held = lua_touserdata(L, lua_upvalueindex(1));
   if (held->in_use) {
