@@ -192,7 +192,13 @@ local function is_refusal(failure)
   return failure.outcome == "rejected"
 end
 
--- In doubt is a task whose promotion Close may have carried out.
+-- In doubt is a task whose promotion Close may have carried out. A draft of an
+-- earlier send may have been promoted by that one a moment ago: then it is this
+-- which a refusal means.
+local function is_uncertain(task)
+  return task.doubt or task.exists and task.is_refused
+end
+
 function after_promotion(task, call, response, failure)
   local shown = not failure and activity.decode(response)
   if shown and is_promoted(shown) then
@@ -202,7 +208,8 @@ function after_promotion(task, call, response, failure)
   task.why, task.why_response = failure, response
   task.is_refused = is_refusal(failure)
   if call.unsure > 0 or not failure.outcome then task.doubt = true end
-  if failure.kind == "cancelled" or task.is_refused and not task.doubt then
+  local is_clear = task.is_refused and not is_uncertain(task)
+  if failure.kind == "cancelled" or is_clear then
     return conclude(task, call, response, failure,
       task.doubt and "unknown" or failure.outcome)
   end
@@ -214,7 +221,7 @@ function after_look(task, call, response, failure)
   if request then return request end
   if not shown then
     return conclude(task, call, response, why,
-      task.doubt and "unknown" or "not_sent")
+      is_uncertain(task) and "unknown" or "not_sent")
   end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
   request = not task.is_refused and
@@ -351,7 +358,7 @@ end
 local function begin_look(task, body, id)
   local _, why = params.encode(body)
   if why then return nil, why end
-  task.id, task.doubt = id, true
+  task.id, task.exists, task.doubt = id, true, true
   task.may_be_scheduled = body.date_scheduled == nil
   return ask(task, to_look(task), after_first_look)
 end
