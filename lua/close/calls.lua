@@ -1,10 +1,10 @@
 -- The calls of a client, from their beginning to their end: credentials, the
 -- engine's answer, whoever waits. All of it works on the client's state: its
 -- settings, engine, loop, credentials, and the calls themselves.
--- A call is one table from its start to its end: what is asked (method, path,
--- group, query, body, then url, due, max_retries), later id and notify, at the
--- end done, response, failure, unsure (how many attempts Close may have acted
--- on, unknown to us); or refused: an error of ours.
+-- A call is one table from its start to its end: its name, such as "send"; what
+-- is asked (method, path, group, query, body, then url, due, max_retries); then
+-- id and notify; at the end done, response, failure, unsure (how many attempts
+-- Close may have acted on, unknown to us); or refused: an error of ours.
 -- A call may be of several requests: its follow(call, response, failure) gets
 -- the end of each, and returns the next one's part of the table; or nil and
 -- what the call has come to. Where the call was cancelled, or the client
@@ -369,7 +369,7 @@ end
 function calls.perform(state, call, refused, given)
   if not call then return nil, refused end
   local why = state.closed and "the client is closed" or
-    state.loop.hindrance "create" or hindrance(state, call, given)
+    state.loop.hindrance("await", call.name) or hindrance(state, call, given)
   if why then return nil, errors.config(why) end
   start(state, call)
   if not call.done then
@@ -387,8 +387,8 @@ local function pass(...) return ... end
 function calls.launch(state, call, refused, callback, given)
   local why = state.closed and "the client is closed" or
     type(callback) ~= "function" and
-      "callback must be a function (sms, err, response)" or
-    state.loop.hindrance "begin"
+      "callback must be a function (result, err, response)" or
+    state.loop.hindrance("begin", call and call.name or "create")
   if why then return nil, errors.config(why) end
   call = call or { refused = refused }
   call.is_async = true

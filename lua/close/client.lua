@@ -93,7 +93,7 @@ function Client:wait(seconds)
       "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
     calls.is_deep(state) and "callbacks wait inside each other too deeply" or
-    state.loop.hindrance "wait"
+    state.loop.hindrance("wait", "wait")
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
   return state.pending

@@ -252,8 +252,8 @@ local function to_upload(source, info, resource, plain)
       message = "info cannot be written as JSON: " .. tostring(why) } }
   end
   local address
-  local call = { method = "POST", path = PATH, group = UPLOAD, query = "",
-    body = text }
+  local call = { name = "upload", method = "POST", path = PATH,
+    group = UPLOAD, query = "", body = text }
 
   function call.follow(_, response, failure)
     if failure then return nil, response, failure end

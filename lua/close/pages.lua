@@ -76,8 +76,9 @@ local function read_page(response, err, answer)
   return page, nil, response
 end
 
-local function to_list(query)
+local function to_list(query, name)
   local call = activity.request("GET")
+  call.name = name
   call.query, call.read = written(query), read_page
   return call
 end
@@ -106,7 +107,7 @@ local function stepper(transport, walker, given)
   local function fetch()
     busy = true
     local fresh, err, response = take(walker,
-      transport.perform(to_list(walker:ask()), nil, given))
+      transport.perform(to_list(walker:ask(), "each"), nil, given))
     busy = false
     if failure then return nil, failure end -- of who stepped in meanwhile
     if fresh then items, at = fresh, 0 end
@@ -143,7 +144,7 @@ local function tell(transport, walker, refused, callback, given)
   local take_page
 
   local function ask()
-    local call = not refused and to_list(walker:ask()) or nil
+    local call = not refused and to_list(walker:ask(), "each") or nil
     local err
     request, err = transport.launch(call, refused, take_page, given)
     return request, err
@@ -206,7 +207,8 @@ function pages.add(resource, transport)
   ---@return close.Response|nil response
   function resource.list(filters, call_options)
     local query, why = read_filters(filters, resource, "list{...}")
-    return transport.perform(query and to_list(query), why, call_options)
+    return transport.perform(query and to_list(query, "list"), why,
+      call_options)
   end
 
   --- The same without waiting.
@@ -217,7 +219,7 @@ function pages.add(resource, transport)
   ---@return close.Error|nil err the callback will not be called
   function resource.list_async(filters, callback, call_options)
     local query, why = read_filters(filters, resource, "list_async(...)")
-    return transport.launch(query and to_list(query), why, callback,
+    return transport.launch(query and to_list(query, "list"), why, callback,
       call_options)
   end
 

@@ -119,7 +119,10 @@ local function add_verb(resource, transport, name, verb)
   local function prepare(first, second)
     local wrong = params.check_dot(first, resource, verb.example)
     if wrong then return nil, wrong end
-    return make[name](first, second, transport)
+    local call, why = make[name](first, second, transport)
+    if not call then return nil, why end
+    call.name = name
+    return call
   end
 
   resource[name] = function(first, second, options)

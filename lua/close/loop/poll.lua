@@ -69,12 +69,12 @@ end
 function poll.new(driver)
   local loop = { await = poll.await, wait = blocking.new(driver).wait }
 
-  function loop.hindrance(verb)
-    if verb ~= "create" then return nil end
+  function loop.hindrance(verb, name)
+    if verb ~= "await" then return nil end
     local thread, why = poll.yieldable()
     if thread then return nil end
-    return why or "with loop \"poll\" create only works inside a coroutine " ..
-      "that can yield: use create_async, which has a callback"
+    return why or ("with loop \"poll\" %s only works inside a coroutine " ..
+      "that can yield: use %s_async, which has a callback"):format(name, name)
   end
 
   function loop.kick() end
