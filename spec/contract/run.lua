@@ -30,18 +30,27 @@ local function tools(url, loop)
     assert(not left or left == 0, "calls are still pending")
   end
 
-  --- create, the host's way: with the loop poll, in a coroutine.
-  function t.create(client, ...)
-    if loop ~= "poll" then return client.sms.create(...) end
+  --- A verb, the host's way: with the loop poll, in a coroutine.
+  function t.call(client, verb, ...)
+    if loop ~= "poll" then return client.sms[verb](...) end
     local sms, err, response
     local thread = coroutine.create(function(...)
-      sms, err, response = client.sms.create(...)
+      sms, err, response = client.sms[verb](...)
     end)
     local ok, why = coroutine.resume(thread, ...)
     assert(ok, why)
     if coroutine.status(thread) ~= "dead" then t.until_done(client) end
-    assert(coroutine.status(thread) == "dead", "create did not return")
+    assert(coroutine.status(thread) == "dead", verb .. " did not return")
     return sms, err, response
+  end
+
+  function t.create(client, ...) return t.call(client, "create", ...) end
+
+  --- What send takes.
+  function t.message(more)
+    local message = params(more)
+    message.status = nil
+    return message
   end
 
   function t.close_all()
