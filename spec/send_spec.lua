@@ -740,6 +740,20 @@ describe("a stray", function()
     assert.equal(1, #server:messages())
   end)
 
+  it("is found where the lead has more SMS than a page holds", function()
+    local client = messages.client()
+    for _ = 1, 101 do
+      assert(client.sms.create(params{ status = "sent", lead_id = LEAD,
+        date_created = 0 }))
+    end
+    local before = #server:messages()
+    fault(ACTED)
+    local _, err, response = client.sms.send(params{ lead_id = LEAD })
+    assert.is_nil(err)
+    assert.equal(0, response.stray_drafts)
+    assert.equal(before + 1, #server:messages())
+  end)
+
   it("is not missed where there is none", function()
     local response = send(LOST)
     assert.equal(0, response.stray_drafts)
