@@ -369,7 +369,9 @@ function clean(task, call)
   set_bounds(task, call)
   call.retries = math.min(call.retries, TIDY) -- who called waits
   local request = activity.request("GET")
-  request.query = ("?lead_id=%s&_limit=100"):format(lead)
+  -- A lead may have more SMS than a page holds.
+  request.query = ("?lead_id=%s&date_created__gte=%s&_limit=100"):format(lead,
+    os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(task.since)))
   return ask(task, request, after_list)
 end
 
