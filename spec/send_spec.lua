@@ -386,6 +386,25 @@ describe("a send", function()
     end
   end)
 
+  it("waits as a 503 asks before it promotes again", function()
+    fault{ kind = "status", status = 503, method = "PUT",
+      headers = { ["Retry-After"] = "1" } }
+    is_delivered(messages.client().sms.send(params()))
+    local requests = messages.requests "PUT"
+    assert.is_true(requests[2].time - requests[1].time > 0.9)
+  end)
+
+  it("begins no pause that its deadline would cut", function()
+    fault{ kind = "status", status = 503, method = "PUT",
+      headers = { ["Retry-After"] = "3600" } }
+    local begun = os.time()
+    local sms, err = messages.client().sms.send(params(), { timeout = 60 })
+    has_failed("server", "unknown", sms, err)
+    assert.equal(3600, err.retry_after)
+    assert.is_true(os.time() - begun < 30)
+    assert.equal("POST PUT GET", messages.wire())
+  end)
+
   it("ends in time where nothing answers", function()
     for _, method in ipairs{ "POST", "PUT" } do
       messages.reset()
