@@ -58,19 +58,28 @@ local function to_draft(body)
   return draft
 end
 
--- The body of the promotion; of a draft that exists it may change more.
-local function to_promotion(body, exists)
-  local promotion = {}
-  for name, value in pairs(body) do
-    if exists and not is_fixed(name) or name == "send_in" or
-       name == "date_scheduled" then
+local HOW = { date_scheduled = true, send_in = true } -- and when it is sent
+
+-- The body of the promotion.
+local function to_promotion(body)
+  local promotion = { status = "outbox" }
+  for name in pairs(HOW) do
+    local value = body[name]
+    if is_given(value) and type(value) ~= "table" then
       promotion[name] = value
     end
   end
-  local is_scheduled = is_given(body.date_scheduled)
-  if not is_scheduled then promotion.date_scheduled = nil end
-  promotion.status = is_scheduled and "scheduled" or "outbox"
+  if promotion.date_scheduled then promotion.status = "scheduled" end
   return promotion
+end
+
+-- What the promotion of a draft that exists is to change, too.
+local function to_changes(body)
+  local changes = {}
+  for name, value in pairs(body) do
+    if not is_fixed(name) and not HOW[name] then changes[name] = value end
+  end
+  return changes
 end
 
 -- ---- the steps ----
@@ -126,6 +135,12 @@ local function conclude(task, call, response, failure, outcome)
   return over(task, call)
 end
 
+-- The SMS in an answer, where it has one that requests can be made about.
+local function read(response, failure)
+  local shown = response and not failure and activity.decode(response)
+  return shown and not params.check_id(shown.id, "id") and shown or nil
+end
+
 -- An answer of 2xx that cannot be read, as a failure.
 local function unreadable(response)
   return { kind = "protocol", attempts = response.attempts,
@@ -133,23 +148,17 @@ local function unreadable(response)
       "that is not an SMS activity"):format(response.status) }
 end
 
-local after_look, after_promotion
+local after_look, after_promotion, after_first_look
 
-local function to_look(task) return activity.request("GET", task.id) end
-
--- What a look has shown; or nil and the next request, where one is worth its
--- while; or nil, nil and the failure.
-local function read_look(task, call, response, failure)
-  local shown = not failure and activity.decode(response)
-  if shown then return shown end
-  if failure then return nil, nil, failure end
-  return nil, ask_again(task, call, to_look(task), task.step),
-    unreadable(response)
+local function look(task)
+  return ask(task, activity.request("GET", task.id), after_look)
 end
 
+-- The changes are text already: the caller's tables may be others by now.
 local function to_promote(task)
-  local request = activity.request("PUT", task.id,
-    (params.encode(task.promotion)))
+  local text = json.encode_body(task.promotion)
+  if task.changes then text = text:sub(1, -2) .. "," .. task.changes:sub(2) end
+  local request = activity.request("PUT", task.id, text)
   request.repeatable = false -- a look is better than a second try
   return request
 end
@@ -157,8 +166,8 @@ end
 -- Whether an SMS has left the state of a draft for good, or until somebody
 -- cancels it.
 local function is_promoted(shown)
-  return shown.status ~= "draft" and shown.status ~= "inbox" and
-    shown.status ~= nil
+  return type(shown.status) == "string" and shown.status ~= "draft" and
+    shown.status ~= "inbox"
 end
 
 local function delivered(task, call, shown, response)
@@ -168,7 +177,7 @@ end
 
 local function after_draft(task, call, response, failure)
   task.strays = task.strays + call.unsure
-  local shown = response and not failure and activity.decode(response)
+  local shown = read(response, failure)
   if shown then
     task.id, task.draft = shown.id, shown
     task.seconds = core.now() - (call.due - call.timeout)
@@ -188,43 +197,47 @@ local function after_draft(task, call, response, failure)
     is_refused and "rejected" or "not_sent")
 end
 
-local function is_refusal(failure)
-  return failure.outcome == "rejected"
+-- Whether what refused a promotion may be the state that the draft is in: that
+-- of one which exists may have changed since it was looked at.
+local function is_about_state(task, failure)
+  return task.is_old and failure.status ~= 401 and failure.status ~= 429
 end
 
--- In doubt is a task whose promotion Close may have carried out. A draft of an
--- earlier send may have been promoted by that one a moment ago: then it is this
--- which a refusal means.
-local function is_uncertain(task)
-  return task.doubt or task.exists and task.is_refused
-end
-
+-- In doubt is a task whose promotion Close may have carried out.
 function after_promotion(task, call, response, failure)
-  local shown = not failure and activity.decode(response)
+  local shown = read(response, failure)
   if shown and is_promoted(shown) then
     return delivered(task, call, shown, response)
   end
   failure = failure or unreadable(response)
   task.why, task.why_response = failure, response
-  task.is_refused = is_refusal(failure)
+  task.is_refused = failure.outcome == "rejected"
   if call.unsure > 0 or not failure.outcome then task.doubt = true end
-  local is_clear = task.is_refused and not is_uncertain(task)
-  if failure.kind == "cancelled" or is_clear then
+  local is_over = task.is_refused and not task.doubt and
+    not is_about_state(task, failure)
+  if failure.kind == "cancelled" or is_over then
     return conclude(task, call, response, failure,
       task.doubt and "unknown" or failure.outcome)
   end
-  return ask(task, to_look(task), after_look)
+  return look(task)
+end
+
+-- An answer to a look that says nothing: another look, or nil.
+local function look_again(task, call, failure, step)
+  if failure then return nil end
+  return ask_again(task, call, activity.request("GET", task.id), step)
 end
 
 function after_look(task, call, response, failure)
-  local shown, request, why = read_look(task, call, response, failure)
-  if request then return request end
+  local shown = read(response, failure)
   if not shown then
-    return conclude(task, call, response, why,
-      is_uncertain(task) and "unknown" or "not_sent")
+    local request = look_again(task, call, failure, after_look)
+    if request then return request end
+    return conclude(task, call, response, failure or unreadable(response),
+      (task.doubt or task.is_refused) and "unknown" or "not_sent")
   end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
-  request = not task.is_refused and
+  local request = not task.is_refused and
     ask_again(task, call, to_promote(task), after_promotion, task.why)
   if request then return request end
   return conclude(task, call, task.why_response, task.why,
@@ -233,40 +246,70 @@ end
 
 -- The first look at a draft of an earlier send. That may have promoted it; and
 -- whether it is to be scheduled is written in it.
-local function after_first_look(task, call, response, failure)
-  local shown, request, why = read_look(task, call, response, failure)
-  if request then return request end
-  if not shown then return conclude(task, call, response, why, "unknown") end
+function after_first_look(task, call, response, failure)
+  local shown = read(response, failure)
+  if not shown then
+    local request = look_again(task, call, failure, after_first_look)
+    if request then return request end
+    return conclude(task, call, response, failure or unreadable(response),
+      "unknown")
+  end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
   task.doubt = false
   if task.may_be_scheduled and shown.date_scheduled then
-    task.promotion.status = "scheduled"
-    task.promotion.date_scheduled = shown.date_scheduled
-    task.promotion.send_in = nil
+    task.promotion = { status = "scheduled",
+      date_scheduled = shown.date_scheduled }
   end
   return ask(task, to_promote(task), after_promotion)
 end
 
 -- ---- strays ----
 
-local TOLD = { "lead_id", "contact_id", "local_phone", "remote_phone", "text" }
+local TOLD = { "lead_id", "contact_id", "local_phone", "remote_phone",
+  "template_id", "text" }
+local APART = 1 -- seconds by which two dates differ that are not the same
 
--- Whether an SMS is a draft like ours, made while ours was: Close's own answer
--- is compared with where there is one, otherwise what was asked for.
+-- Seconds since 1970 of what should be a date, or nil.
+local function seconds(date)
+  return type(date) == "string" and core.seconds(date) or nil
+end
+
+-- Whether a member is what it is in ours. Where we have Close's own answer,
+-- that is compared, otherwise what was asked for; Close fills in the rest. But
+-- without a template nobody fills in a text.
+local function is_ours(task, item, name)
+  local ours = task.draft[name]
+  if not task.id and not is_given(ours) then
+    return name ~= "text" and name ~= "template_id" or
+      is_given(task.draft.template_id) or (item[name] or "") == ""
+  end
+  return item[name] == ours
+end
+
+-- The names of an SMS's attachments.
+local function names_of(sms)
+  local names = {}
+  for i, item in ipairs(type(sms.attachments) == "table" and
+                        sms.attachments or {}) do
+    names[i] = type(item) == "table" and tostring(item.filename) or ""
+  end
+  table.sort(names)
+  return table.concat(names, "\0")
+end
+
+-- Whether an SMS is a draft like ours, made while ours was.
 local function is_twin(task, item)
-  if type(item) ~= "table" or type(item.id) ~= "string" or
-     item.id == task.id or item.status ~= "draft" or
-     item.direction == "inbound" then
+  if type(item) ~= "table" or params.check_id(item.id, "id") or
+     item.id == task.id or task.sending[item.id] or
+     item.status ~= "draft" or item.direction == "inbound" then
     return false
   end
-  local made = type(item.date_created) == "string" and
-    core.seconds(item.date_created)
-  if not made or made < task.since then return false end
+  local made = seconds(item.date_created)
+  if not made or made < task.since or made > task.till then return false end
   for _, name in ipairs(TOLD) do
-    local ours = task.draft[name]
-    if (task.id or is_given(ours)) and item[name] ~= ours then return false end
+    if not is_ours(task, item, name) then return false end
   end
-  return true
+  return names_of(item) == names_of(task.draft)
 end
 
 local delete_next
@@ -287,7 +330,7 @@ end
 local function to_list(task)
   local request = activity.request("GET")
   request.query = pages.to_query { lead_id = task.draft.lead_id,
-    date_created__gte = task.since, _skip = task.skipped }
+    date_created__gte = task.since, _skip = task.listed }
   return request
 end
 
@@ -297,7 +340,9 @@ local function after_list(task, call, response, failure)
   if failure then return over(task, call) end
   local page = json.decode_object(response.body)
   if not page or type(page.data) ~= "table" then
-    return ask_again(task, call, to_list(task), task.step) or over(task, call)
+    local request = ask_again(task, call, to_list(task), task.step)
+    if request then return request end
+    return over(task, call)
   end
   for _, item in ipairs(page.data) do
     if is_twin(task, item) and not task.is_known[item.id] then
@@ -305,8 +350,8 @@ local function after_list(task, call, response, failure)
       table.insert(task.twins, item.id)
     end
   end
-  if page.has_more and #page.data > 0 and task.skipped < MOST_LISTED then
-    task.skipped = task.skipped + #page.data
+  if page.has_more and #page.data > 0 and task.listed < MOST_LISTED then
+    task.listed = task.listed + #page.data
     return ask(task, to_list(task), task.step)
   end
   if page.has_more then return over(task, call) end
@@ -317,18 +362,30 @@ local function after_list(task, call, response, failure)
   return over(task, call)
 end
 
+-- When the strays were made, by Close's clock.
+local function set_bounds(task, call)
+  local made = seconds(task.draft.date_created)
+  task.till = math.huge
+  if task.is_dated then -- with a date of the caller's, which they all have
+    task.since, task.till = (made or 0) - APART, (made or 0) + APART
+  elseif task.id and made then
+    task.since = made - task.seconds - SLACK
+  else
+    task.since = os.time() - (core.now() - (call.due - call.timeout)) -
+      SLACK_OURS
+  end
+end
+
 -- Looks for the strays, if there is a lead to find them by, and nobody in this
 -- client is sending the same, whose draft would look the same.
 function clean(task, call)
   local lead = task.draft.lead_id
-  if not is_given(lead) or task.sending[task.key] or
-     core.now() >= call.due then
+  if type(lead) ~= "string" or params.check_id(lead, "lead_id") or
+     task.sending[task.key] or core.now() >= call.due then
     return over(task, call)
   end
-  local made = task.id and core.seconds(task.draft.date_created or "")
-  task.since = made and made - task.seconds - SLACK or
-    os.time() - (core.now() - (call.due - call.timeout)) - SLACK_OURS
-  task.twins, task.is_known, task.skipped = {}, {}, 0
+  set_bounds(task, call)
+  task.twins, task.is_known, task.listed = {}, {}, 0
   return ask(task, to_list(task), after_list)
 end
 
@@ -338,7 +395,7 @@ end
 local function key_of(body)
   local parts = {}
   for i, name in ipairs(TOLD) do
-    parts[i] = is_given(body[name]) and body[name] or ""
+    parts[i] = type(body[name]) == "string" and body[name] or ""
   end
   return table.concat(parts, "\0")
 end
@@ -356,11 +413,13 @@ end
 
 -- A draft of an earlier send, of which nobody knows how far it came.
 local function begin_look(task, body, id)
-  local _, why = params.encode(body)
-  if why then return nil, why end
-  task.id, task.exists, task.doubt = id, true, true
+  local changes = to_changes(body)
+  local text, why = params.encode(changes)
+  if not text then return nil, why end
+  task.changes = next(changes) ~= nil and text or nil
+  task.id, task.doubt, task.is_old = id, true, true
   task.may_be_scheduled = body.date_scheduled == nil
-  return ask(task, to_look(task), after_first_look)
+  return ask(task, activity.request("GET", id), after_first_look)
 end
 
 --- The call that sends.
@@ -378,9 +437,10 @@ function send.to_call(given, transport)
     found)
   if not body then return nil, why end
   local task = {
-    promotion = to_promotion(body, id ~= nil),
+    promotion = to_promotion(body), is_dated = is_given(body.date_created),
     draft = body, strays = 0, repeats = 0, attempts = 0,
-    key = key_of(body), sending = transport.sending, tell = transport.tell,
+    key = id or key_of(body), sending = transport.sending,
+    tell = transport.tell,
   }
   local call, wrong
   if id ~= nil then

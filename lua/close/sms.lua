@@ -40,42 +40,62 @@ function make.update(id, given)
   return with_body("PUT", id, given, "update", { params.check_id(id, "id") })
 end
 
-local function wrong_get(field, code, message)
-  return nil, errors.validation { { field = field, code = code,
-    message = message } }
+local MAX_FIELDS = 8000 -- bytes of get's query
+
+-- An unknown name, where it can be shown.
+local function shown(name)
+  local is_name = type(name) == "string" and #name <= 60 and
+    name:find "^[A-Za-z0-9_.-]+$"
+  return is_name and name or "[a key that is not a name]"
 end
 
--- The fields that an answer is to have, as get's query.
-local function fields_query(given)
+-- The names of a list as one string, or nil where it is none; read raw.
+local function join(fields)
+  if type(fields) == "string" then return fields end
+  if type(fields) ~= "table" then return nil end
+  local names, count = {}, 0
+  for _ in next, fields do count = count + 1 end
+  for i = 1, count do
+    names[i] = rawget(fields, i)
+    if type(names[i]) ~= "string" then return nil end
+  end
+  return table.concat(names, ",")
+end
+
+-- The fields that an answer is to have, as get's query; what is wrong goes to
+-- found.
+local function fields_query(given, found)
+  local function add(field, code, message)
+    found[#found + 1] = { field = field, code = code, message = message }
+  end
   if type(given) ~= "table" then
-    return wrong_get("params", "type",
+    return add("params", "type",
       "params must be a table such as {fields = {\"id\", \"status\"}}, got " ..
         type(given))
   end
   for name in next, given do
     if name ~= "fields" then
-      return wrong_get(tostring(name), "unknown_field",
-        "get takes no " .. tostring(name) .. ", only fields; what concerns " ..
+      add(shown(name), "unknown_field",
+        "get takes no " .. shown(name) .. ", only fields; what concerns " ..
           "the call, such as timeout, is one argument further")
     end
   end
   local fields = rawget(given, "fields")
   if fields == nil then return "" end
-  if type(fields) == "string" then fields = { fields } end
-  local list = type(fields) == "table" and table.concat(fields, ",") or ""
-  if not list:find "^[A-Za-z0-9_.,]+$" then
-    return wrong_get("fields", "format",
+  local list = join(fields) or ""
+  if #list > MAX_FIELDS or not list:find "^[A-Za-z0-9_.,]+$" or
+     ("," .. list .. ","):find(",,", 1, true) then
+    return add("fields", "format",
       "fields must be a list of names, such as {\"id\", \"status\"}")
   end
   return "?_fields=" .. list
 end
 
 function make.get(id, given)
-  local query, why = "", nil
-  if given ~= nil then query, why = fields_query(given) end
-  if not query then return nil, why end
-  local call, wrong = with_id("GET", id)
-  if not call then return nil, wrong end
+  local found = { params.check_id(id, "id") }
+  local query = given ~= nil and fields_query(given, found) or ""
+  if found[1] then return nil, errors.validation(found) end
+  local call = with_id("GET", id)
   call.query = query
   if query ~= "" then call.read = activity.read_fields end
   return call

@@ -64,12 +64,13 @@ static void make_exact(struct clo_value *value) {
   value->data = copy;
 }
 
-void expect_case(const struct rule_case *c) {
+void expect_case_of(enum clo_verb verb, const struct rule_case *c) {
   struct clo_violations violations;
   struct clo_sms sms;
   size_t i;
 
   memset(&sms, 0, sizeof sms);
+  sms.verb = verb;
   for (i = 0; i < COUNT(c->sets); i++)
     if (c->sets[i].value.type != CLO_ABSENT)
       sms.field[c->sets[i].field] = c->sets[i].value;
@@ -81,4 +82,8 @@ void expect_case(const struct rule_case *c) {
   clo_violations_free(&violations);
   for (i = 0; i < CLO_SMS_FIELDS; i++)
     free((void *)(uintptr_t)sms.field[i].data);
+}
+
+void expect_case(const struct rule_case *c) {
+  expect_case_of(CLO_CREATE, c);
 }

@@ -48,6 +48,9 @@ void expect_violations(const char *name, const struct clo_violations *got,
 /* Checks the SMS of a case, its strings in blocks with no byte to spare. */
 void expect_case(const struct rule_case *rule_case);
 
+/* The same for a verb other than create. */
+void expect_case_of(enum clo_verb verb, const struct rule_case *rule_case);
+
 /* One line of UTF-8 that is not too long. */
 void expect_one_line(const char *message);
 

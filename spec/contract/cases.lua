@@ -6,7 +6,8 @@
 --   default   what the raw server answers after it
 --   requests  how many the server then has taken whole
 --   run(t)    t.client(options), t.create(client, params, options),
---             t.upload(client, source, info, options), t.params(more),
+--             t.call(client, verb, ...), t.params(more), t.message(more),
+--             t.upload(client, source, info, options),
 --             t.within(client, f), t.until_done(client)
 -- A case fails by an error. Nothing of busted is here: the hosts have none.
 
@@ -189,6 +190,191 @@ case("a hundred calls at once each call back once", {
     t.until_done(client)
     for i = 1, 100 do same(1, calls[i], "calls of " .. i) end
     same(100, ids, "SMS")
+  end,
+})
+
+-- ---- the other verbs ----
+
+-- What each is called with; the server's SMS has this id.
+local ID = "acti_9tRbXcV2nMkLqWzYpJhGfDsA4eUo6iTvCr1yPwBxQm8"
+local VERBS = { get = {}, update = { { text = "Hello" } }, cancel = {},
+  delete = {} }
+
+for verb, arguments in pairs(VERBS) do
+  case(verb .. " returns what it is to, also after a try that failed", {
+    steps = { {}, { reset = true } }, requests = 3,
+    run = function(t)
+      local client = t.client()
+      for attempts = 1, 2 do
+        local value, err, response = t.call(client, verb, ID, arguments[1])
+        assert(value, tostring(err))
+        same(verb == "delete" or ID, verb == "delete" and value or value.id,
+          "value")
+        -- libcurl itself repeats a GET on a kept connection.
+        if verb ~= "get" then
+          same(attempts, response.attempts, "attempts")
+        end
+      end
+      local value, err = t.call(client, verb, "a/b", arguments[1])
+      same(nil, value, "value")
+      failed(err, "validation", "rejected")
+    end,
+  })
+
+  case(verb .. "_async calls back once, and later", {
+    requests = 1,
+    run = function(t)
+      local client = t.client()
+      local got, callback = collector()
+      local wrong, tell_wrong = collector()
+      local begin = client.sms[verb .. "_async"]
+      if arguments[1] then
+        assert(begin(ID, arguments[1], callback))
+        assert(begin("a/b", arguments[1], tell_wrong))
+      else
+        assert(begin(ID, callback))
+        assert(begin("a/b", tell_wrong))
+      end
+      same(0, got.calls + wrong.calls, "calls before it returned")
+      t.until_done(client)
+      same(1, got.calls, "calls")
+      assert(got.sms, tostring(got.err))
+      same(1, wrong.calls, "calls")
+      failed(wrong.err, "validation", "rejected")
+    end,
+  })
+end
+
+case("a change that may have been made is no refusal", {
+  steps = { { reset = true }, { status = 400 } }, requests = 2,
+  run = function(t)
+    local _, err = t.call(t.client(), "update", ID, { status = "outbox" })
+    failed(err, "api", "unknown")
+  end,
+})
+
+-- ---- send ----
+
+-- The steps of a send, each of them broken: the server's script, and what it
+-- then has taken.
+local EMPTY = { status = 200, body = '{"data": [], "has_more": false}' }
+local SENDS = {
+  { "on a good day", {}, 2 },
+  { "whose draft gets no answer", { { reset = true }, {}, {}, EMPTY }, 4 },
+  { "whose draft is answered with HTML", { { status = 200, body = "<html>" },
+    {}, {}, EMPTY }, 4 },
+  { "whose promotion gets no answer", { {}, { close = true } }, 3 },
+  { "whose promotion fails", { {}, { status = 502 } }, 3 },
+  { "whose look gets no answer", { {}, { reset = true }, { reset = true } },
+    4 },
+  { "whose look shows a draft", { {}, { reset = true }, { status = 200,
+    body = { id = ID, status = "draft" } } }, 4 },
+}
+
+for _, row in ipairs(SENDS) do
+  case("a send " .. row[1] .. " delivers", {
+    steps = row[2], requests = row[3],
+    run = function(t)
+      local told
+      local client = t.client{ on_event = function(event)
+        told = told or event.draft_id
+      end }
+      local sms, err, response = t.call(client, "send", t.message())
+      assert(sms, tostring(err))
+      same("outbox", sms.status, "status")
+      same(row[3], response.attempts, "attempts")
+      same(ID, told, "draft_id")
+      same(0, client:pending(), "pending")
+    end,
+  })
+
+  case("a send_async " .. row[1] .. " calls back once", {
+    steps = row[2], requests = row[3],
+    run = function(t)
+      local client = t.client()
+      local got, callback = collector()
+      local request = assert(client.sms.send_async(t.message(), callback))
+      same(0, got.calls, "calls before it returned")
+      same(1, client:pending(), "pending")
+      t.until_done(client)
+      same(1, got.calls, "calls")
+      assert(got.sms, tostring(got.err))
+      same(row[3], got.response.attempts, "attempts")
+      same(false, request:cancel(), "cancel afterwards")
+    end,
+  })
+end
+
+case("a send that is refused names its draft, and goes on with it", {
+  steps = { {}, { status = 400 },
+    { status = 200, body = { id = ID, status = "draft" } } }, requests = 4,
+  run = function(t)
+    local client = t.client()
+    local _, err = t.call(client, "send", t.message())
+    failed(err, "api", "rejected")
+    same(ID, err.draft_id, "draft_id")
+    assert(t.call(client, "send", { draft_id = err.draft_id }))
+  end,
+})
+
+case("a send asks for new credentials at each step", {
+  steps = { { status = 401 }, {}, { status = 401 } }, requests = 4,
+  run = function(t)
+    local asked = 0
+    local client = t.client{ access_token = function()
+      asked = asked + 1
+      return "token" .. asked
+    end }
+    assert(t.call(client, "send", t.message()))
+    same(3, asked, "asked")
+  end,
+})
+
+case("a send is cancelled with what is true then", {
+  steps = { {}, { delay = 5 } }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    local request = assert(client.sms.send_async(t.message(), callback))
+    client:wait(0.4)
+    same(0, got.calls, "calls")
+    same(true, request:cancel(), "cancel")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "unknown")
+    same(ID, got.err.draft_id, "draft_id")
+  end,
+})
+
+case("close ends a send in its promotion", {
+  steps = { {}, { delay = 5 } }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    assert(client.sms.send_async(t.message(), callback))
+    client:wait(0.4)
+    client:close()
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "unknown")
+    same(ID, got.err.draft_id, "draft_id")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("twenty sends at once deliver once each", {
+  requests = 40,
+  run = function(t)
+    local client, calls, sent = t.client{ max_in_flight = 5 }, 0, 0
+    for i = 1, 20 do
+      assert(client.sms.send_async(t.message{ text = "No. " .. i },
+        function(sms)
+          calls = calls + 1
+          if sms then sent = sent + 1 end
+        end))
+    end
+    t.until_done(client)
+    same(20, calls, "calls")
+    same(20, sent, "sent")
   end,
 })
 

@@ -49,10 +49,22 @@ local function tools(url, loop)
     return value, err, response
   end
 
-  function t.create(client, ...) return call(client, client.sms.create, ...) end
+  --- A verb of the SMS resource, the host's way.
+  function t.call(client, verb, ...)
+    return call(client, client.sms[verb], ...)
+  end
 
   function t.upload(client, ...)
     return call(client, client.files.upload, ...)
+  end
+
+  function t.create(client, ...) return t.call(client, "create", ...) end
+
+  --- What send takes.
+  function t.message(more)
+    local message = params(more)
+    message.status = nil
+    return message
   end
 
   function t.close_all()
