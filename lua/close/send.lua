@@ -120,14 +120,25 @@ local function over(task, call)
   return nil, response, failure
 end
 
+-- What is being sent in this client, by its content and by its draft: how many
+-- sends each.
+local function enter(task, key)
+  task.sending[key] = (task.sending[key] or 0) + 1
+end
+
+local function leave(task, key)
+  local others = task.sending[key] - 1
+  task.sending[key] = others > 0 and others or nil
+end
+
 local clean
 
 -- What the send has come to is known; what is left is to clean up.
 local function conclude(task, call, response, failure, outcome)
   task.response, task.failure = response, failure
   if failure then failure.outcome = outcome end
-  local sending = task.sending
-  sending[task.key] = sending[task.key] > 1 and sending[task.key] - 1 or nil
+  if task.key then leave(task, task.key) end
+  if task.id then leave(task, task.id) end
   if task.strays > 0 and not (failure and failure.kind == "cancelled") then
     return clean(task, call)
   end
@@ -179,6 +190,7 @@ local function after_draft(task, call, response, failure)
   local shown = read(response, failure)
   if shown then
     task.id, task.draft = shown.id, shown
+    enter(task, task.id)
     task.seconds = core.now() - (call.due - call.timeout)
     task.tell { method = "POST", path = call.path, draft_id = shown.id }
     return ask(task, to_promote(task), after_promotion)
@@ -425,8 +437,8 @@ function send.to_call(given, transport)
   local task = {
     promotion = to_promotion(body), is_dated = is_given(body.date_created),
     draft = body, strays = 0, repeats = 0, attempts = 0,
-    key = id or key_of(body), sending = transport.sending,
-    tell = transport.tell,
+    key = id == nil and key_of(body) or nil,
+    sending = transport.sending, tell = transport.tell,
   }
   local call, wrong
   if id ~= nil then
@@ -437,7 +449,7 @@ function send.to_call(given, transport)
   if not call then return nil, wrong end
   call.retries = PATIENT
   function call.started()
-    task.sending[task.key] = (task.sending[task.key] or 0) + 1
+    enter(task, task.key or task.id)
   end
   function call.follow(_, response, failure)
     task.attempts = (response or failure).attempts
