@@ -421,6 +421,21 @@ describe("a send", function()
   end)
 end)
 
+describe("a send whose server is gone once the draft is there", function()
+  it("has sent nothing", function()
+    local gone = raw.start{ { headers = { Connection = "close" },
+      status = 200, body = { id = "acti_1", status = "draft" } } }
+    local client = support.new(gone, { on_event = function(event)
+      if event.draft_id then gone:stop() end
+    end })
+    local sms, err = client.sms.send(params(), { max_retries = 1 })
+    gone:stop()
+    has_failed("connection", "not_sent", sms, err)
+    assert.equal("acti_1", err.draft_id)
+    assert.is_true(err.attempts > 2)
+  end)
+end)
+
 describe("a refusal", function()
   local REFUSALS = { [400] = "api", [401] = "authentication", [402] = "api",
     [403] = "api", [404] = "not_found", [422] = "api" }
@@ -500,6 +515,12 @@ describe("a refusal", function()
     assert.equal("POST PUT GET", messages.wire())
     is_delivered(client.sms.send{ draft_id = err.draft_id })
     assert.equal("POST PUT GET GET", messages.wire())
+  end)
+
+  it("of the look does so, too, after an answer that cannot be read", function()
+    fault{ kind = "body", method = "PUT", body = "<html>" }
+    fault{ kind = "status", status = 403, method = "GET" }
+    has_failed("api", "unknown", messages.client().sms.send(params()))
   end)
 
   it("by a rate limit past the deadline ends the send at once", function()
@@ -670,6 +691,21 @@ describe("a send of a draft", function()
     assert.equal(2, err.attempts)
     assert.equal(id, err.draft_id)
     assert.equal("POST GET GET", messages.wire())
+  end)
+
+  it("is rejected without a look where the refusal is not about it", function()
+    for status, kind in pairs{ [401] = "authentication",
+      [429] = "rate_limited" } do
+      messages.reset()
+      local id = draft().id
+      fault{ kind = "status", status = status, method = "PUT", times = 9,
+        headers = { ["Retry-After"] = "3600",
+          RateLimit = "limit=9, remaining=9, reset=3600" } }
+      local err = has_failed(kind, "rejected",
+        messages.client().sms.send{ draft_id = id })
+      assert.equal(id, err.draft_id)
+      assert.equal("POST GET PUT", messages.wire())
+    end
   end)
 
   it("is delivered once where each of its steps breaks", function()
@@ -988,6 +1024,45 @@ describe("a stray", function()
     client:wait(10)
     assert(got.value, tostring(got.err))
     assert.equal(2, (messages.count()))
+  end)
+
+  -- A send of the same with its promotion held; returns what it will get.
+  local function held(client, more)
+    fault{ kind = "stall", seconds = 1.2, method = "PUT" }
+    local got, callback = messages.collector()
+    more = more or {}
+    more.lead_id = LEAD
+    assert(client.sms.send_async(params(more), callback))
+    assert.is_true(messages.eventually(function()
+      return messages.wire() == "POST PUT"
+    end, client))
+    return got
+  end
+
+  it("is not looked for before all of the same are over", function()
+    local client = messages.client()
+    local got = held(client)
+    assert(client.sms.send(params{ lead_id = LEAD }))
+    fault(LOST)
+    assert(client.sms.send(params{ lead_id = LEAD }))
+    client:wait(10)
+    assert(got.value, tostring(got.err))
+    assert.same({ 3, 0 }, { messages.count() })
+  end)
+
+  it("is not another's draft that Close has made the same", function()
+    local client = messages.client()
+    local got = held(client, { contact_id = "cont_1" })
+    local filled = support.copy(server:messages()[1])
+    filled.id = "acti_elsewhere"
+    fault(LOST)
+    fault{ kind = "body", body = json.encode(filled), method = "POST" }
+    has_failed("not_found", "rejected",
+      client.sms.send(params{ lead_id = LEAD }))
+    assert.matches("LIST", messages.wire())
+    client:wait(10)
+    assert(got.value, tostring(got.err))
+    assert.equal(1, (messages.count()))
   end)
 
   it("is looked for again once the others are over", function()
