@@ -1134,6 +1134,8 @@ describe("an odd answer", function()
       id = "../lead/x", status = "draft", lead_id = LEAD,
       date_created = "2026-11-23T08:00:01.186000+00:00" } },
       { { id = "acti_2", status = "draft", lead_id = LEAD,
+        date_created = "2026-11-23T07:00:00+00:00" } },
+      { { id = "acti_2", status = "draft", lead_id = LEAD,
         date_created = 5 } }, { { id = "acti_2", status = "draft",
         lead_id = LEAD } } } do
       scripted:reset()
@@ -1428,6 +1430,16 @@ describe("a function for the token", function()
     local client, asked = renewing()
     is_delivered(client.sms.send(params()))
     assert.equal(3, asked())
+  end)
+
+  it("is not asked for a pause, too", function()
+    fault{ kind = "status", status = 503, method = "PUT",
+      headers = { ["Retry-After"] = "2" } }
+    refuse "PUT"
+    is_delivered(renewing().sms.send(params()))
+    local requests = messages.requests "PUT"
+    assert.is_true(requests[2].time - requests[1].time > 1.8)
+    assert.is_true(requests[3].time - requests[2].time < 1.8)
   end)
 
   it("that fails from the start sends nothing", function()
