@@ -1050,6 +1050,21 @@ describe("a stray", function()
     assert.same({ 3, 0 }, { messages.count() })
   end)
 
+  it("is not a draft of the same that is not answered yet", function()
+    local client = messages.client()
+    fault{ kind = "delay", seconds = 1.2, method = "POST" }
+    local got, callback = messages.collector()
+    assert(client.sms.send_async(params{ lead_id = LEAD }, callback))
+    assert.is_true(messages.eventually(function()
+      return #server:messages() == 1
+    end, client))
+    fault(LOST)
+    assert(client.sms.send(params{ lead_id = LEAD }))
+    client:wait(10)
+    assert(got.value, tostring(got.err))
+    assert.same({ 2, 0 }, { messages.count() })
+  end)
+
   it("is not another's draft that Close has made the same", function()
     local client = messages.client()
     local got = held(client, { contact_id = "cont_1" })
