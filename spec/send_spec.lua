@@ -2,8 +2,10 @@
 -- fails, and that whatever fails the message is delivered exactly once.
 local json = require("cjson").new()
 local close = require "close"
+local core = require "close.core"
 local messages = require "spec.support.messages"
 local raw = require "spec.support.raw_server"
+local sends = require "close.send"
 local socket = require "socket"
 local support = require "spec.support.client"
 local calmly = support.calmly
@@ -1105,6 +1107,46 @@ describe("a stray", function()
     local response = send(ACTED, nil, client)
     assert.equal(0, response.stray_drafts)
     assert.equal("POST POST PUT LIST DELETE", messages.wire())
+  end)
+end)
+
+describe("what is kept of a send", function()
+  -- Plays the answers to a send's requests to it, without a network; returns
+  -- what it keeps while it goes on, and at its end.
+  local function play(given, answers)
+    local transport = { sending = {}, tell = function() end }
+    local call = assert(sends.to_call(given, transport))
+    call.timeout, call.unsure, call.retries = 10, 0, 0
+    call.due, call.path = core.now() + 10, "/activity/sms/"
+    call.started()
+    local kept, request = 0, nil
+    for _, answer in ipairs(answers) do
+      if next(transport.sending) then kept = kept + 1 end
+      local response = { status = 200, attempts = 1, body = answer.body }
+      request = call.follow(call, answer.body and response or nil,
+        not answer.body and { attempts = 1, outcome = answer.outcome,
+          kind = "api", status = answer.status } or nil)
+    end
+    assert.is_nil(request)
+    assert.equal(#answers, kept)
+    return transport.sending
+  end
+
+  it("is nothing, once it is over", function()
+    local drafted = { body = '{"id": "acti_1", "status": "draft"}' }
+    local sent = { body = '{"id": "acti_1", "status": "sent"}' }
+    local refused = { outcome = "rejected", status = 400 }
+    local lost = { outcome = "unknown" }
+    for _, answers in ipairs{ { drafted, sent }, { refused }, { lost },
+      { { body = "" } }, { drafted, refused }, { drafted, lost, lost },
+      { drafted, lost, sent }, { drafted, lost, drafted } } do
+      assert.same({}, play(params(), answers))
+    end
+    for _, answers in ipairs{ { sent }, { refused }, { lost },
+      { { body = "" } }, { drafted, sent }, { drafted, refused, sent },
+      { drafted, lost, lost } } do
+      assert.same({}, play({ draft_id = "acti_1" }, answers))
+    end
   end)
 end)
 
