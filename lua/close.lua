@@ -11,6 +11,8 @@
 
 local client = require "close.client"
 local core = require "close.core"
+local errors = require "close.errors"
+local files = require "close.files"
 local json = require "close.json"
 local sms = require "close.sms"
 
@@ -52,5 +54,29 @@ end
 
 close.sms = of_default("sms", sms.NAMES)
 close.sms.validate = sms.validate -- needs no key
+close.files = of_default("files", files.NAMES)
+
+local function wrong_text(code, message)
+  return nil, errors.validation {
+    { field = "text", code = code, message = message },
+  }
+end
+
+--- How a text travels as SMS: its encoding, and how many segments it takes.
+---@param text string UTF-8
+---@return close.Segments|nil segments, close.Error? err of kind "validation"
+function close.segments(text)
+  if type(text) ~= "string" then
+    local hint = rawequal(text, close) and
+      ": call with a dot, as in close.segments(text), not with a colon" or
+      "; give the text of the SMS, as UTF-8"
+    return wrong_text("type", "text must be a string, got " .. type(text) ..
+      hint)
+  end
+  local found, place = core.segments(text)
+  if found then return found end
+  return wrong_text("format", ("text is not valid UTF-8: byte %d is 0x%02X; " ..
+    "encode it as UTF-8 first"):format(place, text:byte(place)))
+end
 
 return close

@@ -56,7 +56,18 @@ local function field_names()
   return names
 end
 
+local function filter_names()
+  local names = {}
+  for i, filter in ipairs(core.filter_fields()) do names[i] = filter.name end
+  table.sort(names)
+  return names
+end
+
 describe("the annotations", function()
+  it("have every filter of list", function()
+    assert.same(filter_names(), annotated "Filters")
+  end)
+
   it("have every option", function()
     assert.same(option_names(), annotated "Options")
   end)
@@ -69,7 +80,7 @@ describe("the annotations", function()
     local expected, found = {}, {}
     local client = assert(close.new { api_key = "api_x" })
     local request = client.sms.create_async({}, function() end)
-    local tables = { close = close, SMS = client.sms,
+    local tables = { close = close, SMS = client.sms, Files = client.files,
       Client = getmetatable(client), Request = getmetatable(request) }
     for name, functions in pairs(tables) do
       for key, value in pairs(functions) do
@@ -89,8 +100,10 @@ describe("the annotations", function()
 
   it("have every function of the default client", function()
     local client = assert(close.new { api_key = "api_x" })
-    for key in pairs(client.sms) do
-      assert.is_function(close.sms[key], key)
+    for _, name in ipairs { "sms", "files" } do
+      for key in pairs(client[name]) do
+        assert.is_function(close[name][key], key)
+      end
     end
     client:close()
   end)
@@ -105,6 +118,11 @@ describe("the annotations", function()
 end)
 
 describe("the reference", function()
+  it("has every filter of list", function()
+    assert.same(filter_names(),
+      documented "client.sms.list([filters [, options]])")
+  end)
+
   it("has every option", function()
     assert.same(option_names(), documented "Options")
   end)
@@ -112,6 +130,23 @@ describe("the reference", function()
   it("has every field of create", function()
     assert.same(field_names(),
       documented "client.sms.create(params [, options])")
+  end)
+
+  it("has every function of files", function()
+    local client = assert(close.new { api_key = "api_x" })
+    for key in pairs(client.files) do
+      assert.truthy(reference:find("\n## client.files." .. key .. "(", 1, true),
+        key)
+    end
+    client:close()
+  end)
+
+  it("has every field of an upload", function()
+    local names = annotated "FileInfo"
+    assert.same({ "content_type", "filename" }, names)
+    for _, name in ipairs(names) do
+      assert.truthy(reference:find("\n| `" .. name .. "` |", 1, true), name)
+    end
   end)
 
   it("has every kind of error", function()
@@ -122,6 +157,14 @@ describe("the reference", function()
       assert.truthy(reference:find("\n| `" .. kind .. "` |", 1, true), kind)
     end
     assert.equal(12, count)
+  end)
+
+  it("has every member of what close.segments returns", function()
+    local names = {}
+    for name in pairs(close.segments "text") do names[#names + 1] = name end
+    table.sort(names)
+    assert.same(names, annotated "Segments")
+    assert.same(names, documented "close.segments(text)")
   end)
 
   it("has every member of an event and a response", function()

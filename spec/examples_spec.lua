@@ -27,10 +27,13 @@ end
 describe("examples/script", function()
   sends("inbox", { 'status = "inbox"', 'direction = "inbound"',
     'lead_id = "lead_', 'contact_id = "cont_' })
-  sends("outbox", { 'status = "outbox"', 'direction = "outbound"', "🍝" })
+  sends("send", { 'status = "outbox"', 'direction = "outbound"', "🍝" })
   sends("scheduled", { 'status = "scheduled"', 'date_scheduled = "20' })
   sends("attachment", { 'filename = "map.png"', 'content_type = "image/png"' })
-  sends("demo", { "POST ", "the sandbox is stopped", "👋" })
+  sends("mms", { 'filename = "dot.gif"', 'content_type = "image/gif"',
+    "size = 35" })
+  sends("demo", { "POST ", "PUT ", '{"status":"outbox"}',
+    "the sandbox is stopped", "👋" })
 
   it("invalid.lua prints every violation", function()
     local text, status = run "invalid"
@@ -42,7 +45,7 @@ describe("examples/script", function()
   end)
 
   it("asks for phone numbers where it would really send", function()
-    local text, status = run("outbox", "CLOSE_API_KEY=api_x")
+    local text, status = run("send", "CLOSE_API_KEY=api_x")
     assert.equal("2", status)
     assert.truthy(text:find("CLOSE_LOCAL_PHONE", 1, true), text)
   end)

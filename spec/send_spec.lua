@@ -864,8 +864,8 @@ describe("a stray", function()
     for _, broken in ipairs{
       { kind = "status", status = 403, method = "DELETE" },
       { kind = "status", status = 403, method = "GET" },
-      { kind = "body", body = "[]", method = "GET" },
-      { kind = "body", body = '{"data": 5}', method = "GET" },
+      { kind = "body", body = "[]", method = "GET", times = 9 },
+      { kind = "body", body = '{"data": 5}', method = "GET", times = 9 },
       { kind = "body", body = '{"data": [], "has_more": true}',
         method = "GET" },
     } do
@@ -881,6 +881,12 @@ describe("a stray", function()
     fault{ kind = "reset", method = "DELETE", acted = true }
     assert.equal(0, send(ACTED).stray_drafts)
     assert.equal(1, #server:messages())
+  end)
+
+  it("is looked for again where the list cannot be read", function()
+    fault{ kind = "body", body = "<html>", method = "GET" }
+    assert.equal(0, send(ACTED).stray_drafts)
+    assert.equal("POST POST PUT LIST LIST DELETE", messages.wire())
   end)
 
   it("does not hold up for long what is delivered", function()
@@ -990,6 +996,13 @@ describe("a stray", function()
     end
     dated{ fault = LOST }
     dated{ fault = ACTED }
+    for _, date in ipairs{ "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
+      -62167219200 } do
+      messages.reset()
+      fault(LOST)
+      assert(calmly(messages.client().sms.send, params{ lead_id = LEAD,
+        date_created = date }))
+    end
   end)
 
   it("is not the draft of the same that is being sent", function()

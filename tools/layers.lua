@@ -114,22 +114,27 @@ end
 -- ---- requires: which modules a Lua file may use ----
 
 local REQUIRES = {
-  ["close.lua"] = set "close.client close.core close.json close.sms",
+  ["close.lua"] = set [[close.client close.core close.errors close.files
+    close.json close.sms]],
   ["close/activity.lua"] = set "close.errors close.json",
   ["close/calls.lua"] = set "close.core close.errors close.options",
-  ["close/client.lua"] = set [[close.calls close.core close.errors close.options
-    close.sms close.loop]],
+  ["close/client.lua"] = set [[close.calls close.core close.errors close.files
+    close.options close.sms close.loop]],
   ["close/errors.lua"] = set "close.json",
+  ["close/files.lua"] = set "close.core close.errors close.json",
   ["close/json.lua"] = set "close.core cjson",
   ["close/loop.lua"] = set [[close.loop.blocking close.loop.luv
     close.loop.ngx close.loop.poll]],
   ["close/options.lua"] = set "close.core",
+  ["close/pages.lua"] = set [[close.activity close.core close.errors
+    close.json close.params close.walk]],
   ["close/params.lua"] = set "close.core close.errors close.json",
   ["close/send.lua"] = set [[close.activity close.core close.json
-    close.params]],
-  ["close/sms.lua"] = set [[close.activity close.errors close.params
-    close.send]],
+    close.pages close.params]],
+  ["close/sms.lua"] = set [[close.activity close.errors close.pages
+    close.params close.send]],
   ["close/types.lua"] = {},
+  ["close/walk.lua"] = set "close.core",
 }
 
 for _, path in ipairs(lines "find lua -name '*.lua' | sort") do

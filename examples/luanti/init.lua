@@ -33,8 +33,7 @@ close_sms = {}
 
 --- Sends a text. The callback gets true, or false and a line to show.
 function close_sms.send(text, callback)
-  local request, err = client.sms.create_async({
-    status = "outbox",
+  local request, err = client.sms.send_async({
     local_phone = minetest.settings:get "close_sms.local_phone",
     remote_phone = minetest.settings:get "close_sms.remote_phone",
     text = text,

@@ -86,9 +86,8 @@ local function send(form)
   if form.name == "" then
     return show(422, form, { name = "Please tell us your name." })
   end
-  local sms, err = client.sms.create {
-    status = "outbox", local_phone = FROM, remote_phone = form.phone,
-    text = text_of(form),
+  local sms, err = client.sms.send {
+    local_phone = FROM, remote_phone = form.phone, text = text_of(form),
   }
   if sms then
     return show(200, { name = "", phone = "" }, {}, "Your text is on its way.")

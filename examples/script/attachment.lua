@@ -4,8 +4,7 @@ package.path = (arg[0]:match "^(.*/)" or "./") .. "?.lua;" .. package.path
 local setup = require "setup"
 
 setup.run(function(client)
-  setup.print_result(client.sms.create {
-    status = "outbox",
+  setup.print_result(client.sms.send {
     local_phone = setup.local_phone,
     remote_phone = setup.remote_phone,
     text = "The way to our door:",

@@ -7,7 +7,6 @@ local sandbox = require "close.sandbox"
 local show = require("setup").show
 
 local params = {
-  status = "outbox",
   local_phone = "+14154445555",
   remote_phone = "+18183334444",
   lead_id = "lead_iuSXNk1x3446ggPVwQS7ynmp8pGRIDieRYiCnuo4yFb",
@@ -22,15 +21,17 @@ local client = assert(close.new {
 print("-- a Close sandbox listens at " .. server.url)
 show("params", params)
 
-local sms, err, response = client.sms.create(params)
-local request = server:requests()[1]
+local sms, err, response = client.sms.send(params)
+local requests = server:requests()
 client:close()
 server:stop()
 assert(sms, err)
 
-print("\n-- what went over the wire")
-print(request.method .. " " .. request.path)
-print(request.body)
+print("\n-- what went over the wire: a draft, then the word to send it")
+for _, request in ipairs(requests) do
+  print(request.method .. " " .. request.path)
+  print(request.body)
+end
 print(("\n-- what came back: status %d after %.1f ms"):format(response.status,
   response.elapsed * 1000))
 show("sms", sms)

@@ -1,10 +1,10 @@
 -- The calls of a client, from their beginning to their end: credentials, the
 -- engine's answer, whoever waits. All of it works on the client's state: its
 -- settings, engine, loop, credentials, and the calls themselves.
--- A call is one table from its start to its end: what is asked (method, path,
--- group, query, body, then url, due, max_retries), later id and notify, at the
--- end done, response, failure, unsure (how many attempts Close may have acted
--- on, unknown to us); or refused: an error of ours.
+-- A call is one table from its start to its end: its name, such as "send"; what
+-- is asked (method, path, group, query, body, then url, due, max_retries); then
+-- id and notify; at the end done, response, failure, unsure (how many attempts
+-- Close may have acted on, unknown to us); or refused: an error of ours.
 -- A call may be of several requests: its follow(call, response, failure) gets
 -- the end of each, and returns the next one's part of the table; or nil and
 -- what the call has come to. Where the call was cancelled, or the client
@@ -34,17 +34,23 @@ local function report(state, event)
   calls.tell(state, event)
 end
 
+--- Calls a user's function for a call. What it throws stops nobody else.
+--- -> what it returned first
+function calls.guard(state, call, f, ...)
+  local ok, value = pcall(f, ...)
+  if ok then return value end
+  local named, text = pcall(tostring, value)
+  calls.tell(state, { method = call.method, path = call.path,
+    callback_error = named and text or "an error that is a " .. type(value) })
+end
+
 -- Runs what waits for the call: a user's callback, or what lets go on whoever
--- waits. What it throws stops nobody else.
+-- waits.
 local function run(state, call, waiter)
   local nests = not state.loop.spawns
   if nests then state.depth = state.depth + 1 end
-  local ok, why = pcall(waiter, call)
+  calls.guard(state, call, waiter, call)
   if nests then state.depth = state.depth - 1 end
-  if ok then return end
-  local named, text = pcall(tostring, why)
-  calls.tell(state, { method = call.method, path = call.path,
-    callback_error = named and text or "an error that is a " .. type(why) })
 end
 
 local function count(state, call)
@@ -56,6 +62,13 @@ local function put_off(state, call)
   count(state, call)
   state.late_last = state.late_last + 1
   state.late[state.late_last] = call
+end
+
+--- Runs f in the next drain, as the callback of such a call is run.
+function calls.later(state, call, f)
+  put_off(state, { method = call.method, path = call.path, is_async = true,
+    done = true, notify = f })
+  state.loop.kick()
 end
 
 --- Whether a call was put off.
@@ -310,9 +323,19 @@ end
 --- Ends a call, and says whether it was still pending. Where its attempt is
 --- over, but not yet the call, it is not tried again.
 function calls.cancel(state, call)
+  if call.cancel then return call.cancel() end -- several calls in a row
   if call.done or not call.id or not state.engine then return false end
   call.is_cancelled = true
   return state.engine:cancel(call.id) or call.follow ~= nil
+end
+
+--- A copy of the options of calls to come.
+--- -> given | nil, err
+function calls.read_options(state, given)
+  if state.closed then return nil, errors.config "the client is closed" end
+  local copy, why = options.read_call(given)
+  if not copy then return nil, errors.config(why) end
+  return copy
 end
 
 -- What hinders a call: a closed client, the host, an option. Fills the call in.
@@ -346,7 +369,7 @@ end
 function calls.perform(state, call, refused, given)
   if not call then return nil, refused end
   local why = state.closed and "the client is closed" or
-    state.loop.hindrance "create" or hindrance(state, call, given)
+    state.loop.hindrance("await", call.name) or hindrance(state, call, given)
   if why then return nil, errors.config(why) end
   start(state, call)
   if not call.done then
@@ -364,8 +387,8 @@ local function pass(...) return ... end
 function calls.launch(state, call, refused, callback, given)
   local why = state.closed and "the client is closed" or
     type(callback) ~= "function" and
-      "callback must be a function (sms, err, response)" or
-    state.loop.hindrance "begin"
+      "callback must be a function (result, err, response)" or
+    state.loop.hindrance("begin", call and call.name or "create")
   if why then return nil, errors.config(why) end
   call = call or { refused = refused }
   call.is_async = true

@@ -1,9 +1,10 @@
 -- A client: its options, its engine and its loop, and what its user may do with
--- it. It knows nothing of SMS.
+-- it. It knows nothing of SMS and files.
 
 local calls = require "close.calls"
 local core = require "close.core"
 local errors = require "close.errors"
+local files = require "close.files"
 local loops = require "close.loop"
 local options = require "close.options"
 local sms = require "close.sms"
@@ -92,7 +93,7 @@ function Client:wait(seconds)
       "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
     calls.is_deep(state) and "callbacks wait inside each other too deeply" or
-    state.loop.hindrance "wait"
+    state.loop.hindrance("wait", "wait")
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
   return state.pending
@@ -205,13 +206,23 @@ function client.new(given)
   if not made then return nil, errors.config(tostring(engine)) end
   state.engine = engine
   local self = setmetatable({ [OWN] = function() return state end }, Client)
-  self.sms = sms.new {
+  local transport = {
+    plain = settings.plain,
     perform = function(...) return calls.perform(state, ...) end,
     launch = function(...)
       return new_request(state, calls.launch(state, ...))
     end,
     tell = function(event) calls.tell(state, event) end,
+    -- What a row of calls is made of.
+    request = function(cancel)
+      return new_request(state, { cancel = cancel })
+    end,
+    later = function(...) calls.later(state, ...) end,
+    guard = function(...) return calls.guard(state, ...) end,
+    read_options = function(...) return calls.read_options(state, ...) end,
+    is_closed = function() return state.closed end,
   }
+  self.sms, self.files = sms.new(transport), files.new(transport)
   return self
 end
 

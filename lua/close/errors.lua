@@ -21,6 +21,7 @@ function Error:__tostring()
   if (self.attempts or 0) > 1 then
     facts[#facts + 1] = self.attempts .. " attempts"
   end
+  if self.draft_id then facts[#facts + 1] = "draft " .. self.draft_id end
   return ("close: %s: %s (%s)"):format(self.kind, self.message,
     table.concat(facts, ", "))
 end
@@ -191,8 +192,14 @@ end
 ---@param response table
 ---@param wanted string such as "an SMS activity"
 function errors.unreadable(response, wanted)
-  local what = response.body == "" and "an empty body" or
-    "a body that is not " .. wanted
+  return errors.astray(response, response.body == "" and "an empty body" or
+    "a body that is not " .. wanted)
+end
+
+--- A 2xx that nothing can be made of.
+---@param response table
+---@param what string such as "an empty body"
+function errors.astray(response, what)
   return errors.new {
     kind = "protocol",
     outcome = "unknown",
@@ -201,6 +208,105 @@ function errors.unreadable(response, wanted)
     body = response.body,
     attempts = response.attempts,
   }
+end
+
+-- ---- an upload's second request, which goes to a storage ----
+
+local WITHHELD = "[withheld: it may hold what lets others upload]"
+
+-- Without the body of an answer that named an address and how to sign for it.
+local function withhold(response)
+  if response.body:find("upload", 1, true) then response.body = WITHHELD end
+end
+
+--- A 2xx that names no address to upload to.
+---@param response table its body is not kept
+function errors.no_address(response)
+  local err = errors.unreadable(response, "an address to upload to")
+  withhold(response)
+  err.body = response.body
+  return err
+end
+
+--- An address that nothing is sent to.
+---@param response table its body is not kept
+---@param why string
+function errors.bad_address(response, why)
+  withhold(response)
+  return errors.new {
+    kind = "protocol",
+    outcome = "not_sent",
+    message = "the address that Close named for the file is not used: " .. why,
+    status = response.status,
+    body = response.body,
+    attempts = response.attempts,
+  }
+end
+
+local ENTITIES = { lt = "<", gt = ">", quot = '"', apos = "'", amp = "&" }
+
+-- What S3 and its kin say: <Error><Code>...</Code><Message>...</Message>.
+local function read_xml(body)
+  local function element(name)
+    local text = body:match("<" .. name .. ">([^<]*)</" .. name .. ">")
+    return text and text:gsub("&(%a+);", ENTITIES)
+  end
+  local code, message = element "Code", element "Message"
+  if not (code or message) then return {} end
+  return { { code = code, message = message or code } }
+end
+
+local LEAST_SECRET = 16 -- bytes; what is shorter signs nothing
+
+local function blank_out(text, word)
+  local parts, from = {}, 1
+  local first, last = text:find(word, 1, true)
+  while first do
+    parts[#parts + 1] = text:sub(from, first - 1) .. "[redacted]"
+    from = last + 1
+    first, last = text:find(word, from, true)
+  end
+  return table.concat(parts) .. text:sub(from)
+end
+
+-- The storage may quote what it was sent. S3 does where a signature is wrong,
+-- and what was signed in hexadecimal, too: <StringToSignBytes>.
+local function redact(body, fields)
+  for _, field in ipairs(fields) do
+    if #field[2] >= LEAST_SECRET then body = blank_out(body, field[2]) end
+  end
+  return (body:gsub("<(%a+Bytes)>.-</%1>", "<%1>[redacted]</%1>"))
+end
+
+local function describe_storage(response, list)
+  local text = "it answered " .. response.status
+  if #list > 0 then return text .. ": " .. summary(list) end
+  if response.status >= 300 and response.status < 400 then
+    return text .. ", a redirect, which is never followed"
+  end
+  return text .. (response.body == "" and " with an empty body" or
+    " without a reason that can be read; see err.body")
+end
+
+--- Says of a failure that it was that of the storage which Close had named.
+---@param err close.Error from from_call; changed
+---@param response table|nil what the storage answered; changed: its body loses
+---  what the form's fields held
+---@param fields table the form's, a list of {name, value}
+function errors.of_storage(err, response, fields)
+  local text = err.message
+  if response then
+    response.body = redact(response.body, fields)
+    err.body, err.errors = response.body, read_xml(response.body)
+    if err.kind ~= "cancelled" then
+      text = describe_storage(response, err.errors)
+    end
+  end
+  text = one_line(text)
+  if #text > MAX_LINE / 2 then text = cut(text, MAX_LINE / 2) end
+  err.message = "the second step, sending the file to the storage that " ..
+    "Close named, failed: " .. text .. "; uploading again does no harm"
+  return err
 end
 
 return errors

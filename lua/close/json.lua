@@ -4,6 +4,14 @@
 local cjson = require "cjson"
 local core = require "close.core"
 
+local json = { null = cjson.null }
+
+--- A host's own null, next to cjson.null and ngx.null, which are the same.
+function json.host_null()
+  local vim = rawget(_G, "vim")
+  return type(vim) == "table" and vim.NIL or nil
+end
+
 -- lua-cjson keeps one decimal point for the whole process, that of the locale
 -- at the last cjson.new(); once the locale has another, it writes 0,5 and reads
 -- no number. Making it anew would break whoever relies on the one that it has.
@@ -34,8 +42,6 @@ instance.encode_invalid_numbers(false)
 instance.decode_invalid_numbers(false)
 
 local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
-
-local json = { null = cjson.null }
 
 --- Decodes a JSON object. Its nulls are absent in the table, its whole numbers
 --- are integers where Lua has those.

@@ -1,7 +1,8 @@
 -- Which loop waits for a client's calls: one file below loop/ for each host. A
 -- loop is made of a driver, the engine's verbs, and has
---   hindrance(verb)   why it cannot be done here and now, or nil: "create",
---                     "begin" (without waiting), "wait" (for all)
+--   hindrance(verb, name)  why it cannot be done here and now, or nil: "await"
+--                     (one call), "begin" (one, without waiting), "wait" (for
+--                     all); name is the user's function, such as "send"
 --   kick()            there is something new to do
 --   await(call)       waits until call.done
 --   wait(due)         waits until nothing is pending, or the clock says due

@@ -9,12 +9,6 @@ local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
 
 local params = {}
 
--- A host's own null, next to cjson.null and ngx.null, which are the same.
-local function host_null()
-  local vim = rawget(_G, "vim")
-  return type(vim) == "table" and vim.NIL or nil
-end
-
 local function too_large(bytes)
   return {
     field = "params", code = "range",
@@ -73,7 +67,7 @@ end
 ---@param found close.Violation[]|nil what was found to be wrong already
 ---@return table|nil body, boolean|close.Error inbox_or_err
 function params.check(given, verb, found)
-  local body, inbox, bytes = core.validate(given, host_null(), verb)
+  local body, inbox, bytes = core.validate(given, json.host_null(), verb)
   local wrong = body and check_rest(given, bytes)
   if body and not wrong and not (found and found[1]) then return body, inbox end
   local list = found or {}

@@ -24,6 +24,7 @@ local sandbox = {}
 ---@field max_body_bytes integer? the largest body it takes: 1 MiB
 ---@field receive_buffer integer? the kernel's receive buffer in bytes, small to
 ---  let a client's body get stuck half way
+---@field seed integer? of the faults that are met at random: 1
 ---@field interpreter string? start() only: the Lua that runs it
 ---@field timeout number? start() only: how long it may take to be ready: 10
 ---@field watch_stdin boolean? serve() only: end at the end of standard input
@@ -34,7 +35,7 @@ local sandbox = {}
 local DEFAULTS = {
   port = 0, host = "127.0.0.1", api_key = "api_sandbox",
   access_token = "token_sandbox", max_body_bytes = 1048576,
-  rate_limit = { limit = 100000, window = 1 },
+  rate_limit = { limit = 100000, window = 1 }, seed = 1,
 }
 
 local function is_text(value)
@@ -81,6 +82,7 @@ local OPTIONS = {
     function(v) return is_integer(v, 1, 2 ^ 30) end },
   receive_buffer = { "a number of bytes",
     function(v) return is_integer(v, 1, 2 ^ 30) end },
+  seed = { "a whole number", function(v) return is_integer(v, 0, 2 ^ 53) end },
   interpreter = { "the name of an interpreter", is_text, "start" },
   timeout = { "a number of seconds", is_duration, "start" },
   watch_stdin = { "a boolean",

@@ -11,6 +11,7 @@
 local activity = require "close.activity"
 local core = require "close.core"
 local json = require "close.json"
+local pages = require "close.pages"
 local params = require "close.params"
 
 local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
@@ -18,6 +19,7 @@ local BACKOFF_FIRST, BACKOFF_MOST = 0.25, 10 -- seconds
 local TIDY = 1 -- retries of what cleans up
 local SLACK = 2 -- seconds that Close's clock may be off within one send
 local SLACK_OURS = 60 -- and ours from Close's
+local MOST_LISTED = 1000 -- SMS of one lead that are looked at for strays
 
 local send = {}
 
@@ -158,10 +160,18 @@ local function unreadable(response)
       "that is not an SMS activity"):format(response.status) }
 end
 
-local after_look, after_promotion, after_first_look
+local after_look, after_promotion
 
-local function look(task)
-  return ask(task, activity.request("GET", task.id), after_look)
+local function to_look(task) return activity.request("GET", task.id) end
+
+-- What a look has shown; or nil and the next request, where one is worth its
+-- while; or nil, nil and the failure.
+local function read_look(task, call, response, failure)
+  local shown = read(response, failure)
+  if shown then return shown end
+  if failure then return nil, nil, failure end
+  return nil, ask_again(task, call, to_look(task), task.step),
+    unreadable(response)
 end
 
 -- The changes are text already: the caller's tables may be others by now.
@@ -208,13 +218,15 @@ local function after_draft(task, call, response, failure)
     is_refused and "rejected" or "not_sent")
 end
 
--- Whether what refused a promotion may be the state that the draft is in: that
--- of one which exists may have changed since it was looked at.
-local function is_about_state(task, failure)
-  return task.is_old and failure.status ~= 401 and failure.status ~= 429
+-- In doubt is a task whose promotion Close may have carried out. A draft of an
+-- earlier send may have been promoted by that one a moment ago: then it is this
+-- which a refusal means, but for one that looks at no draft.
+local function is_uncertain(task)
+  local status = task.is_refused and task.why.status
+  return task.doubt or task.exists and status and status ~= 401 and
+    status ~= 429
 end
 
--- In doubt is a task whose promotion Close may have carried out.
 function after_promotion(task, call, response, failure)
   local shown = read(response, failure)
   if shown and is_promoted(shown) then
@@ -224,31 +236,23 @@ function after_promotion(task, call, response, failure)
   task.why, task.why_response = failure, response
   task.is_refused = failure.outcome == "rejected"
   if call.unsure > 0 or not failure.outcome then task.doubt = true end
-  local is_over = task.is_refused and not task.doubt and
-    not is_about_state(task, failure)
-  if failure.kind == "cancelled" or is_over then
+  local is_clear = task.is_refused and not is_uncertain(task)
+  if failure.kind == "cancelled" or is_clear then
     return conclude(task, call, response, failure,
       task.doubt and "unknown" or failure.outcome)
   end
-  return look(task)
-end
-
--- An answer to a look that says nothing: another look, or nil.
-local function look_again(task, call, failure, step)
-  if failure then return nil end
-  return ask_again(task, call, activity.request("GET", task.id), step)
+  return ask(task, to_look(task), after_look)
 end
 
 function after_look(task, call, response, failure)
-  local shown = read(response, failure)
+  local shown, request, why = read_look(task, call, response, failure)
+  if request then return request end
   if not shown then
-    local request = look_again(task, call, failure, after_look)
-    if request then return request end
-    return conclude(task, call, response, failure or unreadable(response),
-      (task.doubt or task.is_refused) and "unknown" or "not_sent")
+    return conclude(task, call, response, why,
+      is_uncertain(task) and "unknown" or "not_sent")
   end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
-  local request = not task.is_refused and
+  request = not task.is_refused and
     ask_again(task, call, to_promote(task), after_promotion, task.why)
   if request then return request end
   return conclude(task, call, task.why_response, task.why,
@@ -257,14 +261,10 @@ end
 
 -- The first look at a draft of an earlier send. That may have promoted it; and
 -- whether it is to be scheduled is written in it.
-function after_first_look(task, call, response, failure)
-  local shown = read(response, failure)
-  if not shown then
-    local request = look_again(task, call, failure, after_first_look)
-    if request then return request end
-    return conclude(task, call, response, failure or unreadable(response),
-      "unknown")
-  end
+local function after_first_look(task, call, response, failure)
+  local shown, request, why = read_look(task, call, response, failure)
+  if request then return request end
+  if not shown then return conclude(task, call, response, why, "unknown") end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
   task.doubt = false
   if task.may_be_scheduled and shown.date_scheduled then
@@ -338,17 +338,34 @@ function delete_next(task, call)
   return ask(task, activity.request("DELETE", id), after_deletion)
 end
 
+local function to_list(task)
+  local request = activity.request("GET")
+  request.query = pages.to_query { lead_id = task.draft.lead_id,
+    date_created__gte = task.since, _skip = task.skipped }
+  return request
+end
+
 -- The strays are found by what they are. Where there are more of them than ours
 -- can be, somebody else's are among them, and none is touched.
 local function after_list(task, call, response, failure)
-  local page = not failure and json.decode_object(response.body)
-  if not page or type(page.data) ~= "table" or page.has_more then
+  if failure then return over(task, call) end
+  local page = json.decode_object(response.body)
+  if not page or type(page.data) ~= "table" then
+    local request = ask_again(task, call, to_list(task), task.step)
+    if request then return request end
     return over(task, call)
   end
-  task.twins = {}
   for _, item in ipairs(page.data) do
-    if is_twin(task, item) then table.insert(task.twins, item.id) end
+    if is_twin(task, item) and not task.is_known[item.id] then
+      task.is_known[item.id] = true
+      table.insert(task.twins, item.id)
+    end
   end
+  if page.has_more and #page.data > 0 and task.skipped < MOST_LISTED then
+    task.skipped = task.skipped + #page.data
+    return ask(task, to_list(task), task.step)
+  end
+  if page.has_more then return over(task, call) end
   if #task.twins <= task.strays then
     task.strays = #task.twins
     return delete_next(task, call)
@@ -380,11 +397,8 @@ function clean(task, call)
   end
   set_bounds(task, call)
   call.retries = math.min(call.retries, TIDY) -- who called waits
-  local request = activity.request("GET")
-  -- A lead may have more SMS than a page holds.
-  request.query = ("?lead_id=%s&date_created__gte=%s&_limit=100"):format(lead,
-    os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(task.since)))
-  return ask(task, request, after_list)
+  task.twins, task.is_known, task.skipped = {}, {}, 0
+  return ask(task, to_list(task), after_list)
 end
 
 -- ---- the call ----
@@ -415,9 +429,9 @@ local function begin_look(task, body, id)
   local text, why = params.encode(changes)
   if not text then return nil, why end
   task.changes = next(changes) ~= nil and text or nil
-  task.id, task.doubt, task.is_old = id, true, true
+  task.id, task.exists, task.doubt = id, true, true
   task.may_be_scheduled = body.date_scheduled == nil
-  return ask(task, activity.request("GET", id), after_first_look)
+  return ask(task, to_look(task), after_first_look)
 end
 
 --- The call that sends.

@@ -4,6 +4,7 @@
 
 local activity = require "close.activity"
 local errors = require "close.errors"
+local pages = require "close.pages"
 local params = require "close.params"
 local send = require "close.send"
 
@@ -138,7 +139,10 @@ local function add_verb(resource, transport, name, verb)
   local function prepare(first, second)
     local wrong = params.check_dot(first, resource, verb.example)
     if wrong then return nil, wrong end
-    return make[name](first, second, transport)
+    local call, why = make[name](first, second, transport)
+    if not call then return nil, why end
+    call.name = name
+    return call
   end
 
   resource[name] = function(first, second, options)
@@ -162,6 +166,7 @@ for name in pairs(VERBS) do
   table.insert(sms.NAMES, name)
   table.insert(sms.NAMES, name .. "_async")
 end
+for _, name in ipairs(pages.NAMES) do table.insert(sms.NAMES, name) end
 
 --- Checks what create takes, without any network.
 ---@param given close.CreateParams
@@ -188,6 +193,7 @@ function sms.new(transport)
   for name, verb in pairs(VERBS) do
     add_verb(resource, transport, name, verb)
   end
+  pages.add(resource, transport)
   return resource
 end
 

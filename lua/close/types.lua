@@ -188,7 +188,7 @@
 --- One attempt of one call; no secrets, no text, no phone numbers.
 ---@class close.Event
 ---@field method string
----@field path string
+---@field path string below base_url; "(storage)" for an upload's second step
 ---@field attempt? integer 1 for the first
 ---@field seconds? number
 ---@field status? integer
@@ -218,6 +218,33 @@
 ---@class close.CallOptions
 ---@field timeout? number seconds
 ---@field max_retries? integer
+
+--- What a list is to hold; all of it together. A comma list is a list of
+--- strings, or a string with commas. The plain names stand for those with `_`.
+---@class close.Filters
+---@field _limit? integer items of a page, at least 1; Close's default is 100
+---@field _skip? integer items to leave out at the start
+---@field _fields? string|string[] the members that are wanted
+---@field limit? integer `_limit`
+---@field skip? integer `_skip`
+---@field fields? string|string[] `_fields`
+---@field id__in? string|string[]
+---@field lead_id? string|string[]
+---@field contact_id? string|string[]
+---@field user_id? string|string[]
+---@field organization_id? string
+---@field date_created__gte? close.Date
+---@field date_created__lte? close.Date
+---@field date_created__gt? close.Date
+---@field date_created__lt? close.Date
+---@field activity_at__gte? close.Date
+---@field activity_at__lte? close.Date
+---@field activity_at__gt? close.Date
+---@field activity_at__lt? close.Date
+
+---@class close.Page
+---@field data close.SMSActivity[] newest first; may be empty
+---@field has_more boolean
 
 ---@class close.SMS
 local SMS = {}
@@ -330,6 +357,72 @@ function SMS.delete_async(id, callback, options) end
 ---@return close.Error? err of kind "validation", all violations in err.errors
 function SMS.validate(params) end
 
+--- One page of SMS, as Close answers it.
+---@param filters? close.Filters not changed
+---@param options? close.CallOptions
+---@return close.Page? page
+---@return close.Error? err
+---@return close.Response? response
+function SMS.list(filters, options) end
+
+--- The same without waiting.
+---@param filters? close.Filters not changed
+---@param callback fun(page?: close.Page, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.list_async(filters, callback, options) end
+
+--- Steps through all SMS, newest first; each page is asked for when it is
+--- needed. A step returns an SMS; after the last one nil; where it fails, once,
+--- false and an error, so that no loop ends as if that was all.
+---@param filters? close.Filters not changed
+---@param options? close.CallOptions for each page
+---@return (fun(): close.SMSActivity|false|nil, close.Error?, close.Response?)? step
+---@return close.Error? err
+function SMS.each(filters, options) end
+
+--- The same without waiting. The callback is called once for each SMS, and at
+--- the end without one: with an error, unless that was all. Where it returns
+--- false nothing more comes.
+---@param filters? close.Filters not changed
+---@param callback fun(sms?: close.SMSActivity, err?: close.Error, response?: close.Response): boolean?
+---@param options? close.CallOptions for each page
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function SMS.each_async(filters, callback, options) end
+
+--- Bytes in place of a path.
+---@class close.FileData
+---@field data string 1 byte to 16 MiB
+
+--- What is said of a file.
+---@class close.FileInfo
+---@field content_type? string one of the 40; or told by the filename's ending
+---@field filename? string the path's last part, unless given
+
+---@class close.Files
+local Files = {}
+
+--- Uploads a file, so that an SMS can have it as an attachment.
+---@param source string|close.FileData a path, or bytes
+---@param info? close.FileInfo not changed
+---@param options? close.CallOptions
+---@return close.AttachmentParams? attachment
+---@return close.Error? err
+---@return close.Response? response
+function Files.upload(source, info, options) end
+
+--- The same without waiting; the file is read at once. The callback is called
+--- exactly once, later than this returns, with what upload would return.
+---@param source string|close.FileData a path, or bytes
+---@param info? close.FileInfo not changed
+---@param callback fun(attachment?: close.AttachmentParams, err?: close.Error, response?: close.Response)
+---@param options? close.CallOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function Files.upload_async(source, info, callback, options) end
+
 --- A call that was begun without waiting for it.
 ---@class close.Request
 local Request = {}
@@ -340,6 +433,7 @@ function Request:cancel() end
 
 ---@class close.Client
 ---@field sms close.SMS
+---@field files close.Files
 local Client = {}
 
 --- Does what can be done now, without waiting: a bounded amount of it.
@@ -360,10 +454,20 @@ function Client:pending() end
 --- Ends what is pending as cancelled, and the connections. May be called twice.
 function Client:close() end
 
+--- How a text travels as SMS.
+---@class close.Segments
+---@field encoding "GSM-7"|"UCS-2"
+---@field segments integer how many SMS it takes; 0 for an empty text
+---@field units integer septets (GSM-7) or UTF-16 code units (UCS-2) of the text
+---@field remaining integer units that are free in the last segment
+---@field per_segment integer 160 or 153 (GSM-7), 70 or 67 (UCS-2)
+---@field forced_by string[] the first 32 distinct characters that forced UCS-2
+
 ---@class close
 ---@field _VERSION string
 ---@field null close.Null
 ---@field sms close.SMS the default client's
+---@field files close.Files the default client's
 local close = {}
 
 --- Makes a client of one's own.
@@ -377,5 +481,11 @@ function close.new(options) end
 ---@return close.Client? client
 ---@return close.Error? err of kind "config"
 function close.configure(options) end
+
+--- Counts the segments of a text, without any network.
+---@param text string UTF-8
+---@return close.Segments? segments
+---@return close.Error? err of kind "validation"
+function close.segments(text) end
 
 return close

@@ -42,7 +42,7 @@ struct reaction {
 struct taken {
   int connection; /* 0 for the first one accepted */
   char head[2048]; /* ends in a NUL */
-  char body[512];  /* its first bytes */
+  char body[1024]; /* its first bytes */
   size_t body_len; /* of all of it */
   unsigned long long hash;
 };

@@ -114,7 +114,8 @@ static void other_methods_travel(void **state) {
     assert_int_equal(taken->head[strlen(methods[i])], ' ');
     assert_int_equal(taken->body_len, has_body ? strlen(BODY) : 0);
   }
-  assert_int_equal(server_counts(server).connections, 1);
+  /* Who has no body that could be guarded has a connection of its own. */
+  assert_int_equal(server_counts(server).connections, 2);
 }
 
 static void a_body_with_a_nul_arrives_whole(void **state) {
@@ -220,7 +221,7 @@ static void the_environment_names_no_proxy(void **state) {
 /* A cork that stays in holds a request back for 200 ms. */
 static void a_kept_connection_is_quick(void **state) {
   static const char *const methods[] = {"POST", "POST", "POST",   "GET",
-                                        "POST", "GET",  "DELETE", "PUT"};
+                                        "POST", "GET",  "PUT",    "POST"};
   size_t i;
   (void)state;
   scene_open(answers + 1, 1);

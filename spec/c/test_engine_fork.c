@@ -224,6 +224,21 @@ static void any_verb_may_come_first(void **state) {
   assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
 }
 
+/* libcurl's form hangs on a handle that the child leaves alone. */
+static void a_form_is_the_parent_s_too(void **state) {
+  struct clo_form form = {NULL, 0, "a.gif", "image/gif"};
+  struct clo_request request;
+  (void)state;
+  scene_open(late, 1);
+  request = request_of("POST", BODY);
+  request.form = &form;
+  submit(&request);
+  step_until_taken(1);
+  in_a_child(frees);
+  in_a_child(asks_first);
+  assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
+}
+
 /* A child forks as well, as daemons do. */
 static int forks_again(void) {
   pid_t child;
@@ -256,6 +271,7 @@ int main(void) {
       TEST(a_child_does_not_send_the_parent_s_calls),
       TEST(a_pausing_call_is_the_parent_s),
       TEST(any_verb_may_come_first),
+      TEST(a_form_is_the_parent_s_too),
       TEST(a_grandchild_has_its_own_too),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));

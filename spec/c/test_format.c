@@ -150,6 +150,21 @@ static void finds_the_first_byte_that_breaks_utf8(void **state) {
         }
 }
 
+static void reads_no_character_that_is_not_there(void **state) {
+  uint32_t code = 7;
+  char *copy;
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < COUNT(bad_utf8); i++) {
+    copy = exact(bad_utf8[i].bytes, bad_utf8[i].len);
+    assert_int_equal(clo_utf8_read(copy, bad_utf8[i].len, &code), 0);
+    assert_int_equal(clo_utf8_read(copy, 0, &code), 0);
+    free(copy);
+  }
+  assert_int_equal(code, 7);
+}
+
 /* The definition of RFC 3629, the other way round: the bytes of a character. */
 static size_t encode(uint32_t code, unsigned char out[4]) {
   size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4, i;
@@ -163,7 +178,7 @@ static size_t encode(uint32_t code, unsigned char out[4]) {
 
 static void takes_each_character_but_surrogates(void **state) {
   unsigned char bytes[4];
-  uint32_t code;
+  uint32_t code, read;
   size_t len, want;
 
   (void)state;
@@ -172,6 +187,10 @@ static void takes_each_character_but_surrogates(void **state) {
     want = (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF ? 0 : len;
     if (clo_utf8_check((const char *)bytes, len) != want)
       fail_msg("U+%04X", (unsigned)code);
+    read = code + 1;
+    if (clo_utf8_read((const char *)bytes, len, &read) != want ||
+        read != code + (want == 0))
+      fail_msg("U+%04X is read as U+%04X", (unsigned)code, (unsigned)read);
   }
 }
 
@@ -596,6 +615,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(takes_utf8_at_every_offset),
       cmocka_unit_test(finds_the_first_byte_that_breaks_utf8),
+      cmocka_unit_test(reads_no_character_that_is_not_there),
       cmocka_unit_test(takes_each_character_but_surrogates),
       cmocka_unit_test(takes_nothing_but_characters),
       cmocka_unit_test(tells_e164_from_the_rest),

@@ -206,6 +206,8 @@ static void make_good(const struct clo_field *field, struct clo_value *value) {
       break;
     case CLO_KIND_BOOLEAN: value->type = CLO_BOOLEAN; break;
     case CLO_KIND_LIST: value->type = CLO_LIST; break;
+    case CLO_KIND_COUNT: /* no field of an SMS has these */
+    case CLO_KIND_WORDS: break;
   }
 }
 

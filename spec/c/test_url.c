@@ -149,6 +149,51 @@ static void bad_ones_are_refused_with_a_reason(void **state) {
   }
 }
 
+/* ---- addresses that an answer names ---- */
+
+static const char *named(const char *url, int plain) {
+  return clo_url_check_named(url, strlen(url), plain);
+}
+
+static void named_ones_may_have_a_query(void **state) {
+  static const char *const more[] = {
+      "https://bucket.s3.amazonaws.com/", "https://bucket.example/?a=b&c=d",
+      "https://bucket.example?a#b", "http://localhost:80/?a"};
+  size_t i;
+  (void)state;
+  for (i = 0; i < COUNT(good); i++)
+    if (named(good[i].url, 1)) fail_msg("%s is refused", good[i].url);
+  for (i = 0; i < COUNT(more); i++)
+    if (named(more[i], 1)) fail_msg("%s is refused", more[i]);
+}
+
+static void named_ones_are_no_worse_than_a_base(void **state) {
+  size_t i;
+  (void)state;
+  for (i = 0; i < COUNT(bad); i++) {
+    const char *fault = named(bad[i], 1);
+    if (!fault && !strpbrk(bad[i], "?#")) fail_msg("%s is taken", bad[i]);
+    assert_true(!fault || (fault[0] == 'i' && !strchr(fault, '\n')));
+  }
+}
+
+static void named_ones_are_https_where_the_base_is(void **state) {
+  size_t i;
+  (void)state;
+  for (i = 0; i < COUNT(good); i++)
+    assert_int_equal(named(good[i].url, 0) != NULL, good[i].plain);
+}
+
+static void named_ones_have_a_length(void **state) {
+  static char url[CLO_URL_MAX + 2] = "https://example.com/";
+  (void)state;
+  memset(url + strlen(url), 'a', CLO_URL_MAX - strlen(url));
+  assert_null(clo_url_check_named(url, CLO_URL_MAX, 0));
+  url[CLO_URL_MAX] = 'a';
+  assert_non_null(clo_url_check_named(url, CLO_URL_MAX + 1, 0));
+  assert_non_null(clo_url_check_named("https://a\0.b/", 13, 0));
+}
+
 /* The address that libcurl connects to, in its usual notation. */
 static int is_loopback_to_libcurl(const char *text) {
   CURLU *url = curl_url();
@@ -235,10 +280,37 @@ static void what_is_no_proxy_is_refused(void **state) {
   }
 }
 
+static void escapes_all_but_the_unreserved(void **state) {
+  static const struct {
+    const char *text;
+    size_t len;
+    const char *want;
+  } rows[] = {
+      {"", 0, ""},         {"aZ09-._~", 8, "aZ09-._~"},
+      {"a b", 3, "a%20b"}, {"&=?#/%+", 7, "%26%3D%3F%23%2F%25%2B"},
+      {"a\0b", 3, "a%00b"}, {"\xC3\xA9", 2, "%C3%A9"},
+      {"\0", 1, "%00"},    {"\xFF", 1, "%FF"},
+  };
+  char out[CLO_URL_ESCAPED(8)];
+  size_t i;
+
+  (void)state;
+  for (i = 0; i < COUNT(rows); i++) {
+    assert_int_equal(clo_url_escape(rows[i].text, rows[i].len, out),
+                     strlen(rows[i].want));
+    assert_string_equal(out, rows[i].want);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(escapes_all_but_the_unreserved),
       cmocka_unit_test(good_ones_are_taken),
       cmocka_unit_test(bad_ones_are_refused_with_a_reason),
+      cmocka_unit_test(named_ones_may_have_a_query),
+      cmocka_unit_test(named_ones_are_no_worse_than_a_base),
+      cmocka_unit_test(named_ones_are_https_where_the_base_is),
+      cmocka_unit_test(named_ones_have_a_length),
       cmocka_unit_test(odd_notations_are_taken_as_libcurl_reads_them),
       cmocka_unit_test(proxies_are_taken),
       cmocka_unit_test(what_is_no_proxy_is_refused),

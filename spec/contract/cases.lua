@@ -2,12 +2,13 @@
 -- host (run.lua); the server's script is set from outside before, and what the
 -- server got is looked at after (spec/support/contract.lua):
 --   name      what is true
---   steps     the raw server's script
+--   steps     the raw server's script, or a function of its url
 --   default   what the raw server answers after it
 --   requests  how many the server then has taken whole
 --   run(t)    t.client(options), t.create(client, params, options),
 --             t.call(client, verb, ...), t.params(more), t.message(more),
---             t.until_done(client)
+--             t.upload(client, source, info, options),
+--             t.within(client, f), t.until_done(client)
 -- A case fails by an error. Nothing of busted is here: the hosts have none.
 
 local cases = {}
@@ -256,11 +257,12 @@ case("a change that may have been made is no refusal", {
 
 -- The steps of a send, each of them broken: the server's script, and what it
 -- then has taken.
+local NO_STRAYS = { status = 200, body = '{"data": []}' }
 local SENDS = {
   { "on a good day", {}, 2 },
-  { "whose draft gets no answer", { { reset = true } }, 4 }, -- it looks, too
+  { "whose draft gets no answer", { { reset = true }, {}, {}, NO_STRAYS }, 4 },
   { "whose draft is answered with HTML", { { status = 200,
-    body = "<html>" } }, 4 },
+    body = "<html>" }, {}, {}, NO_STRAYS }, 4 },
   { "whose promotion gets no answer", { {}, { close = true } }, 3 },
   { "whose promotion fails", { {}, { status = 502 } }, 3 },
   { "whose look gets no answer", { {}, { reset = true }, { reset = true } },
@@ -638,6 +640,74 @@ case("close ends what is pending, and all that comes later", {
   end,
 })
 
+-- ---- an upload, which is two requests ----
+
+-- The first is answered with an address on the same server.
+local function storage(...)
+  local second = { ... }
+  return function(url)
+    return { { body = { upload = { url = url .. "/bucket",
+      fields = { key = "k" } }, download = { url = "https://a.example/f" } } },
+      (table.unpack or unpack)(second) }
+  end
+end
+
+local FILE, INFO = { data = "GIF89a\0" }, { filename = "a.gif" }
+
+case("upload returns the attachment and the last response", {
+  steps = storage{ status = 201, delay = 0.05 }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local attachment, err, response = t.upload(client, FILE, INFO)
+    same(nil, err, "err")
+    same("https://a.example/f", attachment.url, "url")
+    same("image/gif", attachment.content_type, "content_type")
+    same(201, response.status, "status")
+    same(2, response.attempts, "attempts")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("upload says that the second step failed", {
+  steps = storage{ close = true }, requests = 2,
+  run = function(t)
+    local attachment, err = t.upload(t.client(), FILE, INFO)
+    same(nil, attachment, "attachment")
+    failed(err, "connection", "unknown")
+    assert(err.message:find("second step", 1, true), err.message)
+  end,
+})
+
+case("upload_async calls back once, after both steps", {
+  steps = storage{ status = 201 }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    assert(client.files.upload_async(FILE, INFO, callback))
+    same(0, got.calls, "calls before it returned")
+    same(1, client:pending(), "pending")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    same("a.gif", got.sms and got.sms.filename, "filename")
+    same(0, client:pending(), "pending")
+  end,
+})
+
+case("an upload is cancelled in its second step", {
+  steps = storage{ delay = 5 }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    local request = assert(client.files.upload_async(FILE, INFO, callback))
+    client:wait(0.3)
+    same(0, got.calls, "calls")
+    same(true, request:cancel(), "cancel")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "unknown")
+  end,
+})
+
 case("on_event gets a table for each attempt", {
   steps = { { status = 429, headers = { ["Retry-After"] = "0" } } },
   requests = 3,
@@ -650,6 +720,139 @@ case("on_event gets a table for each attempt", {
     t.until_done(client)
     assert(t.create(client, t.params()))
     same("429 200 200", table.concat(events, " "), "statuses")
+  end,
+})
+
+-- ---- list and each ----
+
+local function activity(n)
+  return ('{"id":"acti_%d","date_created":"2026-11-23T08:00:0%d+00:00"}')
+    :format(n, n)
+end
+
+local function page(has_more, ...)
+  local items = {}
+  for i, n in ipairs{ ... } do items[i] = activity(n) end
+  return { status = 200, body = ('{"has_more":%s,"data":[%s]}'):format(
+    tostring(has_more), table.concat(items, ",")) }
+end
+
+case("list returns a page", {
+  steps = { page(true, 9, 8) }, requests = 1,
+  run = function(t)
+    local client, found, err, response = t.client(), nil, nil, nil
+    t.within(client, function()
+      found, err, response = client.sms.list{ _limit = 2, lead_id = "a&b" }
+    end)
+    assert(found, tostring(err))
+    same(2, #found.data, "items")
+    same(true, found.has_more, "has_more")
+    same(200, response.status, "status")
+  end,
+})
+
+case("list_async calls back once, and later", {
+  steps = { page(false, 9), page(false) }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    local got, callback = collector()
+    assert(client.sms.list_async({}, callback))
+    assert(client.sms.list_async(nil, callback))
+    same(0, got.calls, "calls before it returned")
+    t.until_done(client)
+    same(2, got.calls, "calls")
+  end,
+})
+
+case("each steps through all pages", {
+  steps = { page(true, 9, 8), page(true, 8, 7, 6), page(false, 6) },
+  requests = 3,
+  run = function(t)
+    local client, ids = t.client(), {}
+    t.within(client, function()
+      local step = assert(client.sms.each{ _limit = 3 })
+      local sms, err = step()
+      while sms do
+        ids[#ids + 1] = sms.id
+        sms, err = step()
+      end
+      ids[#ids + 1] = tostring(err)
+    end)
+    same("acti_9 acti_8 acti_7 acti_6 nil", table.concat(ids, " "), "ids")
+  end,
+})
+
+case("each tells once where it fails", {
+  steps = { page(true, 9, 8), { status = 400 } }, requests = 2,
+  run = function(t)
+    local client, got = t.client(), {}
+    t.within(client, function()
+      local step = assert(client.sms.each{})
+      for i = 1, 5 do
+        local sms, err = step()
+        got[i] = sms and sms.id or tostring(err and err.kind)
+      end
+    end)
+    same("acti_9 acti_8 api nil nil", table.concat(got, " "), "steps")
+  end,
+})
+
+case("each_async goes through all pages", {
+  steps = { page(true, 9, 8), page(true, 8, 7, 6), page(false, 6) },
+  requests = 3,
+  run = function(t)
+    local client, ids, ends = t.client(), {}, 0
+    assert(client.sms.each_async({ _limit = 3 }, function(sms, err, response)
+      if sms then
+        ids[#ids + 1] = sms.id
+        return
+      end
+      ends = ends + 1
+      same(nil, err, "err")
+      same(200, response.status, "status")
+    end))
+    same(0, #ids, "calls before it returned")
+    t.until_done(client)
+    same("acti_9 acti_8 acti_7 acti_6", table.concat(ids, " "), "ids")
+    same(1, ends, "ends")
+  end,
+})
+
+case("each_async ends where its callback says so", {
+  steps = { page(true, 9, 8) }, requests = 1,
+  run = function(t)
+    local client, calls = t.client(), 0
+    assert(client.sms.each_async({}, function()
+      calls = calls + 1
+      return calls < 2
+    end))
+    t.until_done(client)
+    same(2, calls, "calls")
+  end,
+})
+
+case("each_async is cancelled on its way", {
+  steps = { page(true, 9, 8), { delay = 5 } },
+  run = function(t)
+    local client, calls, ends, kind = t.client(), 0, 0, nil
+    local request = assert(client.sms.each_async({}, function(sms, err)
+      if sms then
+        calls = calls + 1
+      else
+        ends, kind = ends + 1, err and err.kind
+      end
+    end))
+    for _ = 1, 100 do
+      if calls == 2 then break end
+      client:wait(0.05)
+    end
+    client:wait(0.05)
+    same(true, request:cancel(), "cancel")
+    same(false, request:cancel(), "cancel again")
+    t.until_done(client)
+    same(2, calls, "calls")
+    same(1, ends, "ends")
+    same("cancelled", kind, "kind")
   end,
 })
 

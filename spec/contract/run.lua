@@ -30,18 +30,32 @@ local function tools(url, loop)
     assert(not left or left == 0, "calls are still pending")
   end
 
-  --- A verb, the host's way: with the loop poll, in a coroutine.
-  function t.call(client, verb, ...)
-    if loop ~= "poll" then return client.sms[verb](...) end
-    local sms, err, response
-    local thread = coroutine.create(function(...)
-      sms, err, response = client.sms[verb](...)
-    end)
-    local ok, why = coroutine.resume(thread, ...)
+  --- Runs f where calls may wait: with the loop poll, in a coroutine.
+  function t.within(client, f)
+    if loop ~= "poll" then return f() end
+    local thread = coroutine.create(f)
+    local ok, why = coroutine.resume(thread)
     assert(ok, why)
     if coroutine.status(thread) ~= "dead" then t.until_done(client) end
-    assert(coroutine.status(thread) == "dead", verb .. " did not return")
-    return sms, err, response
+    assert(coroutine.status(thread) == "dead", "it did not return")
+  end
+
+  -- What waits, the host's way.
+  local function call(client, f, first, second, third)
+    local value, err, response
+    t.within(client, function()
+      value, err, response = f(first, second, third)
+    end)
+    return value, err, response
+  end
+
+  --- A verb of sms.
+  function t.call(client, verb, ...)
+    return call(client, client.sms[verb], ...)
+  end
+
+  function t.upload(client, ...)
+    return call(client, client.files.upload, ...)
   end
 
   function t.create(client, ...) return t.call(client, "create", ...) end

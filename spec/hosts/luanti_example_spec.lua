@@ -49,7 +49,12 @@ describe("the Luanti example", function()
 
   it("tells the player what went wrong, and whether it may have been sent",
     function()
-      http.request(sandbox .. "/faults", '{"kind": "reset", "acted": true}')
+      for _, fault in ipairs {
+        '{"kind": "reset", "acted": true, "method": "PUT"}',
+        '{"kind": "status", "status": 403, "method": "GET"}',
+      } do
+        http.request(sandbox .. "/faults", fault)
+      end
       say "Hello?"
       assert.matches("^owner: It may have been sent or not: ",
         game:wait_for "return host.told")

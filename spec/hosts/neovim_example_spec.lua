@@ -87,7 +87,12 @@ describe("the Neovim example", function()
   end)
 
   it("tells where the message may have been sent", function()
-    http.request(sandbox .. "/faults", '{"kind": "reset", "acted": true}')
+    for _, fault in ipairs {
+      '{"kind": "reset", "acted": true, "method": "PUT"}',
+      '{"kind": "status", "status": 403, "method": "GET"}',
+    } do
+      http.request(sandbox .. "/faults", fault)
+    end
     write { "one" }
     editor:keys ":CloseSms<CR>"
     local text = told().text

@@ -111,6 +111,26 @@ describe("close.sandbox a fault", function()
       assert.same({ 200, 200, 500, 200 }, statuses(4))
     end)
 
+    it("a share of them, the same ones for the same seed", function()
+      local function met(seed)
+        local first = client
+        local own, others = support.start { seed = seed }
+        client = others
+        client:fault { kind = "status", status = 500, share = 0.3 }
+        local list = statuses(100)
+        client = first
+        own:stop()
+        return list
+      end
+      local list, count = met(7), 0
+      for _, status in ipairs(list) do
+        count = count + (status == 500 and 1 or 0)
+      end
+      assert.is_true(count > 10 and count < 50, count)
+      assert.same(list, met(7))
+      assert.are_not.same(list, met(8))
+    end)
+
     it("one method only", function()
       client:fault { kind = "status", status = 500, method = "POST" }
       assert.same({ 200 }, statuses(1, "GET"))
@@ -174,6 +194,8 @@ describe("close.sandbox a fault", function()
       ["\"kind\" must be one of"] = { kind = "explode" },
       ["\"times\" must be a number"] = { kind = "close", times = "2" },
       ["\"times\" must be a whole"] = { kind = "close", times = 0 },
+      ["\"share\" must be above 0"] = { kind = "close", share = 0 },
+      ["at most 1"] = { kind = "close", share = 1.5 },
       ["\"after\" must be a whole"] = { kind = "close", after = 0.5 },
       ["has no place \"nowhere\""] = { kind = "close", place = "nowhere" },
       ["needs \"status\""] = { kind = "status" },

@@ -104,6 +104,42 @@ describe("close.sandbox reading", function()
       end
     end)
 
+    it("compares dates to the microsecond, however they are written",
+      function()
+        for micros = 1, 3 do
+          make(tostring(micros), { date_created =
+            ("2026-11-23T08:00:00.18600%dZ"):format(micros) })
+        end
+        for _, bound in ipairs{ "2026-11-23T08:00:00.186002Z",
+          "2026-11-23T09:00:00.186002%2B01:00",
+          "2026-11-23T07:30:00.186002000-00:30" }
+        do
+          bound = "=" .. bound
+          assert.equal("3 2", (texts("date_created__gte" .. bound)))
+          assert.equal("3", (texts("date_created__gt" .. bound)))
+          assert.equal("2 1", (texts("date_created__lte" .. bound)))
+          assert.equal("1", (texts("date_created__lt" .. bound)))
+        end
+        local between = "=2026-11-23T08:00:00.1860021Z"
+        assert.equal("3", (texts("date_created__gte" .. between)))
+        assert.equal("2 1", (texts("date_created__lte" .. between)))
+      end)
+
+    it("forgets what was deleted", function()
+      make "a"
+      local b = make "b"
+      make "c"
+      client:call("DELETE", SMS .. b.id .. "/")
+      assert.equal("c a", (texts()))
+    end)
+
+    it("has a ceiling for _skip", function()
+      assert.equal("", (texts "_skip=10000"))
+      local status, body = client:call("GET", SMS .. "?_skip=10001")
+      assert.equal(400, status)
+      assert.not_nil(body["field-errors"]._skip)
+    end)
+
     it("refuses numbers and dates that are none", function()
       for _, query in ipairs { "_limit=x", "_skip=-1",
         "date_created__gte=2002-01-01T00:00:00+00:00" }

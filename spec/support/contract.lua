@@ -28,7 +28,9 @@ function contract.each(run)
     if not case then return nil end
     return case.name, function()
       server:reset()
-      if case.steps then server:script(case.steps) end
+      local steps = case.steps
+      if type(steps) == "function" then steps = steps(server.url) end
+      if steps then server:script(steps) end
       local ok, why = run(case.name, server.url)
       if not ok then error(why, 0) end
       expect("requests", case.requests, #server:ledger())

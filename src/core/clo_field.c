@@ -163,6 +163,9 @@ static const struct {
     [CLO_KIND_BOOLEAN] = {1u << CLO_BOOLEAN, "a boolean"},
     [CLO_KIND_LIST] = {1u << CLO_LIST,
                        "a list of attachments, even if it is of one"},
+    [CLO_KIND_COUNT] = {1u << CLO_NUMBER, "a whole number"},
+    [CLO_KIND_WORDS] = {1u << CLO_STRING | 1u << CLO_LIST,
+                        "a string or a list of strings"},
 };
 
 int clo_field_takes(const struct clo_field *field,
@@ -222,6 +225,10 @@ void clo_spot_check(const struct clo_spot *spot,
     case CLO_KIND_DATE: check_date(spot, value); break;
     case CLO_KIND_ENUM: check_enum(spot, value); break;
     case CLO_KIND_NUMBER: check_number(spot, value); break;
+    case CLO_KIND_WORDS:
+      if (value->type == CLO_STRING) is_utf8(spot, value);
+      break;
+    case CLO_KIND_COUNT: /* its bounds are its owner's to check */
     case CLO_KIND_BOOLEAN:
     case CLO_KIND_LIST: break;
   }

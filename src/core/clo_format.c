@@ -2,7 +2,6 @@
  * clock, no time.h, no allocation. */
 #include "clo_format.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* -- UTF-8 (RFC 3629, section 4) ------------------------------------------ */
@@ -46,6 +45,16 @@ size_t clo_utf8_check(const char *s, size_t len) {
     i += n;
   }
   return len;
+}
+
+size_t clo_utf8_read(const char *s, size_t len, uint32_t *code) {
+  const unsigned char *p = (const unsigned char *)s;
+  size_t n = len > 0 ? utf8_character(p, len) : 0, i;
+
+  if (n == 0) return 0;
+  *code = n == 1 ? p[0] : p[0] & 0x7Fu >> n; /* the lead's own bits */
+  for (i = 1; i < n; i++) *code = *code << 6 | (p[i] & 0x3Fu);
+  return n;
 }
 
 /* -- E.164 ---------------------------------------------------------------- */

@@ -4,11 +4,16 @@
 #define CLO_FORMAT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Returns the offset of the first byte that breaks UTF-8 (RFC 3629: no
  * overlong forms, no surrogates, nothing above U+10FFFF), or len. U+0000 is a
  * character like any other. */
 size_t clo_utf8_check(const char *s, size_t len);
+
+/* Reads the character that s begins with: returns its length in bytes, and its
+ * number in *code; or 0 where there is none, by the same rules. */
+size_t clo_utf8_read(const char *s, size_t len, uint32_t *code);
 
 /* 1 if s is a phone number in E.164 form: "+", then 2 to 15 digits of which
  * the first is not 0. */

@@ -6,17 +6,13 @@
 #include <string.h>
 
 #include "clo_format.h"
+#include "clo_upload.h"
 
 #define QUOTED_MAX 40 /* bytes of a word that are shown */
 #define EXACT_MAX 99   /* bytes of an unknown name that stand in `field` */
 #define WORD_MAX 40 /* a longer one is not a slip of the pen */
 
-struct alias {
-  const char *wrong;
-  const char *right;
-};
-
-static const struct alias sms_aliases[] = {
+static const struct clo_alias sms_aliases[] = {
     {"to", "remote_phone"},
     {"phone", "remote_phone"},
     {"phone_number", "remote_phone"},
@@ -46,7 +42,7 @@ static const struct alias sms_aliases[] = {
     {NULL, NULL},
 };
 
-static const struct alias attachment_aliases[] = {
+static const struct clo_alias attachment_aliases[] = {
     {"name", "filename"},        {"type", "content_type"},
     {"mime", "content_type"},    {"mime_type", "content_type"},
     {"mimetype", "content_type"}, {"href", "url"},
@@ -55,7 +51,7 @@ static const struct alias attachment_aliases[] = {
 
 /* A right word counts only for the field that has it among its values. "send"
  * must stand here: the nearest value is "sent", which sends nothing. */
-static const struct alias value_aliases[] = {
+static const struct clo_alias value_aliases[] = {
     {"outgoing", "outbound"}, {"incoming", "inbound"}, {"send", "outbox"},
     {"sending", "outbox"},    {"queued", "outbox"},    {"outbound", "outbox"},
     {"received", "inbox"},    {"inbound", "inbox"},    {NULL, NULL},
@@ -112,8 +108,8 @@ static int same_word(const char *s, size_t len, const char *word) {
   return word[len] == '\0';
 }
 
-static const char *find_alias(const struct alias *alias, const char *s,
-                              size_t len) {
+const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
+                           size_t len) {
   for (; alias->wrong != NULL; alias++)
     if (same_word(s, len, alias->wrong)) return alias->right;
   return NULL;
@@ -172,7 +168,7 @@ static void offer(struct search *search, const char *word) {
 
 const char *clo_hint_value(const struct clo_field *field, const char *s,
                            size_t len) {
-  const struct alias *alias;
+  const struct clo_alias *alias;
   const char *const *value;
   struct search search;
 
@@ -186,18 +182,25 @@ const char *clo_hint_value(const struct clo_field *field, const char *s,
   return search.found;
 }
 
-static const char *hint_name(const char *name, size_t len, int attachment) {
-  const struct clo_field *fields =
-      attachment ? clo_attachment_fields : clo_sms_fields;
-  size_t i, count = attachment ? CLO_ATTACHMENT_FIELDS : CLO_SMS_FIELDS;
-  const char *right = find_alias(
-      attachment ? attachment_aliases : sms_aliases, name, len);
+const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
+                             const char *s, size_t len) {
   struct search search;
+  size_t i;
 
-  if (right != NULL) return right;
-  start(&search, name, len);
+  start(&search, s, len);
   for (i = 0; i < count; i++) offer(&search, fields[i].name);
   return search.found;
+}
+
+static const char *hint_name(const char *name, size_t len, int attachment) {
+  const char *right = clo_hint_alias(
+      attachment ? attachment_aliases : sms_aliases, name, len);
+
+  if (right != NULL) return right;
+  if (attachment)
+    return clo_hint_nearest(clo_attachment_fields, CLO_ATTACHMENT_FIELDS, name,
+                            len);
+  return clo_hint_nearest(clo_sms_fields, CLO_SMS_FIELDS, name, len);
 }
 
 /* -- unknown fields ------------------------------------------------------- */
@@ -212,21 +215,32 @@ static int is_plain(const char *name, size_t len) {
   return 1;
 }
 
+const char *clo_show_name(const char *name, size_t len,
+                          char out[CLO_QUOTE_SIZE]) {
+  if (is_plain(name, len)) {
+    memcpy(out, name, len);
+    out[len] = '\0';
+    return out;
+  }
+  clo_quote(name, len, out);
+  len = strlen(out) - 2;
+  memmove(out, out + 1, len);
+  out[len] = '\0';
+  return out;
+}
+
 void clo_sms_unknown(const char *name, size_t len, size_t item,
                      struct clo_violations *violations) {
-  char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE + 48], place[48] = "";
-  const char *hint = NULL, *shown = name;
-  size_t shown_len = len;
+  char quoted[CLO_QUOTE_SIZE], shown[CLO_QUOTE_SIZE];
+  char field[CLO_QUOTE_SIZE + 48], place[48] = "";
+  const char *hint = NULL;
 
   if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = hint_name(name, len, item > 0);
   clo_quote(name, len, quoted);
-  if (!is_plain(name, len)) {
-    shown = quoted + 1;
-    shown_len = strlen(quoted) - 2;
-  }
   if (item > 0) snprintf(place, sizeof place, "attachments[%zu].", item);
-  snprintf(field, sizeof field, "%s%.*s", place, (int)shown_len, shown);
+  snprintf(field, sizeof field, "%s%s", place,
+           clo_show_name(name, len, shown));
 
   if (hint != NULL)
     clo_violations_add(violations, field, "unknown_field",
@@ -241,5 +255,27 @@ void clo_sms_unknown(const char *name, size_t len, size_t item,
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a field of an SMS; leave it out, or put it "
                        "in `extra` if it is newer than this library",
+                       quoted);
+}
+
+void clo_upload_unknown(const char *name, size_t len,
+                        struct clo_violations *violations) {
+  char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
+  const char *hint = NULL;
+
+  if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
+    hint = hint_name(name, len, 1);
+  if (hint != NULL && strcmp(hint, "url") == 0) hint = NULL;
+  clo_quote(name, len, quoted);
+  clo_show_name(name, len, field);
+
+  if (hint != NULL)
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an upload; did you mean \"%s\"?",
+                       quoted, hint);
+  else
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an upload: it has content_type "
+                       "and filename; leave it out",
                        quoted);
 }

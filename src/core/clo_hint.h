@@ -15,6 +15,27 @@
  * cut, with "..." for the rest. */
 const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]);
 
+/* Writes a name to out as it can stand in a violation's field, and returns out:
+ * as it is where it can do no harm there, otherwise as clo_quote shows it, but
+ * without the quotes. */
+const char *clo_show_name(const char *name, size_t len,
+                          char out[CLO_QUOTE_SIZE]);
+
+/* A wrong word, in small letters, and what it stands for. A list of them ends
+ * with one that is all NULL. */
+struct clo_alias {
+  const char *wrong;
+  const char *right;
+};
+
+/* What a word stands for, whatever its letters' case, or NULL. */
+const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
+                           size_t len);
+
+/* The field whose name is nearest to a word and near enough, or NULL. */
+const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
+                             const char *s, size_t len);
+
 /* The value of an ENUM field that the caller probably means, or NULL. */
 const char *clo_hint_value(const struct clo_field *field, const char *s,
                            size_t len);

@@ -68,7 +68,9 @@ enum clo_kind {
   CLO_KIND_ENUM,
   CLO_KIND_NUMBER,
   CLO_KIND_BOOLEAN,
-  CLO_KIND_LIST /* of attachments */
+  CLO_KIND_LIST,  /* of attachments */
+  CLO_KIND_COUNT, /* a whole number */
+  CLO_KIND_WORDS  /* words, in a list or in a string with commas */
 };
 
 /* What the caller wants to do with an SMS. */

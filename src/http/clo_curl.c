@@ -112,8 +112,7 @@ static CURLcode set_security(CURL *easy, const struct clo_config *config) {
  * does not cross a request on the way. */
 #define IDLE_MAX 50L
 
-static CURLcode set_transport(CURL *easy, const struct clo_config *config,
-                              struct curl_slist *headers) {
+static CURLcode set_transport(CURL *easy, const struct clo_config *config) {
   CURLcode code = CURLE_OK;
   SET(CURLOPT_NOSIGNAL, 1L); /* the process's signals are its host's */
   /* Giving a call up must not wait for the thread that looks its host up. */
@@ -125,7 +124,6 @@ static CURLcode set_transport(CURL *easy, const struct clo_config *config,
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
   SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
   SET(CURLOPT_USERAGENT, config->user_agent);
-  SET(CURLOPT_HTTPHEADER, headers);
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none for a proxy */
   return code;
 }
@@ -153,7 +151,7 @@ int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
   CURLcode code;
   if (!easy) return 0;
   code = set_security(easy, config);
-  if (!code) code = set_transport(easy, config, headers);
+  if (!code) code = set_transport(easy, config);
   if (!code) code = set_callbacks(easy, t);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
   SET(CURLOPT_OPENSOCKETDATA, sockets);
@@ -164,7 +162,40 @@ int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
     return 0;
   }
   t->easy = easy;
+  t->lines = headers;
   return 1;
+}
+
+/* The file: read and rewound by the guard's callbacks, which count it. libcurl
+ * rewinds a form part by part, and only those that it has begun to read; so the
+ * fields, which it keeps itself, may be sent anew as long as the file is
+ * untouched. */
+static CURLcode add_file(curl_mime *mime, struct clo_transfer *t,
+                         const struct clo_form *form) {
+  curl_mimepart *part = curl_mime_addpart(mime);
+  CURLcode code = part ? curl_mime_name(part, "file") : CURLE_OUT_OF_MEMORY;
+  if (!code) code = curl_mime_filename(part, form->filename);
+  if (!code) code = curl_mime_type(part, form->content_type);
+  return code ? code
+              : curl_mime_data_cb(part, (curl_off_t)t->body.len,
+                                  clo_transfer_on_read, clo_transfer_on_seek,
+                                  NULL, t);
+}
+
+static CURLcode add_field(curl_mime *mime, const struct clo_form_field *field) {
+  curl_mimepart *part = curl_mime_addpart(mime);
+  CURLcode code = part ? curl_mime_name(part, field->name)
+                       : CURLE_OUT_OF_MEMORY;
+  return code ? code : curl_mime_data(part, field->value, field->value_len);
+}
+
+int clo_curl_form(struct clo_transfer *t, const struct clo_form *form) {
+  CURLcode code = CURLE_OK;
+  size_t i;
+  if (!(t->form = curl_mime_init(t->easy))) return 0;
+  for (i = 0; i < form->count && !code; i++)
+    code = add_field(t->form, &form->fields[i]);
+  return !code && !add_file(t->form, t, form);
 }
 
 static CURLcode set_auth(CURL *easy, const struct clo_transfer *t) {
@@ -190,7 +221,12 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout) {
    * does no harm. */
   SET(CURLOPT_FRESH_CONNECT,
       (long)(t->body.len == 0 && strcmp(t->method, "GET") != 0));
-  if (t->body.len > 0 || strcmp(t->method, "POST") == 0) {
+  /* A form names its own type, and any answer to it will do. */
+  SET(CURLOPT_HTTPHEADER, t->form ? t->lines->next->next : t->lines);
+  if (t->form) {
+    SET(CURLOPT_MIMEPOST, t->form);
+    SET(CURLOPT_CUSTOMREQUEST, NULL);
+  } else if (t->body.len > 0 || strcmp(t->method, "POST") == 0) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
     SET(CURLOPT_CUSTOMREQUEST, strcmp(t->method, "POST") ? t->method : NULL);

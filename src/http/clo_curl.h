@@ -31,8 +31,13 @@ int clo_curl_equip(struct clo_transfer *transfer,
                    curl_opensocket_callback on_open,
                    curl_closesocket_callback on_close, void *sockets);
 
-/* The headers every request carries; NULL where memory lacks. */
+/* The headers every request carries; NULL where memory lacks. Of a form's, the
+ * last of them alone. */
 struct curl_slist *clo_curl_headers(void);
+
+/* Gives the transfer, which has its easy handle, a copy of the form. Its file
+ * is read through the guard, as any body is. 0 where memory lacks. */
+int clo_curl_form(struct clo_transfer *transfer, const struct clo_form *form);
 
 /* Sets what changes with each attempt. */
 CURLcode clo_curl_aim(struct clo_transfer *transfer, double timeout);

@@ -52,7 +52,8 @@ int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
   t->attempts = t->unsure = 0;
   return load(&t->url, r->url, strlen(r->url) + 1) &&
          load(&t->secret, secret, strlen(secret) + 1) &&
-         load(&t->body, r->body, r->body ? r->body_len : 0);
+         load(&t->body, r->body, r->body ? r->body_len : 0) &&
+         (!r->form || clo_curl_form(t, r->form));
 }
 
 static void forget(struct clo_buf *buf) {
@@ -63,6 +64,8 @@ static void forget(struct clo_buf *buf) {
 }
 
 void clo_transfer_clear(struct clo_transfer *t) {
+  curl_mime_free(t->form); /* it lets go of the easy handle, too */
+  t->form = NULL;
   if (t->secret.data) memset(t->secret.data, 0, t->secret.cap);
   forget(&t->secret);
   forget(&t->url);

@@ -11,13 +11,24 @@
 
 enum clo_auth { CLO_AUTH_NONE, CLO_AUTH_BASIC, CLO_AUTH_BEARER };
 
+/* A form to send (RFC 7578): fields, and as its last part a file. */
+struct clo_form {
+  const struct clo_form_field {
+    const char *name, *value;
+    size_t value_len;
+  } *fields;
+  size_t count;
+  const char *filename, *content_type; /* the file's; its bytes: the body */
+};
+
 /* What a call asks for. Strings are the caller's; submitting copies them. */
 struct clo_request {
   const char *method; /* GET, POST, PUT or DELETE */
   const char *group;  /* the endpoint group, which a rate limit holds for */
   const char *url;
-  const char *body; /* JSON, or NULL for none */
+  const char *body; /* JSON, or the form's file, or NULL for none */
   size_t body_len;
+  const struct clo_form *form; /* NULL: none; with POST */
   enum clo_auth auth;
   const char *secret; /* the API key or the access token */
   double timeout;     /* seconds: all attempts, all waits */
@@ -34,6 +45,8 @@ struct clo_transfer {
 
   char method[8];
   struct clo_buf url, body, secret; /* url and secret end in a NUL */
+  curl_mime *form;          /* what the body is the file of, or NULL */
+  struct curl_slist *lines; /* the engine's: clo_curl_headers() */
   enum clo_auth auth;
   int max_retries;
   int repeatable; /* 1 or 0 */
@@ -44,8 +57,9 @@ struct clo_transfer {
   double ended_at;   /* and the last one's end */
 
   int attempts;
-  int unsure;    /* of them, those that Close may have acted on, unknown to us */
-  size_t handed; /* bytes of the body that libcurl was given */
+  int unsure;    /* of them, those that Close may have acted on, unseen */
+  size_t handed; /* bytes of the body that libcurl was given; of a form's, its
+                    file's: what goes before it is of no use alone */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
   struct clo_buf answer;  /* its body */
   int answer_began;       /* a status line was read */

@@ -73,6 +73,33 @@ const char *clo_url_check(const char *text, int *plain, int *loopback) {
   return fault;
 }
 
+static const char *named_fault(CURLU *url, int plain) {
+  static const char *const http[] = {"http", NULL};
+  static const char *const https[] = {"https", NULL};
+  int is_http = scheme_is(url, http), loopback;
+  if (!is_http && !scheme_is(url, https)) return "its scheme is not https";
+  if (!read_host(url, &loopback)) return "its host is missing";
+  if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+    return "it holds credentials";
+  return is_http && !(plain && loopback) ? "its scheme is not https" : NULL;
+}
+
+const char *clo_url_check_named(const char *text, size_t len, int plain) {
+  CURLU *url;
+  const char *fault = "there is not enough memory to read it";
+  if (len > CLO_URL_MAX) return "it is too long";
+  if (strlen(text) != len) return "it is not a URL";
+  if ((url = curl_url())) {
+    if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) !=
+        CURLUE_OK)
+      fault = "it is not a URL";
+    else
+      fault = named_fault(url, plain);
+  }
+  curl_url_cleanup(url);
+  return fault;
+}
+
 const char *clo_url_check_proxy(const char *text, int *loopback) {
   static const char *const schemes[] = {"http",    "https",  "socks4",
                                         "socks4a", "socks5", "socks5h",
@@ -95,4 +122,20 @@ const char *clo_url_check_proxy(const char *text, int *loopback) {
   }
   curl_url_cleanup(url);
   return fault;
+}
+
+#define ESCAPE_MAX 8000000 /* libcurl's own, for a string of any option */
+
+size_t clo_url_escape(const char *text, size_t len, char *out) {
+  char *escaped;
+  size_t made;
+  out[0] = '\0';
+  /* To libcurl a length of 0 means: up to the NUL. */
+  if (len == 0 || len > ESCAPE_MAX) return 0;
+  escaped = curl_easy_escape(NULL, text, (int)len);
+  if (!escaped) return 0;
+  made = strlen(escaped);
+  memcpy(out, escaped, made + 1);
+  curl_free(escaped);
+  return made;
 }

@@ -5,9 +5,61 @@
 #include "lclo_compat.h"
 
 #include "clo_engine.h"
+#include "clo_sms.h"
+
+/* ---- reading a caller's table: lclo_read.c ---- */
+
+/* Where functions that do so have the table, and the host's own null. */
+enum { LCLO_PARAMS = 1, LCLO_NULL2 };
+
+/* Makes of value one that is called so in a sentence. */
+void lclo_name_value(struct clo_value *value, const char *name);
+
+/* Reads the scalar on top of the stack. */
+void lclo_read_value(lua_State *L, struct clo_value *value);
+
+/* The length of the sequence on top of the stack, or -1 where it is none; then
+ * *why says so. A sequence has the keys 1 to n and no others. */
+long lclo_sequence_length(lua_State *L, const char **why);
+
+/* The name on top but one of the stack, or NULL where it is no string. */
+const char *lclo_key_name(lua_State *L, size_t *len);
+
+/* What a key that is no string is called. */
+#define LCLO_NO_NAME "[a key that is not a string]"
+
+/* A list of violations, and whether a call is at work with it. */
+struct lclo_held {
+  struct clo_violations violations;
+  int in_use;
+};
+
+/* Pushes a function whose upvalue is such a list. */
+void lclo_push_with_held(lua_State *L, lua_CFunction function);
+
+/* Pushes the list for this call of such a function, which is the upvalue, so
+ * that none is lost to an error of Lua's; and gives it back. */
+struct lclo_held *lclo_take_held(lua_State *L);
+void lclo_leave_held(struct lclo_held *held);
+
+/* Pushes the violations as a list of {field, code, message}. */
+void lclo_push_errors(lua_State *L, const struct clo_violations *violations);
+
+/* "string", "date", ... */
+const char *lclo_kind_name(enum clo_kind kind);
+
+/* ---- the openers ---- */
+
+/* The function filters(filters, null2), and the function filter_fields() -> a
+ * list of {name, kind, plain}: lclo_filter.c. */
+void lclo_push_filters(lua_State *L);
+int lclo_filter_fields(lua_State *L);
 
 /* The function validate(params, null2, verb): lclo_sms.c. */
 void lclo_push_validate(lua_State *L);
+
+/* The function check_upload(info, null2): lclo_upload.c. */
+void lclo_push_check_upload(lua_State *L);
 
 /* The function fields() -> those of an SMS, those of an attachment, each a list
  * of {name, kind, required, nullable, query, update, values}: lclo_sms.c. */
@@ -26,5 +78,9 @@ void lclo_push_event(lua_State *L, const struct clo_event *event);
 /* The function clean(value), which takes JSON's nulls out of a decoded value:
  * lclo_answer.c. */
 int lclo_clean(lua_State *L);
+
+/* The function segments(text) -> how the text travels as SMS; nil and the place
+ * of the first byte that is not UTF-8: lclo_segments.c. */
+int lclo_segments(lua_State *L);
 
 #endif

@@ -21,6 +21,18 @@ static int check_url(lua_State *L) {
   return 2;
 }
 
+/* check_named_url(url, plain) -> true | nil, why */
+static int check_named_url(lua_State *L) {
+  size_t len;
+  const char *url = luaL_checklstring(L, 1, &len);
+  const char *why = clo_url_check_named(url, len, lua_toboolean(L, 2));
+  lua_pushboolean(L, 1);
+  if (!why) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
+}
+
 /* check_proxy(url) -> loopback | nil, why */
 static int check_proxy(lua_State *L) {
   int loopback;
@@ -31,6 +43,17 @@ static int check_proxy(lua_State *L) {
     return 2;
   }
   lua_pushboolean(L, loopback);
+  return 1;
+}
+
+/* escape(text) -> text as it can stand in a URL's path or query */
+static int escape(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  char *escaped = lua_newuserdata(L, CLO_URL_ESCAPED(len));
+  if (clo_url_escape(text, len, escaped) == 0 && len > 0)
+    return luaL_error(L, "not enough memory");
+  lua_pushstring(L, escaped);
   return 1;
 }
 
@@ -73,16 +96,24 @@ __attribute__((visibility("default"))) int luaopen_close_core(lua_State *L);
 
 int luaopen_close_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"check_url", check_url},
+                                       {"check_named_url", check_named_url},
                                        {"check_proxy", check_proxy},
                                        {"clean", lclo_clean},
+                                       {"escape", escape},
                                        {"fields", lclo_fields},
+                                       {"filter_fields", lclo_filter_fields},
                                        {"now", now},
                                        {"seconds", seconds_of},
+                                       {"segments", lclo_segments},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);
   lclo_push_validate(L);
   lua_setfield(L, -2, "validate");
+  lclo_push_check_upload(L);
+  lua_setfield(L, -2, "check_upload");
+  lclo_push_filters(L);
+  lua_setfield(L, -2, "filters");
   lclo_push_engine(L);
   lua_setfield(L, -2, "engine");
   push_c_locale(L);

@@ -75,12 +75,50 @@ static int new_engine(lua_State *L) {
   return 1;
 }
 
+/* Takes a string off the stack, which a table that stays there keeps. */
+static const char *take_string(lua_State *L, size_t *len) {
+  const char *string;
+  luaL_checktype(L, -1, LUA_TSTRING);
+  string = lua_tolstring(L, -1, len);
+  lua_pop(L, 1);
+  return string;
+}
+
+/* Reads {fields = {{name, value}, ...}, filename = , content_type = }. All that
+ * form borrows lives as long as that table, and what is left on the stack. */
+static void read_form(lua_State *L, int index, struct clo_form *form) {
+  struct clo_form_field *field;
+  size_t i;
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_getfield(L, index, "filename");
+  form->filename = take_string(L, NULL);
+  lua_getfield(L, index, "content_type");
+  form->content_type = take_string(L, NULL);
+  lua_getfield(L, index, "fields");
+  luaL_checktype(L, -1, LUA_TTABLE);
+  form->count = lua_rawlen(L, -1);
+  field = lua_newuserdata(L, (form->count + 1) * sizeof *field);
+  form->fields = field;
+  lua_insert(L, -2);
+  for (i = 0; i < form->count; i++, field++) {
+    lua_rawgeti(L, -1, (int)(i + 1));
+    luaL_checktype(L, -1, LUA_TTABLE);
+    lua_rawgeti(L, -1, 1);
+    field->name = take_string(L, NULL);
+    lua_rawgeti(L, -1, 2);
+    field->value = take_string(L, &field->value_len);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* engine:submit(method, url, group, body|nil, scheme|nil, secret|nil, timeout,
- * max_retries, repeatable|nil, delay|nil) -> id; scheme is "basic" or "bearer",
- * the last two as in struct clo_request */
+ * max_retries, repeatable|nil, delay|nil, form|nil) -> id; scheme is "basic" or
+ * "bearer", the last three as in struct clo_request */
 static int submit(lua_State *L) {
   struct clo_engine *engine = check_engine(L);
   struct clo_request request;
+  struct clo_form form;
   const char *scheme = luaL_optstring(L, 6, "");
   unsigned long id;
   request.method = luaL_checkstring(L, 2);
@@ -95,6 +133,8 @@ static int submit(lua_State *L) {
   request.max_retries = (int)luaL_checknumber(L, 9);
   request.repeatable = lua_isnoneornil(L, 10) ? -1 : lua_toboolean(L, 10);
   request.delay = luaL_optnumber(L, 11, 0);
+  request.form = lua_isnoneornil(L, 12) ? NULL : &form;
+  if (request.form) read_form(L, 12, &form);
   id = clo_engine_submit(engine, &request);
   if (id == 0) return luaL_error(L, "not enough memory");
   lua_pushnumber(L, (lua_Number)id);
@@ -154,9 +194,9 @@ static int ready(lua_State *L) {
   return 1;
 }
 
-/* engine:done() -> id, response|nil, failure|nil of a call that is done, and how
- * many of its attempts Close may have acted on, unknown to us; nil where there
- * is none. The call is let go once its values are made. */
+/* engine:done() -> id, response|nil, failure|nil of a call that is done, and
+ * how many of its attempts Close may have acted on, unknown to us; nil where
+ * there is none. The call is let go once its values are made. */
 static int done(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
   struct parcel *parcel;

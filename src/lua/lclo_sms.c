@@ -9,75 +9,7 @@
 #include "clo_sms.h"
 
 /* The arguments of validate(params, null2, verb), and the body being made. */
-enum { PARAMS = 1, NULL2, VERB, BODY };
-
-/* JSON's null: cjson.null and ngx.null are the light userdata NULL; null2 is
- * the host's own, such as vim.NIL. */
-static int is_null(lua_State *L, int index) {
-  int type = lua_type(L, index);
-  if (type == LUA_TLIGHTUSERDATA && !lua_touserdata(L, index)) return 1;
-  return (type == LUA_TUSERDATA || type == LUA_TLIGHTUSERDATA) &&
-         lua_rawequal(L, index, NULL2);
-}
-
-static void name_value(struct clo_value *value, const char *name) {
-  value->type = CLO_OBJECT;
-  value->data = name;
-  value->len = strlen(name);
-}
-
-/* Reads the scalar on top of the stack. */
-static void read_value(lua_State *L, struct clo_value *value) {
-  switch (lua_type(L, -1)) {
-    case LUA_TSTRING:
-      value->type = CLO_STRING;
-      value->data = lua_tolstring(L, -1, &value->len);
-      return;
-    case LUA_TNUMBER:
-      value->type = CLO_NUMBER;
-      value->number = lua_tonumber(L, -1);
-      return;
-    case LUA_TBOOLEAN:
-      value->type = CLO_BOOLEAN;
-      value->boolean = lua_toboolean(L, -1);
-      return;
-    case LUA_TTABLE: name_value(value, "a table"); return;
-    case LUA_TFUNCTION: name_value(value, "a function"); return;
-    case LUA_TTHREAD: name_value(value, "a coroutine"); return;
-    default:
-      if (is_null(L, -1))
-        value->type = CLO_NULL;
-      else
-        name_value(value, "a userdata");
-  }
-}
-
-/* The length of the sequence on top of the stack, or -1 where it is none; then
- * *why says so. A sequence has the keys 1 to n and no others. */
-static long sequence_length(lua_State *L, const char **why) {
-  double largest = 0;
-  long count = 0;
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    double key = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
-    lua_pop(L, 1);
-    if (!(key >= 1 && key < 1e9 && key == (double)(long)key)) {
-      lua_pop(L, 1);
-      *why = "a table with keys that are not 1, 2, 3, ...";
-      return -1;
-    }
-    if (key > largest) largest = key;
-    count++;
-  }
-  *why = "a list with a hole in it";
-  return (double)count == largest ? count : -1;
-}
-
-/* The name on top but one of the stack, where it is a string. */
-static const char *key_name(lua_State *L, size_t *len) {
-  if (lua_type(L, -2) != LUA_TSTRING) return NULL;
-  return lua_tolstring(L, -2, len);
-}
+enum { PARAMS = LCLO_PARAMS, VERB = LCLO_NULL2 + 1, BODY };
 
 static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
                       struct clo_violations *violations) {
@@ -85,7 +17,7 @@ static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
   memset(item, 0, sizeof *item);
   if (lua_type(L, -1) != LUA_TTABLE) {
     memset(&what, 0, sizeof what);
-    read_value(L, &what);
+    lclo_read_value(L, &what);
     item->type = what.type == CLO_OBJECT ? CLO_ABSENT : what.type;
     item->type_name = what.type == CLO_OBJECT ? what.data : NULL;
     return;
@@ -95,10 +27,10 @@ static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     size_t len = 0;
-    const char *name = key_name(L, &len);
+    const char *name = lclo_key_name(L, &len);
     int field = name ? clo_attachment_find(name, len) : -1;
     if (field >= 0)
-      read_value(L, &item->field[field]);
+      lclo_read_value(L, &item->field[field]);
     else
       clo_sms_unknown(name ? name : "[a key that is not a string]",
                       name ? len : 28, place, violations);
@@ -113,9 +45,9 @@ static void read_attachments(lua_State *L, struct clo_sms *sms,
   struct clo_value *value = &sms->field[CLO_SMS_ATTACHMENTS];
   struct clo_attachment *items;
   const char *why;
-  long i, count = sequence_length(L, &why);
+  long i, count = lclo_sequence_length(L, &why);
   if (count < 0) {
-    name_value(value, why);
+    lclo_name_value(value, why);
     return;
   }
   items = lua_newuserdata(L, (size_t)(count ? count : 1) * sizeof *items);
@@ -186,7 +118,7 @@ static void read_field(lua_State *L, int at, struct clo_sms *sms,
   if (field->kind == CLO_KIND_LIST && lua_type(L, -1) == LUA_TTABLE)
     read_attachments(L, sms, violations);
   else
-    read_value(L, value);
+    lclo_read_value(L, value);
   if (!field->query) put_in_body(L, field, value);
 }
 
@@ -204,7 +136,7 @@ static int read_params(lua_State *L, struct clo_sms *sms,
   lua_pushnil(L);
   while (lua_next(L, PARAMS)) {
     size_t len = 0;
-    const char *name = key_name(L, &len);
+    const char *name = lclo_key_name(L, &len);
     int at = name ? clo_sms_find(name, len) : -1;
     if (at >= 0) {
       read_field(L, at, sms, violations);
@@ -220,21 +152,6 @@ static int read_params(lua_State *L, struct clo_sms *sms,
   return extra;
 }
 
-static void push_errors(lua_State *L, const struct clo_violations *violations) {
-  size_t i;
-  lua_createtable(L, (int)violations->count, 0);
-  for (i = 0; i < violations->count; i++) {
-    lua_createtable(L, 0, 3);
-    lua_pushstring(L, violations->list[i].field);
-    lua_setfield(L, -2, "field");
-    lua_pushstring(L, violations->list[i].code);
-    lua_setfield(L, -2, "code");
-    lua_pushstring(L, violations->list[i].message);
-    lua_setfield(L, -2, "message");
-    lua_rawseti(L, -2, (int)(i + 1));
-  }
-}
-
 /* The bytes of all strings that go into the body, which is no shorter. A string
  * that stands in it twice counts twice. */
 static double count_bytes(const struct clo_sms *sms) {
@@ -248,47 +165,6 @@ static double count_bytes(const struct clo_sms *sms) {
   return bytes;
 }
 
-/* A list of violations, and whether a call is at work with it. */
-struct held {
-  struct clo_violations violations;
-  int in_use;
-};
-
-static int free_held(lua_State *L) {
-  struct held *held = lua_touserdata(L, 1);
-  clo_violations_free(&held->violations);
-  return 0;
-}
-
-static struct held *push_held(lua_State *L) {
-  struct held *held = lua_newuserdata(L, sizeof *held);
-  clo_violations_init(&held->violations);
-  held->in_use = 0;
-  return held;
-}
-
-/* Pushes the list for this call, which is the upvalue, so that none is lost to
- * an error of Lua's. Where that is in use, by the call whose allocation ran the
- * finalizer that we are in, or by one that ended in such an error, a new one
- * takes its place, and the old one goes with its call. */
-static struct held *take_held(lua_State *L) {
-  struct held *held = lua_touserdata(L, lua_upvalueindex(1));
-  if (held->in_use) {
-    held = push_held(L);
-    lua_getmetatable(L, lua_upvalueindex(1));
-    lua_setmetatable(L, -2);
-    lua_replace(L, lua_upvalueindex(1));
-  }
-  lua_pushvalue(L, lua_upvalueindex(1));
-  held->in_use = 1;
-  return held;
-}
-
-static void leave_held(struct held *held) {
-  clo_violations_free(&held->violations);
-  held->in_use = 0;
-}
-
 /* validate(params, null2, verb|nil) -> body, send_to_inbox, bytes
  *                                   | nil, errors, unlisted
  * verb is "create" unless told, "update", "send" or "send_draft" */
@@ -296,14 +172,14 @@ static int validate(lua_State *L) {
   static const char *const verbs[] = {"create", "update", "send", "send_draft",
                                       NULL}; /* as in enum clo_verb */
   struct clo_violations *violations;
-  struct held *held;
+  struct lclo_held *held;
   struct clo_sms sms;
   int extra = 0;
   memset(&sms, 0, sizeof sms);
   lua_settop(L, 3);
   sms.verb = (enum clo_verb)luaL_checkoption(L, VERB, "create", verbs);
   lua_createtable(L, 0, 10);
-  held = take_held(L);
+  held = lclo_take_held(L);
   violations = &held->violations;
   if (lua_type(L, PARAMS) == LUA_TTABLE) {
     extra = read_params(L, &sms, violations);
@@ -314,18 +190,18 @@ static int validate(lua_State *L) {
                        "...}, got %s", luaL_typename(L, PARAMS));
   }
   if (violations->out_of_memory) {
-    leave_held(held);
+    lclo_leave_held(held);
     return luaL_error(L, "not enough memory");
   }
   if (violations->count > 0) {
     lua_pushnil(L);
-    push_errors(L, violations);
+    lclo_push_errors(L, violations);
     lua_pushnumber(L, (lua_Number)violations->unlisted);
-    leave_held(held);
+    lclo_leave_held(held);
     return 3;
   }
   if (extra) merge_extra(L);
-  leave_held(held);
+  lclo_leave_held(held);
   lua_pushvalue(L, BODY);
   lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
   lua_pushnumber(L, count_bytes(&sms));
@@ -333,19 +209,15 @@ static int validate(lua_State *L) {
 }
 
 void lclo_push_validate(lua_State *L) {
-  push_held(L);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, free_held);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_pushcclosure(L, validate, 1);
+  lclo_push_with_held(L, validate);
 }
 
 /* ---- the tables, for specs and documentation ---- */
 
-static const char *kind_name(enum clo_kind kind) {
-  static const char *const names[] = {"string", "phone",  "date",   "enum",
-                                      "number", "boolean", "list"};
+const char *lclo_kind_name(enum clo_kind kind) {
+  static const char *const names[] = {"string",  "phone", "date",
+                                      "enum",    "number", "boolean",
+                                      "list",    "count",  "words"};
   return names[kind];
 }
 
@@ -356,7 +228,7 @@ static void push_fields(lua_State *L, const struct clo_field *fields, int n) {
     lua_createtable(L, 0, 7);
     lua_pushstring(L, fields[i].name);
     lua_setfield(L, -2, "name");
-    lua_pushstring(L, kind_name(fields[i].kind));
+    lua_pushstring(L, lclo_kind_name(fields[i].kind));
     lua_setfield(L, -2, "kind");
     lua_pushboolean(L, fields[i].required);
     lua_setfield(L, -2, "required");

@@ -97,10 +97,10 @@ local function in_neovim(vim, driver, set)
     vim.schedule(function() callback(unpack(given, 1, n)) end)
   end
 
-  function host.hindrance(verb)
+  function host.hindrance(verb, name)
     if verb == "begin" or not vim.in_fast_event() then return nil end
-    return verb .. " does not work inside of a callback of libuv: use " ..
-      "create_async, or vim.schedule()"
+    return ("%s does not work inside of a callback of libuv: use %s_async, " ..
+      "or vim.schedule()"):format(name, verb == "await" and name or "create")
   end
 
   -- Whether Ctrl-C was typed. With a function to ask, vim.wait() of Neovim 0.7
@@ -136,13 +136,13 @@ local function in_program(uv, driver, set)
     set.follow()
   end
 
-  function host.hindrance(verb)
+  function host.hindrance(verb, name)
     if verb == "begin" or not uv.loop_mode() or
-       verb == "create" and poll.yieldable() then
+       verb == "await" and poll.yieldable() then
       return nil
     end
-    return verb .. " does not work inside of a callback of luv: use " ..
-      "create_async, or create in a coroutine"
+    return ("%s does not work inside of a callback of luv: use %s_async, or " ..
+      "a coroutine"):format(name, verb == "await" and name or "create")
   end
 
   --- luv crashes at a program's end where a handle was closed and the loop has

@@ -29,15 +29,18 @@ function ngx_loop.new(driver)
   -- its turn.
   local driven, last, turned = false, 0, 0
 
-  function loop.hindrance(verb)
+  function loop.hindrance(verb, name)
     local phase = ngx.get_phase()
     if CAN_YIELD[phase] or verb == "begin" and phase ~= "init" then
       return nil
     end
-    return ("%s does not work in nginx's phase %s: %s"):format(
-      verb == "begin" and "create_async" or verb, phase,
-      verb == "begin" and "make the call in a later one" or
-      "use create_async, or rewrite, access, content or a timer")
+    if verb == "begin" then
+      return ("%s_async does not work in nginx's phase %s: make the call in " ..
+        "a later one"):format(name, phase)
+    end
+    return ("%s does not work in nginx's phase %s: use %s_async, or " ..
+      "rewrite, access, content or a timer"):format(name, phase,
+      verb == "await" and name or "create")
   end
 
   -- Sleeps until the next turn is worth its while.

@@ -3,13 +3,17 @@
 -- an answer; does no I/O.
 
 local activity = require "close.sandbox.activity"
+local fields = require "close.sandbox.fields"
 local json = require "close.sandbox.json"
 local limits = require "close.sandbox.limits"
 local mime = require "mime"
 local sms = require "close.sandbox.sms"
+local storage = require "close.sandbox.storage"
 
 ---@class close.sandbox.Api
 ---@field store close.sandbox.Store
+---@field storage close.sandbox.Storage
+---@field private origin string
 ---@field private api_key string
 ---@field private access_token string
 ---@field private limits close.sandbox.Limits?
@@ -19,14 +23,22 @@ Api.__index = Api
 local api = { ROOT = "/api/v1" }
 
 ---@param options close.sandbox.Options
+---@param origin string "http://127.0.0.1:8765"
 ---@return close.sandbox.Api
-function api.new(options)
+function api.new(options, origin)
   local rate = options.rate_limit
-  return setmetatable({
+  local self = setmetatable({
     api_key = options.api_key, access_token = options.access_token,
-    limits = rate and limits.new(rate.limit, rate.window),
-    store = sms.new(),
+    limits = rate and limits.new(rate.limit, rate.window), origin = origin,
   }, Api)
+  self:empty()
+  return self
+end
+
+--- Forgets every SMS and every file.
+function Api:empty()
+  self.storage = storage.new(self.origin)
+  self.store = sms.new(self.storage)
 end
 
 local function answer(status, body)
@@ -71,6 +83,16 @@ local ROUTES = {
       return answer(200, {})
     end,
   },
+  {
+    template = api.ROOT .. "/files/upload/",
+    pattern = "^" .. api.ROOT .. "/files/upload/$",
+    POST = function(self, _, now, _, body)
+      local problem = fields.upload_problem(body)
+      if problem then return answer(400, problem) end
+      return answer(200,
+        self.storage:offer(body.filename, body.content_type, now))
+    end,
+  },
 }
 local BODY = { POST = true, PUT = true }
 local METHODS = { "GET", "POST", "PUT", "DELETE" }
@@ -90,6 +112,7 @@ end
 ---@param path string
 ---@return string
 function api.template(path)
+  if storage.is_for(path) then return storage.template(path) end
   local route = route_of(path)
   return route and route.template or "(other)"
 end
@@ -154,11 +177,22 @@ function Api:carry_out(request, now)
   return handle(self, request, now, message, body)
 end
 
+--- The largest body that a path takes.
+---@param path string
+---@param usual integer
+---@return integer
+function api.most_bytes(path, usual)
+  return storage.is_for(path) and math.max(usual, storage.MAX_BODY) or usual
+end
+
 --- Answers one request.
 ---@param request close.sandbox.Request
 ---@param now number
 ---@return close.sandbox.Answer
 function Api:answer(request, now)
+  if storage.is_for(request.path) then
+    return self.storage:answer(request, now)
+  end
   local secret, scheme = credentials(request)
   local group = request.method .. " " .. api.template(request.path)
   local header, retry_after
@@ -179,9 +213,9 @@ function Api:answer(request, now)
   return result
 end
 
---- Forgets every SMS and what was counted against the limits.
+--- Forgets everything, and what was counted against the limits.
 function Api:reset()
-  self.store = sms.new()
+  self:empty()
   if self.limits then self.limits:reset() end
 end
 

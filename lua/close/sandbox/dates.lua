@@ -40,30 +40,49 @@ local function offset(text)
   return (sign == "-" and -1 or 1) * (hours * 60 + minutes)
 end
 
+-- Seconds since midnight in UTC, and the digits of their fraction.
 local function time_of_day(text)
-  if text == "" then return 0 end
+  if text == "" then return 0, "" end
   local hour, minute, second, fraction, zone =
     text:match "^[Tt ](%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$"
   if not hour or fraction == "." then return nil end
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
   local east = offset(zone)
   if hour > 23 or minute > 59 or second > 60 or not east then return nil end
-  return hour * 3600 + (minute - east) * 60 + second
-    + (tonumber("0" .. fraction) or 0)
+  return hour * 3600 + (minute - east) * 60 + second, fraction:sub(2)
 end
 
---- Reads a date, or a date and time.
----@param text string
----@return number? seconds nil: it is none
-function dates.parse(text)
+-- Whole seconds since 1970, and the digits of their fraction; nil: it is none.
+local function read(text)
   local year, month, day, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
   if not year then return nil end
   year, month, day = tonumber(year), tonumber(month), tonumber(day)
   if month < 1 or month > 12 or day < 1 or day > days_in(year, month) then
     return nil
   end
-  local seconds = time_of_day(rest)
-  return seconds and days_since_1970(year, month, day) * 86400 + seconds
+  local seconds, digits = time_of_day(rest)
+  if not seconds then return nil end
+  return days_since_1970(year, month, day) * 86400 + seconds, digits
+end
+
+--- Reads a date, or a date and time.
+---@param text string
+---@return number? seconds nil: it is none
+function dates.parse(text)
+  local seconds, digits = read(text)
+  return seconds and seconds + (tonumber("0." .. digits) or 0)
+end
+
+--- The same in microseconds, which are exact: two that are equal are the same
+--- instant, however they were written. Further digits make no whole one.
+---@param text string
+---@return number? micros nil: it is none
+function dates.micros(text)
+  local seconds, digits = read(text)
+  if not seconds then return nil end
+  local micros = tonumber((digits .. "000000"):sub(1, 6))
+  if digits:find("[1-9]", 7) then micros = micros + 0.5 end
+  return seconds * 1e6 + micros
 end
 
 return dates

@@ -7,7 +7,10 @@ local json = require "close.sandbox.json"
 ---@class close.sandbox.Fault
 ---@field kind "status"|"body"|"close"|"reset"|"stall"|"delay"
 ---@field place close.sandbox.Place? where in the exchange (see DEFAULTS)
----@field times integer? how many matching requests it meets: 1
+---@field share number? of the matching requests it meets this share, chosen at
+---  random: 0 < share <= 1
+---@field times integer? how many matching requests it meets: 1; without end
+---  where there is a share
 ---@field after integer? how many matching requests it lets pass before: 0
 ---@field method string? only requests of this method
 ---@field path string? only paths in which this Lua pattern is found
@@ -32,6 +35,8 @@ local json = require "close.sandbox.json"
 local ENDS = { accept = true, before = true, headers = true, half = true,
   read = true, answer = true, after = true }
 
+local MAX_TIMES = 1e15 -- as good as without end
+
 -- Each kind's places, the place it has if none is given, and what it needs.
 local KINDS = {
   status = { places = { headers = true, read = true }, place = "read",
@@ -47,6 +52,7 @@ local KINDS = {
 
 local TYPES = {
   kind = "string", place = "string", times = "number", after = "number",
+  share = "number",
   method = "string", path = "string", acted = "boolean", seconds = "number",
   status = "number", body = "string", content_type = "string",
   headers = "table",
@@ -58,14 +64,22 @@ local NEVER = { accept = true, before = true, headers = true, half = true }
 
 ---@class close.sandbox.Faults
 ---@field private list table[]
+---@field private state integer
 local Faults = {}
 Faults.__index = Faults
 
 local faults = {}
 
+---@param seed integer of what is chosen at random
 ---@return close.sandbox.Faults
-function faults.new()
-  return setmetatable({ list = {} }, Faults)
+function faults.new(seed)
+  return setmetatable({ list = {}, state = seed % 2147483646 + 1 }, Faults)
+end
+
+-- The minimal standard generator: the same on every Lua. At least 0, below 1.
+function Faults:random()
+  self.state = self.state * 48271 % 2147483647
+  return (self.state - 1) / 2147483646
 end
 
 local function check_types(fault)
@@ -101,6 +115,9 @@ local function check_ranges(fault)
       return nil, ("fault parameter %q must be a whole number >= %d"):format(
         name, least)
     end
+  end
+  if fault.share and not (fault.share > 0 and fault.share <= 1) then
+    return nil, "fault parameter \"share\" must be above 0 and at most 1"
   end
   if fault.seconds and not (fault.seconds >= 0 and fault.seconds <= 86400) then
     return nil, "fault parameter \"seconds\" must be from 0 to 86400"
@@ -158,7 +175,8 @@ function faults.complete(fault)
   if not sane then return nil, works end
   local complete = {}
   for name, value in pairs(fault) do complete[name] = value end
-  complete.place, complete.times = place, fault.times or 1
+  complete.place = place
+  complete.times = fault.times or fault.share and MAX_TIMES or 1
   complete.after = fault.after or 0
   complete.acted = fault.acted or works or false
   return complete
@@ -199,7 +217,9 @@ end
 ---@return table?
 function Faults:meet(request)
   for i, fault in ipairs(self.list) do
-    if meets(fault, request) and is_due(fault) then
+    local is_chosen = meets(fault, request)
+      and (not fault.share or self:random() < fault.share)
+    if is_chosen and is_due(fault) then
       if fault.times == 0 then table.remove(self.list, i) end
       return fault
     end

@@ -11,6 +11,8 @@ local fields = {}
 local REQUIRED = "This field is required."
 local NOT_NULL = "This field may not be null."
 local NO_CHOICE = "Not a valid choice."
+local NO_FILE = "There is no file at this URL: it was not uploaded, or more "
+  .. "than 24 hours ago."
 
 local function set(text)
   local members = {}
@@ -59,18 +61,25 @@ local function delay_problem(value)
   return value >= 60 and "The value must be less than 60." or nil
 end
 
--- Close nests: a list's errors by index from 0, an item's like a body's.
-local function item_problem(item)
-  if type(item) ~= "table" then return "Value must be of dict type." end
+-- What is wrong with strings that an object must have.
+local function problems_of_strings(object, names)
   local problems = {}
-  for _, name in ipairs { "content_type", "filename", "url" } do
-    local value = item[name]
+  for _, name in ipairs(names) do
+    local value = object[name]
     if value == nil or value == json.null then
       problems[name] = REQUIRED
     else
       problems[name] = string_problem(value)
     end
   end
+  return problems
+end
+
+-- Close nests: a list's errors by index from 0, an item's like a body's.
+local function item_problem(item)
+  if type(item) ~= "table" then return "Value must be of dict type." end
+  local problems = problems_of_strings(item,
+    { "content_type", "filename", "url" })
   if not problems.content_type and not CONTENT_TYPES[item.content_type] then
     problems.content_type = NO_CHOICE
   end
@@ -126,6 +135,28 @@ fields.all = {
 ---@return table
 function fields.problem(problems, message)
   return { errors = json.array { message }, ["field-errors"] = problems }
+end
+
+--- What is wrong with the body that asks for an upload.
+---@param body table decoded
+---@return table? problem the body of a 400
+function fields.upload_problem(body)
+  local problems = problems_of_strings(body, { "content_type", "filename" })
+  return next(problems) and fields.problem(problems) or nil
+end
+
+--- What is wrong with attachments whose urls are of no use.
+---@param attachments table checked
+---@param is_usable fun(item: table): boolean
+---@return table? problem of the field
+function fields.urls_problem(attachments, is_usable)
+  local problems = {}
+  for i, item in ipairs(attachments) do
+    if not is_usable(item) then
+      problems[tostring(i - 1)] = fields.problem { url = NO_FILE }
+    end
+  end
+  return next(problems) and { errors = problems } or nil
 end
 
 --- Checks each field of a body for itself; unknown ones are ignored, as Close

@@ -71,16 +71,19 @@ function server.new(options)
   local _, port = listener:getsockname()
   local host = options.host:find(":", 1, true) and "[" .. options.host .. "]"
     or options.host
+  local origin = ("http://%s:%d"):format(host, port)
   return setmetatable({
-    url = ("http://%s:%d%s"):format(host, port, api.ROOT),
+    url = origin .. api.ROOT,
     port = tonumber(port), listener = listener, loop = loops.new(),
-    api = api.new(options), faults = faults.new(), ledger = ledger.new(),
+    api = api.new(options, origin), faults = faults.new(options.seed),
+    ledger = ledger.new(),
     max_body_bytes = options.max_body_bytes, accepted = 0,
     log = options.log or function() end,
   }, Server)
 end
 
---- Begins anew: no SMS, no requests taken, no faults, no limits counted.
+--- Begins anew: no SMS, no files, no requests taken, no faults, no limits
+--- counted.
 function Server:reset()
   self.api:reset()
   self.ledger:clear()
@@ -193,7 +196,8 @@ function Server:take(conn, request, fault)
   if fault and fault.kind == "status" and fault.place == "headers" then
     return false, fault.status
   end
-  return http.read_body(conn, request, self.max_body_bytes, function()
+  local most = api.most_bytes(request.path, self.max_body_bytes)
+  return http.read_body(conn, request, most, function()
     return undergo(conn, fault, "half")
   end)
 end

@@ -13,6 +13,7 @@ local USER = "user_" .. SUFFIX
 local USER_NAME = "Sandbox User"
 local ORGANIZATION = "orga_" .. SUFFIX
 local DEFAULT_LIMIT = 100
+local MAX_SKIP = 10000
 
 local DATES = { activity_at = true, date_created = true, date_scheduled = true }
 local LISTS = { id__in = "id", lead_id = "lead_id", contact_id = "contact_id",
@@ -25,16 +26,20 @@ local COMPARISONS = {
 }
 
 ---@class close.sandbox.Store
+---@field private storage close.sandbox.Storage
 ---@field private list table[] in the order of their creation
+---@field private by_date table[] oldest first; of one date, as created
 ---@field private by_id table<string, table>
 local Store = {}
 Store.__index = Store
 
 local sms = {}
 
+---@param storage close.sandbox.Storage
 ---@return close.sandbox.Store
-function sms.new()
-  return setmetatable({ list = {}, by_id = {} }, Store)
+function sms.new(storage)
+  return setmetatable({ list = {}, by_date = {}, by_id = {},
+    storage = storage }, Store)
 end
 
 -- An SMS whose time has come is sent, at that time, however late it is looked
@@ -52,7 +57,7 @@ local function with_ids(attachments)
   for i, item in ipairs(attachments) do
     items[i] = {
       content_type = item.content_type, filename = item.filename,
-      url = item.url, size = 1024, media_id = ids.new "media_",
+      url = item.url, size = item.size or 1024, media_id = ids.new "media_",
     }
   end
   return items
@@ -92,6 +97,18 @@ local function check_status(status, values, message, problems)
   end
 end
 
+-- An attachment that was to be uploaded here must have been. Notes its size,
+-- too; nobody knows that of a file elsewhere.
+local function check_files(storage, values, problems, now)
+  local list = values.attachments
+  if problems.attachments or type(list) ~= "table" then return end
+  problems.attachments = fields.urls_problem(list, function(item)
+    local usable
+    usable, item.size = storage:look_up(item.url, now)
+    return usable
+  end)
+end
+
 -- Puts a message into a status, and says when it will be sent.
 local function enter(message, status, values, now)
   local was = message.status
@@ -110,6 +127,20 @@ local function enter(message, status, values, now)
   if not kept then message.date_scheduled = nil end
 end
 
+-- Where an SMS has its place among those that are in order of their dates.
+local function place_of(list, message)
+  local low, high = 1, #list + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if list[middle].date_created <= message.date_created then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
 --- Creates an SMS.
 ---@param body table decoded
 ---@param query table<string, string>
@@ -119,9 +150,10 @@ end
 function Store:create(body, query, now)
   local values, problems = fields.check(body, false)
   check_status(values.status, values, {}, problems)
+  check_files(self.storage, values, problems, now)
   if next(problems) then return nil, fields.problem(problems) end
   local message = {
-    id = ids.new "acti_", date_created = dates.format(now),
+    id = ids.new "acti_", date_created = dates.format(now), instants = {},
     organization_id = ORGANIZATION, user_id = USER,
     direction = values.status == "inbox" and "inbound" or "outbound",
     source = "Close.io",
@@ -139,6 +171,7 @@ function Store:create(body, query, now)
   message.date_updated = message.date_created
   enter(message, values.status, values, now)
   self.list[#self.list + 1] = message
+  table.insert(self.by_date, place_of(self.by_date, message), message)
   self.by_id[message.id] = message
   return activity.show(message)
 end
@@ -173,7 +206,7 @@ end
 ---@param now number
 ---@return table? shown the activity
 ---@return table? problem the body of a 400
-function Store.update(_, message, body, now)
+function Store:update(message, body, now)
   local values, problems = fields.check(body, true)
   local status = values.status
   if not problems.status then
@@ -181,6 +214,7 @@ function Store.update(_, message, body, now)
     if refusal then return nil, fields.problem(problems, refusal) end
     check_status(status, values, message, problems)
   end
+  check_files(self.storage, values, problems, now)
   if next(problems) then return nil, fields.problem(problems) end
   assign(message, values)
   message.date_updated, message.updated_by = dates.format(now), USER
@@ -190,13 +224,18 @@ function Store.update(_, message, body, now)
   return activity.show(message)
 end
 
+local function remove(list, message)
+  for i, other in ipairs(list) do
+    if other == message then return table.remove(list, i) end
+  end
+end
+
 ---@param id string
 function Store:delete(id)
   local message = self.by_id[id]
   self.by_id[id] = nil
-  for i, other in ipairs(self.list) do
-    if other == message then return table.remove(self.list, i) end
-  end
+  remove(self.list, message)
+  remove(self.by_date, message)
 end
 
 -- A filter that takes the SMS whose member is one of a comma list.
@@ -206,11 +245,18 @@ local function list_filter(member, list)
   return function(message) return allowed[message[member]] end
 end
 
+-- The instant of an SMS's date, read once.
+local function instant_of(message, member)
+  local date, known = message[member], message.instants
+  if date and not known[date] then known[date] = dates.micros(date) end
+  return date and known[date]
+end
+
 -- A filter that takes the SMS whose date compares with a bound.
 local function date_filter(member, compare, bound)
   return function(message)
-    local date = message[member]
-    return date and compare(dates.parse(date), bound)
+    local instant = instant_of(message, member)
+    return instant and compare(instant, bound)
   end
 end
 
@@ -223,7 +269,7 @@ local function filters_of(query)
     if LISTS[name] then
       filters[#filters + 1] = list_filter(LISTS[name], value)
     elseif compare then
-      local bound = dates.parse(value)
+      local bound = dates.micros(value)
       if not bound then problems[name] = "Invalid ISO 8601 datetime." end
       filters[#filters + 1] = date_filter(member, compare, bound)
     end
@@ -241,13 +287,6 @@ local function count(query, name, default, problems)
   return tonumber(value)
 end
 
-local function newest_first(a, b)
-  if a.message.date_created ~= b.message.date_created then
-    return a.message.date_created > b.message.date_created
-  end
-  return a.order > b.order
-end
-
 local function passes(message, filters)
   for _, filter in ipairs(filters) do
     if not filter(message) then return false end
@@ -255,7 +294,8 @@ local function passes(message, filters)
   return true
 end
 
---- One page of the SMS that a query asks for.
+--- One page of the SMS that a query asks for: newest first, of one date those
+--- that were created last.
 ---@param query table<string, string>
 ---@param now number
 ---@return table? page
@@ -264,19 +304,23 @@ function Store:page(query, now)
   local filters, problems = filters_of(query)
   local limit = count(query, "_limit", DEFAULT_LIMIT, problems)
   local skip = count(query, "_skip", 0, problems)
+  if skip > MAX_SKIP then
+    problems._skip = ("Must be at most %d."):format(MAX_SKIP)
+  end
   if next(problems) then return nil, fields.problem(problems) end
-  local found, data = {}, json.array {}
-  for order, message in ipairs(self.list) do
+  local data, found = json.array {}, 0
+  for i = #self.by_date, 1, -1 do
+    local message = self.by_date[i]
     settle(message, now)
     if passes(message, filters) then
-      found[#found + 1] = { message = message, order = order }
+      found = found + 1
+      if found > skip + limit then return { data = data, has_more = true } end
+      if found > skip then
+        data[#data + 1] = activity.show(message, query._fields)
+      end
     end
   end
-  table.sort(found, newest_first)
-  for i = skip + 1, math.min(skip + limit, #found) do
-    data[#data + 1] = activity.show(found[i].message, query._fields)
-  end
-  return { data = data, has_more = skip + limit < #found }
+  return { data = data, has_more = false }
 end
 
 --- Everything held, oldest first, for whoever looks from outside the API.

@@ -7,4 +7,6 @@ return {
   whole = whole,
   statuses = whole and { "outbox", "draft", "inbox" } or { "outbox" },
   creates = whole and 20000 or 2000, -- that meet random faults
+  sends = whole and 5000 or 500,
+  kills = whole and 200 or 20, -- of processes inside of a send
 }

@@ -22,7 +22,7 @@ local found = vim.api.nvim_create_namespace "close_sms"
 local function message(text)
   local numbers = vim.g.close_sms or {}
   return {
-    status = "outbox", text = text,
+    text = text,
     local_phone = numbers.local_phone, remote_phone = numbers.remote_phone,
   }
 end
@@ -37,7 +37,6 @@ local function read(lines)
     first = i + 1
   end
   if first > 1 and lines[first] == "" then first = first + 1 end
-  if params.date_scheduled then params.status = "scheduled" end
   params.text = table.concat(lines, "\n", math.min(first, #lines + 1))
   places.text = math.min(first, #lines) - 1
   return params, places
@@ -47,6 +46,7 @@ end
 function close_sms.check(buffer)
   local params, places = read(vim.api.nvim_buf_get_lines(buffer, 0, -1, false))
   local shown = {}
+  params.status = params.date_scheduled and "scheduled" or "outbox"
   local ok, err = close.sms.validate(params)
   for _, fault in ipairs(ok and {} or err.errors) do
     shown[#shown + 1] = {
@@ -89,7 +89,7 @@ function close_sms.command(command)
     false)
   local params = is_whole and read(lines) or message(table.concat(lines, "\n"))
   if command.args ~= "" then params.remote_phone = command.args end
-  local request, err = close.sms.create_async(params, show)
+  local request, err = close.sms.send_async(params, show)
   if not request then show(nil, err) end
 end
 

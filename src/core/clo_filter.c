@@ -1,0 +1,314 @@
+/* The filters of a list and their check. Types, dates and UTF-8 are
+ * clo_field.c's to check, as with the fields of an SMS. */
+#include "clo_filter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clo_field.h"
+#include "clo_hint.h"
+
+#define FILTER(title, type) \
+  {                                                                    \
+    .name = title, .len = sizeof title - 1, .kind = CLO_KIND_##type,   \
+    .query = 1                                                         \
+  }
+
+const struct clo_field clo_filter_fields[CLO_FILTERS] = {
+    [CLO_FILTER_LIMIT] = FILTER("_limit", COUNT),
+    [CLO_FILTER_SKIP] = FILTER("_skip", COUNT),
+    [CLO_FILTER_FIELDS] = FILTER("_fields", WORDS),
+    [CLO_FILTER_PLAIN_LIMIT] = FILTER("limit", COUNT),
+    [CLO_FILTER_PLAIN_SKIP] = FILTER("skip", COUNT),
+    [CLO_FILTER_PLAIN_FIELDS] = FILTER("fields", WORDS),
+    [CLO_FILTER_ID_IN] = FILTER("id__in", WORDS),
+    [CLO_FILTER_LEAD_ID] = FILTER("lead_id", WORDS),
+    [CLO_FILTER_CONTACT_ID] = FILTER("contact_id", WORDS),
+    [CLO_FILTER_USER_ID] = FILTER("user_id", WORDS),
+    [CLO_FILTER_ORGANIZATION_ID] = FILTER("organization_id", STRING),
+    [CLO_FILTER_DATE_CREATED_GTE] = FILTER("date_created__gte", DATE),
+    [CLO_FILTER_DATE_CREATED_LTE] = FILTER("date_created__lte", DATE),
+    [CLO_FILTER_DATE_CREATED_GT] = FILTER("date_created__gt", DATE),
+    [CLO_FILTER_DATE_CREATED_LT] = FILTER("date_created__lt", DATE),
+    [CLO_FILTER_ACTIVITY_AT_GTE] = FILTER("activity_at__gte", DATE),
+    [CLO_FILTER_ACTIVITY_AT_LTE] = FILTER("activity_at__lte", DATE),
+    [CLO_FILTER_ACTIVITY_AT_GT] = FILTER("activity_at__gt", DATE),
+    [CLO_FILTER_ACTIVITY_AT_LT] = FILTER("activity_at__lt", DATE),
+};
+
+int clo_filter_find(const char *name, size_t len) {
+  int i;
+
+  for (i = 0; i < CLO_FILTERS; i++)
+    if (clo_filter_fields[i].len == len &&
+        memcmp(clo_filter_fields[i].name, name, len) == 0)
+      return i;
+  return -1;
+}
+
+enum clo_filter clo_filter_meant(enum clo_filter filter) {
+  switch (filter) {
+    case CLO_FILTER_PLAIN_LIMIT: return CLO_FILTER_LIMIT;
+    case CLO_FILTER_PLAIN_SKIP: return CLO_FILTER_SKIP;
+    case CLO_FILTER_PLAIN_FIELDS: return CLO_FILTER_FIELDS;
+    default: return filter;
+  }
+}
+
+/* -- the check of one value ----------------------------------------------- */
+
+#define COUNT_MAX 9007199254740991.0 /* a double counts without gaps so far */
+
+static void check_count(const struct clo_spot *spot, enum clo_filter meant,
+                        double number) {
+  double least = meant == CLO_FILTER_LIMIT ? 1 : 0;
+
+  /* Written so that NaN fails; makes the cast defined. */
+  if (number >= least && number <= COUNT_MAX &&
+      number == (double)(long long)number)
+    return;
+  clo_spot_report(spot, "range", "must be a whole number, at least %.0f",
+                  least);
+}
+
+int clo_filter_word(const struct clo_value *value, size_t *at,
+                    const char **word, size_t *len) {
+  const char *s = value->data;
+  size_t from = *at, end, to;
+
+  if (from > value->len) return 0;
+  for (end = from; end < value->len && s[end] != ',';) end++;
+  *at = end + 1;
+  for (to = end; from < to && s[from] == ' ';) from++;
+  while (to > from && s[to - 1] == ' ') to--;
+  *word = s + from;
+  *len = to - from;
+  return 1;
+}
+
+static void check_commas(const struct clo_spot *spot,
+                         const struct clo_value *value) {
+  const char *word;
+  size_t at = 0, len, place = 0;
+
+  while (clo_filter_word(value, &at, &word, &len)) {
+    place++;
+    if (len > 0) continue;
+    if (place == 1 && at > value->len)
+      clo_spot_report(spot, "format", "is empty: leave it out for no filter");
+    else
+      clo_spot_report(spot, "format",
+                      "has nothing between two commas, at its word %zu", place);
+    return;
+  }
+}
+
+/* One item of a list. It is checked as a field whose name has its place. */
+static void check_item(const struct clo_spot *spot, size_t place,
+                       const struct clo_value *value) {
+  struct clo_field field = *spot->field;
+  struct clo_spot item = {&field, 0, spot->violations};
+  char name[64];
+  size_t i;
+
+  snprintf(name, sizeof name, "%s[%zu]", spot->field->name, place);
+  field.name = name;
+  field.len = strlen(name);
+  field.kind = CLO_KIND_STRING;
+  clo_spot_check(&item, value);
+  if (!clo_field_takes(&field, value)) return;
+  for (i = 0; i < value->len && value->data[i] == ' ';) i++;
+  if (i == value->len)
+    clo_spot_report(&item, "format", "is empty: leave it out of the list");
+  else if (memchr(value->data, ',', value->len) != NULL)
+    clo_spot_report(&item, "format",
+                    "has a comma: make an item of each of its words");
+}
+
+static void check_words(const struct clo_spot *spot,
+                        const struct clo_filters *filters, int filter) {
+  size_t i;
+
+  if (filters->value[filter].type == CLO_STRING) {
+    check_commas(spot, &filters->value[filter]);
+    return;
+  }
+  /* To Close nothing in a list would be no filter: everything. */
+  if (filters->count[filter] == 0)
+    clo_spot_report(spot, "range",
+                    "is an empty list: leave it out for no filter");
+  for (i = 0; i < filters->count[filter]; i++)
+    check_item(spot, i + 1, &filters->items[filter][i]);
+}
+
+static void check_filter(const struct clo_spot *spot,
+                         const struct clo_filters *filters, int filter) {
+  const struct clo_value *value = &filters->value[filter];
+
+  /* A null in place of an id is a slip, and would list all there is. */
+  if (value->type == CLO_NULL) {
+    clo_spot_report(spot, "type", "cannot be null: leave it out for no filter");
+    return;
+  }
+  clo_spot_check(spot, value);
+  if (!clo_field_takes(spot->field, value)) return;
+  if (spot->field->kind == CLO_KIND_COUNT)
+    check_count(spot, clo_filter_meant((enum clo_filter)filter),
+                value->number);
+  else if (spot->field->kind == CLO_KIND_WORDS)
+    check_words(spot, filters, filter);
+  else if (spot->field->kind == CLO_KIND_STRING && value->len == 0)
+    clo_spot_report(spot, "format", "is empty: leave it out for no filter");
+}
+
+void clo_filters_check(const struct clo_filters *filters,
+                       struct clo_violations *violations) {
+  struct clo_spot spot = {NULL, 0, violations};
+  enum clo_filter meant;
+  int i;
+
+  for (i = 0; i < CLO_FILTERS; i++) {
+    if (filters->value[i].type == CLO_ABSENT) continue;
+    spot.field = &clo_filter_fields[i];
+    check_filter(&spot, filters, i);
+    meant = clo_filter_meant((enum clo_filter)i);
+    if ((int)meant != i && filters->value[meant].type != CLO_ABSENT)
+      clo_spot_report(&spot, "conflict",
+                      "is another name of %s, which is there too; leave one of "
+                      "them out",
+                      clo_filter_fields[meant].name);
+  }
+}
+
+/* -- unknown filters ------------------------------------------------------ */
+
+static const struct clo_alias aliases[] = {
+    {"id", "id__in"},
+    {"ids", "id__in"},
+    {"id_in", "id__in"},
+    {"lead", "lead_id"},
+    {"leads", "lead_id"},
+    {"lead_id__in", "lead_id"},
+    {"contact", "contact_id"},
+    {"contacts", "contact_id"},
+    {"contact_id__in", "contact_id"},
+    {"user", "user_id"},
+    {"users", "user_id"},
+    {"user_id__in", "user_id"},
+    {"org", "organization_id"},
+    {"org_id", "organization_id"},
+    {"organization", "organization_id"},
+    {"per_page", "_limit"},
+    {"page_size", "_limit"},
+    {"count", "_limit"},
+    {"max", "_limit"},
+    {"top", "_limit"},
+    {"page", "_skip"},
+    {"offset", "_skip"},
+    {"start", "_skip"},
+    {"cursor", "_skip"},
+    {"_cursor", "_skip"},
+    {"select", "_fields"},
+    {"columns", "_fields"},
+    {"date", "date_created__gte"},
+    {"date_created", "date_created__gte"},
+    {"since", "date_created__gte"},
+    {"after", "date_created__gt"},
+    {"date_from", "date_created__gte"},
+    {"until", "date_created__lte"},
+    {"before", "date_created__lt"},
+    {"date_to", "date_created__lte"},
+    {"activity_at", "activity_at__gte"},
+    {NULL, NULL},
+};
+
+/* What an SMS has and Close does not filter by. */
+static const struct clo_alias unfiltered[] = {
+    {"status", "status"},
+    {"state", "status"},
+    {"type", "status"},
+    {"_type", "_type"},
+    {"direction", "direction"},
+    {"source", "source"},
+    {"local_phone", "local_phone"},
+    {"from", "local_phone"},
+    {"sender", "local_phone"},
+    {"remote_phone", "remote_phone"},
+    {"to", "remote_phone"},
+    {"recipient", "remote_phone"},
+    {"phone", "phone numbers"},
+    {"phone_number", "phone numbers"},
+    {"number", "phone numbers"},
+    {"text", "text"},
+    {"body", "text"},
+    {"message", "text"},
+    {"content", "text"},
+    {"query", "text"},
+    {"_query", "text"},
+    {"q", "text"},
+    {"search", "text"},
+    {"attachments", "attachments"},
+    {"template_id", "template_id"},
+    {"template", "template_id"},
+    {"sequence_id", "sequence_id"},
+    {"created_by", "created_by"},
+    {"created_by_id", "created_by"},
+    {"updated_by", "updated_by"},
+    {"date_updated", "date_updated"},
+    {"date_sent", "date_sent"},
+    {"date_scheduled", "date_scheduled"},
+    {"error_message", "error_message"},
+    {"cost", "cost"},
+    {NULL, NULL},
+};
+
+static const struct clo_alias orders[] = {
+    {"order", ""},   {"_order", ""}, {"order_by", ""}, {"_order_by", ""},
+    {"orderby", ""}, {"sort", ""},   {"_sort", ""},    {"sort_by", ""},
+    {NULL, NULL},
+};
+
+/* The length of a name up to a comparison, as in "status__in". */
+static size_t base_len(const char *name, size_t len) {
+  size_t i;
+
+  for (i = 1; i + 1 < len; i++)
+    if (name[i] == '_' && name[i + 1] == '_') return i;
+  return len;
+}
+
+void clo_filter_unknown(const char *name, size_t len,
+                        struct clo_violations *violations) {
+  char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
+  const char *member, *hint;
+
+  clo_quote(name, len, quoted);
+  clo_show_name(name, len, field);
+  hint = clo_hint_alias(aliases, name, len);
+  member = clo_hint_alias(unfiltered, name, base_len(name, len));
+  if (hint == NULL && member == NULL &&
+      violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
+    hint = clo_hint_nearest(clo_filter_fields, CLO_FILTERS, name, len);
+
+  if (clo_hint_alias(orders, name, len) != NULL)
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a filter: Close has no order to choose, a "
+                       "list comes newest first",
+                       quoted);
+  else if (member != NULL)
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a filter: Close has no filter on %s; read "
+                       "the pages and choose there",
+                       quoted, member);
+  else if (hint != NULL)
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a filter of SMS; did you mean \"%s\"?",
+                       quoted, hint);
+  else
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a filter of SMS: there are id__in, lead_id, "
+                       "contact_id, user_id, organization_id, and "
+                       "date_created and activity_at with __gte, __lte, __gt "
+                       "or __lt; leave it out",
+                       quoted);
+}
