@@ -599,6 +599,22 @@ describe("the options of a call", function()
   end)
 end)
 
+describe("a rate limit", function()
+  it("holds for a method and all ids together", function()
+    local body = require "spec.support.activity"
+    scripted:script{ { status = 200, body = body, headers = {
+      RateLimit = "limit=1, remaining=0, reset=1" } } }
+    local client = support.new(scripted)
+    assert(client.sms.get "acti_1")
+    assert(client.sms.update("acti_1", { text = "a" }))
+    assert(client.sms.get "acti_2")
+    local ledger = scripted:ledger()
+    assert.equal("PUT", ledger[2].method)
+    assert.is_true(ledger[2].time - ledger[1].time < 0.9)
+    assert.is_true(ledger[3].time - ledger[1].time > 0.9)
+  end)
+end)
+
 describe("the default client", function()
   it("has every verb", function()
     assert(close.configure{ base_url = server.url,

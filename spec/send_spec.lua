@@ -2,8 +2,10 @@
 -- fails, and that whatever fails the message is delivered exactly once.
 local json = require("cjson").new()
 local close = require "close"
+local core = require "close.core"
 local messages = require "spec.support.messages"
 local raw = require "spec.support.raw_server"
+local sends = require "close.send"
 local socket = require "socket"
 local support = require "spec.support.client"
 local calmly = support.calmly
@@ -424,6 +426,21 @@ describe("a send", function()
   end)
 end)
 
+describe("a send whose server is gone once the draft is there", function()
+  it("has sent nothing", function()
+    local gone = raw.start{ { headers = { Connection = "close" },
+      status = 200, body = { id = "acti_1", status = "draft" } } }
+    local client = support.new(gone, { on_event = function(event)
+      if event.draft_id then gone:stop() end
+    end })
+    local sms, err = client.sms.send(params(), { max_retries = 1 })
+    gone:stop()
+    has_failed("connection", "not_sent", sms, err)
+    assert.equal("acti_1", err.draft_id)
+    assert.is_true(err.attempts > 2)
+  end)
+end)
+
 describe("a refusal", function()
   local REFUSALS = { [400] = "api", [401] = "authentication", [402] = "api",
     [403] = "api", [404] = "not_found", [422] = "api" }
@@ -503,6 +520,12 @@ describe("a refusal", function()
     assert.equal("POST PUT GET", messages.wire())
     is_delivered(client.sms.send{ draft_id = err.draft_id })
     assert.equal("POST PUT GET GET", messages.wire())
+  end)
+
+  it("of the look does so, too, after an answer that cannot be read", function()
+    fault{ kind = "body", method = "PUT", body = "<html>" }
+    fault{ kind = "status", status = 403, method = "GET" }
+    has_failed("api", "unknown", messages.client().sms.send(params()))
   end)
 
   it("by a rate limit past the deadline ends the send at once", function()
@@ -673,6 +696,21 @@ describe("a send of a draft", function()
     assert.equal(2, err.attempts)
     assert.equal(id, err.draft_id)
     assert.equal("POST GET GET", messages.wire())
+  end)
+
+  it("is rejected without a look where the refusal is not about it", function()
+    for status, kind in pairs{ [401] = "authentication",
+      [429] = "rate_limited" } do
+      messages.reset()
+      local id = draft().id
+      fault{ kind = "status", status = status, method = "PUT", times = 9,
+        headers = { ["Retry-After"] = "3600",
+          RateLimit = "limit=9, remaining=9, reset=3600" } }
+      local err = has_failed(kind, "rejected",
+        messages.client().sms.send{ draft_id = id })
+      assert.equal(id, err.draft_id)
+      assert.equal("POST GET PUT", messages.wire())
+    end
   end)
 
   it("is delivered once where each of its steps breaks", function()
@@ -970,6 +1008,13 @@ describe("a stray", function()
     end
     dated{ fault = LOST }
     dated{ fault = ACTED }
+    for _, date in ipairs{ "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
+      -62167219200 } do
+      messages.reset()
+      fault(LOST)
+      assert(calmly(messages.client().sms.send, params{ lead_id = LEAD,
+        date_created = date }))
+    end
   end)
 
   it("is not the draft of the same that is being sent", function()
@@ -1008,6 +1053,60 @@ describe("a stray", function()
     assert.equal(2, (messages.count()))
   end)
 
+  -- A send of the same with its promotion held; returns what it will get.
+  local function held(client, more)
+    fault{ kind = "stall", seconds = 1.2, method = "PUT" }
+    local got, callback = messages.collector()
+    more = more or {}
+    more.lead_id = LEAD
+    assert(client.sms.send_async(params(more), callback))
+    assert.is_true(messages.eventually(function()
+      return messages.wire() == "POST PUT"
+    end, client))
+    return got
+  end
+
+  it("is not looked for before all of the same are over", function()
+    local client = messages.client()
+    local got = held(client)
+    assert(client.sms.send(params{ lead_id = LEAD }))
+    fault(LOST)
+    assert(client.sms.send(params{ lead_id = LEAD }))
+    client:wait(10)
+    assert(got.value, tostring(got.err))
+    assert.same({ 3, 0 }, { messages.count() })
+  end)
+
+  it("is not a draft of the same that is not answered yet", function()
+    local client = messages.client()
+    fault{ kind = "delay", seconds = 1.2, method = "POST" }
+    local got, callback = messages.collector()
+    assert(client.sms.send_async(params{ lead_id = LEAD }, callback))
+    assert.is_true(messages.eventually(function()
+      return #server:messages() == 1
+    end, client))
+    fault(LOST)
+    assert(client.sms.send(params{ lead_id = LEAD }))
+    client:wait(10)
+    assert(got.value, tostring(got.err))
+    assert.same({ 2, 0 }, { messages.count() })
+  end)
+
+  it("is not another's draft that Close has made the same", function()
+    local client = messages.client()
+    local got = held(client, { contact_id = "cont_1" })
+    local filled = support.copy(server:messages()[1])
+    filled.id = "acti_elsewhere"
+    fault(LOST)
+    fault{ kind = "body", body = json.encode(filled), method = "POST" }
+    has_failed("not_found", "rejected",
+      client.sms.send(params{ lead_id = LEAD }))
+    assert.matches("LIST", messages.wire())
+    client:wait(10)
+    assert(got.value, tostring(got.err))
+    assert.equal(1, (messages.count()))
+  end)
+
   it("is looked for again once the others are over", function()
     -- Whatever ended them: nothing of them is left behind.
     local client = messages.client()
@@ -1033,6 +1132,46 @@ describe("a stray", function()
     local response = send(ACTED, nil, client)
     assert.equal(0, response.stray_drafts)
     assert.equal("POST POST PUT LIST DELETE", messages.wire())
+  end)
+end)
+
+describe("what is kept of a send", function()
+  -- Plays the answers to a send's requests to it, without a network; returns
+  -- what it keeps while it goes on, and at its end.
+  local function play(given, answers)
+    local transport = { sending = {}, tell = function() end }
+    local call = assert(sends.to_call(given, transport))
+    call.timeout, call.unsure, call.retries = 10, 0, 0
+    call.due, call.path = core.now() + 10, "/activity/sms/"
+    call.started()
+    local kept, request = 0, nil
+    for _, answer in ipairs(answers) do
+      if next(transport.sending) then kept = kept + 1 end
+      local response = { status = 200, attempts = 1, body = answer.body }
+      request = call.follow(call, answer.body and response or nil,
+        not answer.body and { attempts = 1, outcome = answer.outcome,
+          kind = "api", status = answer.status } or nil)
+    end
+    assert.is_nil(request)
+    assert.equal(#answers, kept)
+    return transport.sending
+  end
+
+  it("is nothing, once it is over", function()
+    local drafted = { body = '{"id": "acti_1", "status": "draft"}' }
+    local sent = { body = '{"id": "acti_1", "status": "sent"}' }
+    local refused = { outcome = "rejected", status = 400 }
+    local lost = { outcome = "unknown" }
+    for _, answers in ipairs{ { drafted, sent }, { refused }, { lost },
+      { { body = "" } }, { drafted, refused }, { drafted, lost, lost },
+      { drafted, lost, sent }, { drafted, lost, drafted } } do
+      assert.same({}, play(params(), answers))
+    end
+    for _, answers in ipairs{ { sent }, { refused }, { lost },
+      { { body = "" } }, { drafted, sent }, { drafted, refused, sent },
+      { drafted, lost, lost } } do
+      assert.same({}, play({ draft_id = "acti_1" }, answers))
+    end
   end)
 end)
 
@@ -1076,6 +1215,8 @@ describe("an odd answer", function()
     for _, data in ipairs{ { 5, "x", {}, json.null }, { {
       id = "../lead/x", status = "draft", lead_id = LEAD,
       date_created = "2026-11-23T08:00:01.186000+00:00" } },
+      { { id = "acti_2", status = "draft", lead_id = LEAD,
+        date_created = "2026-11-23T07:00:00+00:00" } },
       { { id = "acti_2", status = "draft", lead_id = LEAD,
         date_created = 5 } }, { { id = "acti_2", status = "draft",
         lead_id = LEAD } } } do
@@ -1371,6 +1512,16 @@ describe("a function for the token", function()
     local client, asked = renewing()
     is_delivered(client.sms.send(params()))
     assert.equal(3, asked())
+  end)
+
+  it("is not asked for a pause, too", function()
+    fault{ kind = "status", status = 503, method = "PUT",
+      headers = { ["Retry-After"] = "2" } }
+    refuse "PUT"
+    is_delivered(renewing().sms.send(params()))
+    local requests = messages.requests "PUT"
+    assert.is_true(requests[2].time - requests[1].time > 1.8)
+    assert.is_true(requests[3].time - requests[2].time < 1.8)
   end)
 
   it("that fails from the start sends nothing", function()

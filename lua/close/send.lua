@@ -121,14 +121,25 @@ local function over(task, call)
   return nil, response, failure
 end
 
+-- What is being sent in this client, by its content and by its draft: how many
+-- sends each.
+local function enter(task, key)
+  task.sending[key] = (task.sending[key] or 0) + 1
+end
+
+local function leave(task, key)
+  local others = task.sending[key] - 1
+  task.sending[key] = others > 0 and others or nil
+end
+
 local clean
 
 -- What the send has come to is known; what is left is to clean up.
 local function conclude(task, call, response, failure, outcome)
   task.response, task.failure = response, failure
   if failure then failure.outcome = outcome end
-  local sending = task.sending
-  sending[task.key] = sending[task.key] > 1 and sending[task.key] - 1 or nil
+  if task.key then leave(task, task.key) end
+  if task.id then leave(task, task.id) end
   if task.strays > 0 and not (failure and failure.kind == "cancelled") then
     return clean(task, call)
   end
@@ -148,10 +159,18 @@ local function unreadable(response)
       "that is not an SMS activity"):format(response.status) }
 end
 
-local after_look, after_promotion, after_first_look
+local after_look, after_promotion
 
-local function look(task)
-  return ask(task, activity.request("GET", task.id), after_look)
+local function to_look(task) return activity.request("GET", task.id) end
+
+-- What a look has shown; or nil and the next request, where one is worth its
+-- while; or nil, nil and the failure.
+local function read_look(task, call, response, failure)
+  local shown = read(response, failure)
+  if shown then return shown end
+  if failure then return nil, nil, failure end
+  return nil, ask_again(task, call, to_look(task), task.step),
+    unreadable(response)
 end
 
 -- The changes are text already: the caller's tables may be others by now.
@@ -180,6 +199,7 @@ local function after_draft(task, call, response, failure)
   local shown = read(response, failure)
   if shown then
     task.id, task.draft = shown.id, shown
+    enter(task, task.id)
     task.seconds = core.now() - (call.due - call.timeout)
     task.tell { method = "POST", path = call.path, draft_id = shown.id }
     return ask(task, to_promote(task), after_promotion)
@@ -197,13 +217,15 @@ local function after_draft(task, call, response, failure)
     is_refused and "rejected" or "not_sent")
 end
 
--- Whether what refused a promotion may be the state that the draft is in: that
--- of one which exists may have changed since it was looked at.
-local function is_about_state(task, failure)
-  return task.is_old and failure.status ~= 401 and failure.status ~= 429
+-- In doubt is a task whose promotion Close may have carried out. A draft of an
+-- earlier send may have been promoted by that one a moment ago: then it is this
+-- which a refusal means, but for one that looks at no draft.
+local function is_uncertain(task)
+  local status = task.is_refused and task.why.status
+  return task.doubt or task.exists and status and status ~= 401 and
+    status ~= 429
 end
 
--- In doubt is a task whose promotion Close may have carried out.
 function after_promotion(task, call, response, failure)
   local shown = read(response, failure)
   if shown and is_promoted(shown) then
@@ -213,31 +235,23 @@ function after_promotion(task, call, response, failure)
   task.why, task.why_response = failure, response
   task.is_refused = failure.outcome == "rejected"
   if call.unsure > 0 or not failure.outcome then task.doubt = true end
-  local is_over = task.is_refused and not task.doubt and
-    not is_about_state(task, failure)
-  if failure.kind == "cancelled" or is_over then
+  local is_clear = task.is_refused and not is_uncertain(task)
+  if failure.kind == "cancelled" or is_clear then
     return conclude(task, call, response, failure,
       task.doubt and "unknown" or failure.outcome)
   end
-  return look(task)
-end
-
--- An answer to a look that says nothing: another look, or nil.
-local function look_again(task, call, failure, step)
-  if failure then return nil end
-  return ask_again(task, call, activity.request("GET", task.id), step)
+  return ask(task, to_look(task), after_look)
 end
 
 function after_look(task, call, response, failure)
-  local shown = read(response, failure)
+  local shown, request, why = read_look(task, call, response, failure)
+  if request then return request end
   if not shown then
-    local request = look_again(task, call, failure, after_look)
-    if request then return request end
-    return conclude(task, call, response, failure or unreadable(response),
-      (task.doubt or task.is_refused) and "unknown" or "not_sent")
+    return conclude(task, call, response, why,
+      is_uncertain(task) and "unknown" or "not_sent")
   end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
-  local request = not task.is_refused and
+  request = not task.is_refused and
     ask_again(task, call, to_promote(task), after_promotion, task.why)
   if request then return request end
   return conclude(task, call, task.why_response, task.why,
@@ -246,14 +260,10 @@ end
 
 -- The first look at a draft of an earlier send. That may have promoted it; and
 -- whether it is to be scheduled is written in it.
-function after_first_look(task, call, response, failure)
-  local shown = read(response, failure)
-  if not shown then
-    local request = look_again(task, call, failure, after_first_look)
-    if request then return request end
-    return conclude(task, call, response, failure or unreadable(response),
-      "unknown")
-  end
+local function after_first_look(task, call, response, failure)
+  local shown, request, why = read_look(task, call, response, failure)
+  if request then return request end
+  if not shown then return conclude(task, call, response, why, "unknown") end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
   task.doubt = false
   if task.may_be_scheduled and shown.date_scheduled then
@@ -380,8 +390,8 @@ end
 -- client is sending the same, whose draft would look the same.
 function clean(task, call)
   local lead = task.draft.lead_id
-  if type(lead) ~= "string" or params.check_id(lead, "lead_id") or
-     task.sending[task.key] or core.now() >= call.due then
+  if params.check_id(lead, "lead_id") or task.sending[task.key] or
+     core.now() >= call.due then
     return over(task, call)
   end
   set_bounds(task, call)
@@ -417,9 +427,9 @@ local function begin_look(task, body, id)
   local text, why = params.encode(changes)
   if not text then return nil, why end
   task.changes = next(changes) ~= nil and text or nil
-  task.id, task.doubt, task.is_old = id, true, true
+  task.id, task.exists, task.doubt = id, true, true
   task.may_be_scheduled = body.date_scheduled == nil
-  return ask(task, activity.request("GET", id), after_first_look)
+  return ask(task, to_look(task), after_first_look)
 end
 
 --- The call that sends.
@@ -439,8 +449,8 @@ function send.to_call(given, transport)
   local task = {
     promotion = to_promotion(body), is_dated = is_given(body.date_created),
     draft = body, strays = 0, repeats = 0, attempts = 0,
-    key = id or key_of(body), sending = transport.sending,
-    tell = transport.tell,
+    key = id == nil and key_of(body) or nil,
+    sending = transport.sending, tell = transport.tell,
   }
   local call, wrong
   if id ~= nil then
@@ -451,7 +461,7 @@ function send.to_call(given, transport)
   if not call then return nil, wrong end
   call.retries = PATIENT
   function call.started()
-    task.sending[task.key] = (task.sending[task.key] or 0) + 1
+    enter(task, task.key or task.id)
   end
   function call.follow(_, response, failure)
     task.attempts = (response or failure).attempts
