@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 LUAS=${LUAS:-lua5.1 lua5.2 lua5.3 lua5.4 luajit}
 passed=0
 failed=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+log=$work/log
+trap 'rm -rf "$work"' EXIT
 
 # add PASSED FAILED NAME: counts a stage, shows its output where it failed.
 add() {
@@ -42,10 +43,13 @@ c_test() {
 # own.
 SPECS='spec/*_spec.lua spec/sandbox'
 
-# suite NAME LUA TREE [VARIABLE=VALUE...] -- busted's arguments: specs under one
-# Lua.
-suite() {
-  name=$1 lua=$2 tree=$3
+# begin NAME LUA TREE [VARIABLE=VALUE...] -- busted's arguments: specs under one
+# Lua, beside what runs already.
+begun=0
+begin() {
+  begun=$((begun + 1))
+  echo "$1" >"$work/$begun.name"
+  lua=$2 tree=$3
   shift 3
   settings=
   while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -56,15 +60,32 @@ suite() {
   # shellcheck disable=SC2086 # settings are words
   (eval "$(make -s env LUA="$lua" TREE="$tree")" &&
     LUA_PATH="$PWD/?.lua;$LUA_PATH" CLOSE_SPEC_LUA=$lua \
-      exec env $settings "$lua" /usr/bin/busted "$@") >"$log" 2>&1
-  status=$?
-  counts=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$log")
-  # shellcheck disable=SC2086 # four numbers
-  set -- ${counts:-0 0 0 0}
-  bad=$(($2 + $3 + $4))
-  [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
-  [ "$1" -gt 0 ] || [ "$bad" -gt 0 ] || bad=1
-  add "$1" "$bad" "$name"
+      exec env $settings "$lua" /usr/bin/busted "$@") \
+    >"$work/$begun.log" 2>&1 &
+  echo $! >"$work/$begun.pid"
+}
+
+# Waits for all that was begun, and counts it.
+ended=0
+collect() {
+  while [ "$ended" -lt "$begun" ]; do
+    ended=$((ended + 1))
+    log=$work/$ended.log
+    wait "$(cat "$work/$ended.pid")"
+    status=$?
+    counts=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$log")
+    # shellcheck disable=SC2086 # four numbers
+    set -- ${counts:-0 0 0 0}
+    bad=$(($2 + $3 + $4))
+    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    [ "$1" -gt 0 ] || [ "$bad" -gt 0 ] || bad=1
+    add "$1" "$bad" "$(cat "$work/$ended.name")"
+  done
+}
+
+suite() {
+  begin "$@"
+  collect
 }
 
 one 'luacheck' make -s lint
@@ -74,22 +95,29 @@ for program in build/sanitize/c/test_*; do
   case $program in *.d) ;; *) c_test "$program" ;; esac
 done
 
+# Two at a time: most of what they do is to wait.
 # shellcheck disable=SC2086 # files are words, here and below
-for lua in $LUAS; do suite "suite: $lua" "$lua" build -- $SPECS; done
+for lua in $LUAS; do
+  begin "suite: $lua" "$lua" build -- $SPECS
+  [ $((begun % 2)) -eq 1 ] || collect
+done
+collect
 
 # Under ASan and UBSan, whose runtime must come first in a process that was not
 # built with it. LuaJIT keeps its objects where the leak checker cannot look.
 asan="LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so)"
 for lua in lua5.4 luajit; do
-  suite "suite: $lua, sanitizers" "$lua" build/sanitize "$asan" \
+  begin "suite: $lua, sanitizers" "$lua" build/sanitize "$asan" \
     ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
     --exclude-tags=unsanitized $SPECS
 done
-suite 'suite: lua5.4, sanitizers, eager collector' lua5.4 build/sanitize \
+collect
+begin 'suite: lua5.4, sanitizers, eager collector' lua5.4 build/sanitize \
   "$asan" ASAN_OPTIONS=detect_leaks=0 CLOSE_SPEC_SANITIZED=1 -- \
   --exclude-tags=unsanitized --helper=spec/support/eager_gc.lua $SPECS
-suite 'suite: luajit, eager collector' luajit build -- \
+begin 'suite: luajit, eager collector' luajit build -- \
   --helper=spec/support/eager_gc.lua $SPECS
+collect
 
 # The fault matrix: whole with lua5.4, which also shows its tables.
 suite 'faults: lua5.4, sanitizers' lua5.4 build/sanitize "$asan" \
