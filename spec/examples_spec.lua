@@ -35,6 +35,15 @@ describe("examples/script", function()
   sends("demo", { "POST ", "PUT ", '{"status":"outbox"}',
     "the sandbox is stopped", "👋" })
 
+  sends("undo", { "in the outbox", 'status = "draft"' })
+
+  it("history.lua prints every message", function()
+    local text, status = run "history"
+    assert.equal("0", status, text)
+    assert.matches("3 segments of UCS%-2\n.*2 segments.*1 segments", text)
+    assert.equal(3, select(2, text:gsub("sent ", "")))
+  end)
+
   it("invalid.lua prints every violation", function()
     local text, status = run "invalid"
     assert.equal("0", status, text)
