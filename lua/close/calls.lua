@@ -301,8 +301,9 @@ function go_on(state, call, request)
   call.max_retries = call.retries
   address(state, call)
   if request.url then call.url = request.url end
-  if call.is_cancelled then
-    return end_try(state, call, nil, cancelled "the call was cancelled")
+  if call.is_cancelled or state.closed then
+    return end_try(state, call, nil, cancelled(state.closed and
+      "the client was closed" or "the call was cancelled"))
   end
   begin(state, call)
 end
