@@ -1,10 +1,14 @@
 -- A sandbox for the specs of the verbs: clients of it, and what it was asked,
--- holds and delivered, in a few words.
+-- holds and delivered, in a few words; and what a send of it has come to.
+local assert = require "luassert"
 local json = require("cjson").new()
 local sandbox = require "close.sandbox"
 local support = require "spec.support.client"
 
 local messages = {}
+
+--- The lead of a message that has one.
+messages.LEAD = "lead_5vNcXzLkJhGfDsAqWeRtYuIoP1mB2nV3cX4zL6kJ8hG"
 
 local server
 
@@ -95,6 +99,41 @@ function messages.eventually(holds, client)
     socket.sleep(0.002)
   until socket.gettime() > deadline
   return false
+end
+
+--- A draft in the sandbox, with more fields; clears the faults.
+function messages.draft(more)
+  local sms = messages.client().sms.create(messages.params{ status = "draft",
+    lead_id = more and more.lead_id })
+  for name, value in pairs(more or {}) do
+    if name ~= "lead_id" then
+      assert(messages.client().sms.update(sms.id, { [name] = value }))
+    end
+  end
+  server:clear_faults()
+  return sms
+end
+
+--- Asserts that a send has delivered its message, and that alone.
+function messages.is_delivered(sms, err, response)
+  assert(sms, tostring(err))
+  assert.is_nil(err)
+  assert.equal(200, response.status)
+  local held = messages.find(sms.id)
+  assert.is_true(held.status == "sent" or held.status == "scheduled" or
+    held.status == "outbox")
+  assert.equal(1, (messages.count()))
+  assert.is_true(response.elapsed > 0 and response.elapsed < 20)
+end
+
+--- Asserts that a send has failed like this, and returns its error.
+function messages.has_failed(kind, outcome, sms, err)
+  assert.is_nil(sms)
+  assert.is_nil(support.fault_of(err))
+  assert.equal(kind, err.kind)
+  assert.equal(outcome, err.outcome)
+  assert.equal("number", type(err.stray_drafts))
+  return err
 end
 
 return messages

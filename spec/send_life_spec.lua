@@ -1,0 +1,480 @@
+-- The life of a send: what is kept of it, odd answers to it, how it is ended by
+-- cancel and close, how often it tries, where its token comes from, and what
+-- two clients do to each other.
+local json = require("cjson").new()
+local core = require "close.core"
+local messages = require "spec.support.messages"
+local raw = require "spec.support.raw_server"
+local sends = require "close.send"
+local support = require "spec.support.client"
+local calmly = support.calmly
+local params, fault = messages.params, messages.fault
+local is_delivered, has_failed = messages.is_delivered, messages.has_failed
+local draft = messages.draft
+
+local LEAD = messages.LEAD
+
+local server, scripted
+
+setup(function()
+  server = messages.start()
+  scripted = raw.start{}
+end)
+teardown(function()
+  messages.stop()
+  scripted:stop()
+end)
+before_each(function()
+  messages.reset()
+  scripted:reset()
+end)
+after_each(support.close_all)
+
+describe("what is kept of a send", function()
+  -- Plays the answers to a send's requests to it, without a network; returns
+  -- what it keeps while it goes on, and at its end.
+  local function play(given, answers)
+    local transport = { sending = {}, tell = function() end }
+    local call = assert(sends.to_call(given, transport))
+    call.timeout, call.unsure, call.retries = 10, 0, 0
+    call.due, call.path = core.now() + 10, "/activity/sms/"
+    call.started()
+    local kept, request = 0, nil
+    for _, answer in ipairs(answers) do
+      if next(transport.sending) then kept = kept + 1 end
+      local response = { status = 200, attempts = 1, body = answer.body }
+      request = call.follow(call, answer.body and response or nil,
+        not answer.body and { attempts = 1, outcome = answer.outcome,
+          kind = "api", status = answer.status } or nil)
+    end
+    assert.is_nil(request)
+    assert.equal(#answers, kept)
+    return transport.sending
+  end
+
+  it("is nothing, once it is over", function()
+    local drafted = { body = '{"id": "acti_1", "status": "draft"}' }
+    local sent = { body = '{"id": "acti_1", "status": "sent"}' }
+    local refused = { outcome = "rejected", status = 400 }
+    local lost = { outcome = "unknown" }
+    for _, answers in ipairs{ { drafted, sent }, { refused }, { lost },
+      { { body = "" } }, { drafted, refused }, { drafted, lost, lost },
+      { drafted, lost, sent }, { drafted, lost, drafted } } do
+      assert.same({}, play(params(), answers))
+    end
+    for _, answers in ipairs{ { sent }, { refused }, { lost },
+      { { body = "" } }, { drafted, sent }, { drafted, refused, sent },
+      { drafted, lost, lost } } do
+      assert.same({}, play({ draft_id = "acti_1" }, answers))
+    end
+  end)
+end)
+
+-- ---- odd answers ----
+
+describe("an odd answer", function()
+  local function answer(more)
+    local body = { id = "acti_1", status = "draft", lead_id = LEAD,
+      date_created = "2026-11-23T08:00:01.186000+00:00" }
+    for name, value in pairs(more or {}) do body[name] = value end
+    return { status = 200, body = json.encode(body) }
+  end
+  local SENT = { status = 200, body = '{"id": "acti_1", "status": "sent"}' }
+
+  it("to the draft does no harm", function()
+    for _, more in ipairs{ { lead_id = {} }, { lead_id = 5 },
+      { lead_id = "a&b" }, { lead_id = true }, { date_created = 5 },
+      { date_created = {} }, { date_created = "soon" }, { text = { 1 } } } do
+      scripted:reset()
+      scripted:script{ { reset = true }, answer(more), SENT,
+        { status = 200, body = '{"data": []}' } }
+      local client = support.new(scripted)
+      local sms, err = calmly(client.sms.send, params{ lead_id = LEAD })
+      assert(sms, tostring(err))
+      client:close()
+    end
+  end)
+
+  it("to the draft sends nothing elsewhere", function()
+    for _, id in ipairs{ "", "..", "a/b", "a?b", "../../lead/x" } do
+      scripted:reset()
+      scripted:default(answer{ id = id })
+      local client = support.new(scripted, { max_retries = 0 })
+      has_failed("protocol", "not_sent", client.sms.send(params()))
+      assert.equal(1, #scripted:ledger())
+      client:close()
+    end
+  end)
+
+  it("to the look for strays deletes nothing", function()
+    for _, data in ipairs{ { 5, "x", {}, json.null }, { {
+      id = "../lead/x", status = "draft", lead_id = LEAD,
+      date_created = "2026-11-23T08:00:01.186000+00:00" } },
+      { { id = "acti_2", status = "draft", lead_id = LEAD,
+        date_created = "2026-11-23T07:00:00+00:00" } },
+      { { id = "acti_2", status = "draft", lead_id = LEAD,
+        date_created = 5 } }, { { id = "acti_2", status = "draft",
+        lead_id = LEAD } } } do
+      scripted:reset()
+      scripted:script{ { reset = true }, answer(), SENT,
+        { status = 200, body = json.encode{ data = data } } }
+      local client = support.new(scripted)
+      assert(calmly(client.sms.send, params{ lead_id = LEAD }))
+      assert.equal(4, #scripted:ledger())
+      client:close()
+    end
+  end)
+
+  it("that says nothing of the status is looked behind", function()
+    for _, more in ipairs{ { status = json.null }, { status = 5 },
+      { status = {} }, { status = "draft" }, { status = "inbox" } } do
+      scripted:reset()
+      scripted:script{ answer(), answer(more), SENT }
+      local client = support.new(scripted)
+      local sms, _, response = client.sms.send(params())
+      assert.equal("sent", sms.status)
+      assert.equal(3, response.attempts)
+      client:close()
+    end
+  end)
+
+  it("with a status that is new counts as sent", function()
+    scripted:script{ answer(), answer{ status = "queued" } }
+    local sms = assert(support.new(scripted).sms.send(params()))
+    assert.equal("queued", sms.status)
+    assert.equal(2, #scripted:ledger())
+  end)
+end)
+
+-- ---- cancelling, closing ----
+
+-- Each step, held: what is there when the send is ended in it, and what is
+-- true then.
+local STEPS = {
+  { name = "the draft", wire = "POST", outcome = "not_sent", strays = 1,
+    faults = { { kind = "stall", seconds = 5, method = "POST" } } },
+  { name = "the draft that is made", wire = "POST", outcome = "not_sent",
+    strays = 1, faults = { { kind = "delay", seconds = 5, method = "POST" } } },
+  { name = "the promotion", wire = "POST PUT", outcome = "unknown",
+    draft = true, strays = 0,
+    faults = { { kind = "stall", seconds = 5, method = "PUT" } } },
+  { name = "the promotion that is made", wire = "POST PUT", draft = true,
+    outcome = "unknown", strays = 0,
+    faults = { { kind = "delay", seconds = 5, method = "PUT" } } },
+  { name = "the look", wire = "POST PUT GET", outcome = "unknown",
+    draft = true, strays = 0, faults = {
+      { kind = "reset", method = "PUT" },
+      { kind = "stall", seconds = 5, method = "GET" } } },
+  { name = "the pause before another try", wire = "POST PUT GET",
+    outcome = "unknown", draft = true, strays = 0, settled = true, faults = {
+      { kind = "status", status = 503, method = "PUT",
+        headers = { ["Retry-After"] = "5" } } } },
+  { name = "the look for strays", wire = "POST POST PUT LIST", sent = true,
+    strays = 1, faults = {
+      { kind = "reset", method = "POST", acted = true },
+      { kind = "stall", seconds = 5, method = "GET" } } },
+  { name = "a stray's end", wire = "POST POST PUT LIST DELETE", sent = true,
+    strays = 1, faults = {
+      { kind = "reset", method = "POST", acted = true },
+      { kind = "stall", seconds = 5, method = "DELETE" } } },
+}
+
+-- Begins a send that is held in a step; returns the client, what its callback
+-- gets, and the request.
+local function held_in(step, options)
+  for _, broken in ipairs(step.faults) do fault(broken) end
+  local client = messages.client(options)
+  local got, callback = messages.collector()
+  local request = assert(client.sms.send_async(params{ lead_id = LEAD },
+    callback))
+  assert.is_true(messages.eventually(function()
+    return messages.wire() == step.wire
+  end, client))
+  if step.settled then client:wait(0.05) end
+  assert.equal(0, got.calls)
+  return client, got, request
+end
+
+local function ends_as(step, client, got)
+  assert.equal(1, got.calls)
+  assert.equal(0, client:pending())
+  if step.sent then
+    assert(got.value, tostring(got.err))
+    assert.equal("outbox", got.value.status)
+    assert.equal(step.strays, got.response.stray_drafts)
+  else
+    local err = has_failed("cancelled", step.outcome, got.value, got.err)
+    assert.equal(step.draft or false, err.draft_id ~= nil)
+    assert.equal(step.strays, err.stray_drafts)
+    if err.draft_id then
+      server:clear_faults()
+      assert(messages.client().sms.send{ draft_id = err.draft_id })
+    end
+  end
+  assert.equal(step.outcome ~= "not_sent" and 1 or 0, (messages.count()))
+end
+
+describe("a send that is cancelled in", function()
+  for _, step in ipairs(STEPS) do
+    it(step.name, function()
+      local client, got, request = held_in(step)
+      assert.is_true(request:cancel())
+      assert.equal(0, got.calls)
+      client:wait(5)
+      assert.is_false(request:cancel())
+      ends_as(step, client, got)
+    end)
+  end
+
+  it("on_event, when its draft is there", function()
+    local request, cancelled
+    local client = messages.client{ on_event = function(event)
+      if event.draft_id then cancelled = request:cancel() end
+    end }
+    local got, callback = messages.collector()
+    request = assert(client.sms.send_async(params(), callback))
+    client:wait(5)
+    assert.is_true(cancelled)
+    local err = has_failed("cancelled", "not_sent", got.value, got.err)
+    assert.equal("draft", messages.find(err.draft_id).status)
+    assert.equal("POST", messages.wire())
+    assert.equal(1, err.attempts)
+  end)
+end)
+
+describe("a client that is closed in", function()
+  for _, step in ipairs(STEPS) do
+    for _, with in ipairs{ "a key", "a function for its token" } do
+      it(step.name .. ", with " .. with, function()
+        local client, got = held_in(step, with ~= "a key" and {
+          access_token = function() return server.access_token end } or nil)
+        client:close()
+        ends_as(step, client, got)
+      end)
+    end
+  end
+
+  it("on_event ends the send, too", function()
+    local client
+    client = messages.client{ on_event = function(event)
+      if event.draft_id then client:close() end
+    end }
+    local got, callback = messages.collector()
+    assert(client.sms.send_async(params(), callback))
+    client:wait(5)
+    local err = has_failed("cancelled", "not_sent", got.value, got.err)
+    assert.equal("draft", messages.find(err.draft_id).status)
+    assert.equal(0, client:pending())
+    assert.equal("POST", messages.wire())
+  end)
+end)
+
+-- ---- retries, credentials, clients ----
+
+describe("max_retries", function()
+  local function attempts(broken, max_retries, how, given)
+    messages.reset()
+    local id = given and draft().id
+    fault(broken)
+    local options = { max_retries = max_retries }
+    local client = messages.client(how == "client" and options or nil)
+    local sms, err = client.sms.send(id and { draft_id = id } or params(),
+      how == "call" and options or nil)
+    assert.is_nil(sms)
+    assert.equal(err.attempts, #server:requests() - (id and 1 or 0))
+    return err, messages.wire()
+  end
+
+  for _, how in ipairs{ "client", "call" } do
+    it("of the " .. how .. " bounds each step", function()
+      local broken = { kind = "status", status = 500, times = 100,
+        method = "POST" }
+      local err, wire = attempts(broken, 0, how)
+      assert.equal("not_sent", err.outcome)
+      assert.equal("POST", wire)
+      err, wire = attempts(broken, 1, how)
+      assert.equal("POST POST", wire)
+      assert.equal(2, err.stray_drafts)
+      broken = { kind = "body", body = "", times = 100, method = "POST" }
+      err, wire = attempts(broken, 0, how)
+      assert.equal("protocol", err.kind)
+      assert.equal("not_sent", err.outcome)
+      assert.equal("POST", wire)
+      assert.equal(1, err.stray_drafts)
+      err, wire = attempts(broken, 1, how)
+      assert.equal("POST POST", wire)
+      assert.equal(2, err.stray_drafts)
+      broken = { kind = "status", status = 500, times = 100, method = "PUT" }
+      err, wire = attempts(broken, 0, how)
+      assert.equal("server", err.kind)
+      assert.equal("unknown", err.outcome)
+      assert.equal("string", type(err.draft_id))
+      assert.equal("POST PUT GET", wire)
+      err, wire = attempts(broken, 1, how)
+      assert.equal("unknown", err.outcome)
+      assert.equal("POST PUT GET PUT GET", wire)
+      broken = { kind = "status", status = 500, times = 100, method = "GET" }
+      err, wire = attempts(broken, 1, how, true)
+      assert.equal("unknown", err.outcome)
+      assert.equal("POST GET GET", wire)
+      broken = { kind = "body", body = "", times = 100, method = "GET" }
+      err, wire = attempts(broken, 1, how, true)
+      assert.equal("protocol", err.kind)
+      assert.equal("unknown", err.outcome)
+      assert.equal("POST GET GET", wire)
+    end)
+  end
+
+  it("of a call wins over the client's", function()
+    fault{ kind = "reset", method = "POST", times = 2 }
+    local client = messages.client{ max_retries = 0 }
+    assert(client.sms.send(params(), { max_retries = 2 }))
+    assert.equal("POST POST POST PUT", messages.wire())
+  end)
+
+  it("that nobody gives is none: the timeout is the bound", function()
+    fault{ kind = "status", status = 500, method = "POST", times = 4 }
+    is_delivered(messages.client().sms.send(params()))
+    assert.equal("POST POST POST POST POST PUT", messages.wire())
+  end)
+end)
+
+describe("a function for the token", function()
+  -- A client whose function gives the right token; the second time what renew
+  -- returns, where that is given.
+  local function renewing(renew, options)
+    local asked = 0
+    options = options or {}
+    options.access_token = function()
+      asked = asked + 1
+      if asked > 1 and renew then return renew() end
+      return server.access_token
+    end
+    return messages.client(options), function() return asked end
+  end
+
+  local function refuse(method)
+    if method == "GET" then
+      fault{ kind = "reset", method = "PUT", acted = true }
+    end
+    fault{ kind = "status", status = 401, method = method }
+  end
+
+  for _, method in ipairs{ "POST", "PUT", "GET" } do
+    it("is asked again after a 401 to " .. method, function()
+      refuse(method)
+      local client, asked = renewing()
+      is_delivered(client.sms.send(params()))
+      assert.equal(2, asked())
+    end)
+
+    it("that fails then ends the send at " .. method, function()
+      for _, renew in ipairs{ function() return nil end,
+        function() error "no" end, function() return 5 end } do
+        messages.reset()
+        refuse(method)
+        local client = renewing(renew)
+        local err = has_failed("authentication",
+          method == "GET" and "unknown" or "rejected",
+          client.sms.send(params()))
+        assert.equal(401, err.status)
+        assert.equal(method ~= "POST", err.draft_id ~= nil)
+        assert.equal(method == "GET" and 1 or 0, (messages.count()))
+        client:close()
+      end
+    end)
+
+    it("may close the client after a 401 to " .. method, function()
+      refuse(method)
+      local client
+      client = renewing(function()
+        client:close()
+        return server.access_token
+      end)
+      local got, callback = messages.collector()
+      assert(client.sms.send_async(params(), callback))
+      client:wait(5)
+      assert.equal(1, got.calls)
+      has_failed("authentication", method == "GET" and "unknown" or "rejected",
+        got.value, got.err)
+      assert.equal(0, client:pending())
+    end)
+  end
+
+  it("is asked once where each step meets a 401 of its own", function()
+    refuse "POST"
+    refuse "PUT"
+    local client, asked = renewing()
+    is_delivered(client.sms.send(params()))
+    assert.equal(3, asked())
+  end)
+
+  it("is not asked for a pause, too", function()
+    fault{ kind = "status", status = 503, method = "PUT",
+      headers = { ["Retry-After"] = "2" } }
+    refuse "PUT"
+    is_delivered(renewing().sms.send(params()))
+    local requests = messages.requests "PUT"
+    assert.is_true(requests[2].time - requests[1].time > 1.8)
+    assert.is_true(requests[3].time - requests[2].time < 1.8)
+  end)
+
+  it("that fails from the start sends nothing", function()
+    local client = messages.client{ access_token = function() end }
+    local err = has_failed("authentication", "not_sent",
+      client.sms.send(params{ lead_id = LEAD }))
+    assert.equal(0, err.attempts)
+    assert.equal("", messages.wire())
+    local id = draft().id
+    err = has_failed("authentication", "unknown",
+      client.sms.send{ draft_id = id })
+    assert.equal(id, err.draft_id)
+  end)
+
+  it("that is not asked again, by max_retries, ends it", function()
+    refuse "PUT"
+    local client, asked = renewing(nil, { max_retries = 0 })
+    has_failed("authentication", "rejected", client.sms.send(params()))
+    assert.equal(1, asked())
+  end)
+end)
+
+describe("two clients", function()
+  it("send the same, each once", function()
+    local one, other = messages.client(), messages.client()
+    fault{ kind = "reset", method = "PUT", times = 2 }
+    local first, tell_first = messages.collector()
+    local second, tell_second = messages.collector()
+    assert(one.sms.send_async(params{ lead_id = LEAD }, tell_first))
+    assert(other.sms.send_async(params{ lead_id = LEAD }, tell_second))
+    assert.is_true(messages.eventually(function()
+      one:poll()
+      return first.calls + second.calls == 2
+    end, other))
+    assert(first.value, tostring(first.err))
+    assert(second.value, tostring(second.err))
+    assert.are_not.equal(first.value.id, second.value.id)
+    local delivered, drafts = messages.count()
+    assert.equal(2, delivered)
+    assert.equal(0, drafts)
+  end)
+
+  it("do not take each other's drafts for strays", function()
+    local one, other = messages.client(), messages.client()
+    fault{ kind = "reset", method = "POST", acted = true, times = 2 }
+    local first, tell_first = messages.collector()
+    local second, tell_second = messages.collector()
+    assert(one.sms.send_async(params{ lead_id = LEAD }, tell_first))
+    assert(other.sms.send_async(params{ lead_id = LEAD, text = "Another" },
+      tell_second))
+    assert.is_true(messages.eventually(function()
+      one:poll()
+      return first.calls + second.calls == 2
+    end, other))
+    assert(first.value, tostring(first.err))
+    assert(second.value, tostring(second.err))
+    local delivered, drafts = messages.count()
+    assert.equal(2, delivered)
+    assert.equal(0, drafts)
+  end)
+end)
