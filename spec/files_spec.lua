@@ -7,6 +7,7 @@ local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local sandbox = require "close.sandbox"
+local socket = require "socket"
 local support = require "spec.support.client"
 
 local PNG = "\137PNG\r\n\26\n\0 no boundary --\r\n"
@@ -129,7 +130,10 @@ describe("a file to upload", function()
     assert.matches("No such file", err.message)
     found, err = faults(dir, INFO)
     assert.same({ "source: format" }, found)
-    assert.matches("s a directory", err.message)
+    assert.matches("a directory", err.message)
+    assert(os.execute("mkfifo '" .. dir .. "/pipe.png'"))
+    assert.same({ "source: format" }, (faults(dir .. "/pipe.png")))
+    os.remove(dir .. "/pipe.png")
     assert.same({ "source: range" }, (faults(write("empty.png", ""))))
   end)
 
@@ -542,6 +546,23 @@ describe("the storage's refusal", function()
       assert.matches("second step", err.message)
       assert.equal(2, #server:ledger(), tostring(err))
     end
+  end)
+
+  it("is gone through quickly, and only its beginning", function()
+    local before = socket.gettime()
+    for _, body in ipairs{ ("<ABytes>"):rep(3e4), ("<Error>"):rep(3e4),
+      ("<a"):rep(1e5) } do
+      server:reset()
+      second_step{ status = 403, body = body }
+      local _, err = upload(client_of())
+      outcome(err, "api", "rejected")
+      assert.is_true(#err.body <= 65536)
+    end
+    server:reset()
+    second_step{ status = 403, body = ("x"):rep(16 * 1024 - 10) .. SIGNATURE }
+    local _, err = upload(client_of())
+    assert.is_false(support.tells(err, SIGNATURE:sub(1, 10)))
+    assert.is_true(socket.gettime() - before < 10)
   end)
 
   it("does not ask for new credentials", function()

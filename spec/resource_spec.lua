@@ -346,13 +346,18 @@ describe("delete", function()
     assert.equal("", request.body)
   end)
 
-  it("takes any 2xx, whatever its body", function()
+  it("takes any 2xx without a body, or with an object", function()
     local client = support.new(scripted)
     for _, step in ipairs{ { status = 204, headers = {} },
-      { status = 200, body = "" }, { status = 200, body = "gone" } } do
+      { status = 200, body = "" }, { status = 202, body = "{}" } } do
       scripted:script{ step }
       assert.is_true((client.sms.delete(ID)))
     end
+    scripted:script{ { status = 200, body = "<html>" } }
+    local gone, err = client.sms.delete(ID)
+    assert.is_nil(gone)
+    assert.equal("protocol", err.kind)
+    assert.equal("unknown", err.outcome)
   end)
 
   it("says so where there is none", function()

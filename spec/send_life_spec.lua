@@ -31,14 +31,26 @@ end)
 after_each(support.close_all)
 
 describe("what is kept of a send", function()
-  -- Plays the answers to a send's requests to it, without a network; returns
-  -- what it keeps while it goes on, and at its end.
-  local function play(given, answers)
-    local transport = { sending = {}, tell = function() end }
+  local drafted = { body = '{"id": "acti_1", "status": "draft"}' }
+  local sent = { body = '{"id": "acti_1", "status": "sent"}' }
+  local refused = { outcome = "rejected", status = 400 }
+  local lost = { outcome = "unknown" }
+
+  -- A call that has begun, without a network.
+  local function begun(given, transport)
+    transport = transport or { sending = {}, left = { last = 0 },
+      tell = function() end }
     local call = assert(sends.to_call(given, transport))
     call.timeout, call.unsure, call.retries = 10, 0, 0
     call.due, call.path = core.now() + 10, "/activity/sms/"
     call.started()
+    return call, transport
+  end
+
+  -- Plays the answers to a send's requests to it; returns what it keeps at its
+  -- end.
+  local function play(given, answers, given_transport)
+    local call, transport = begun(given, given_transport)
     local kept, request = 0, nil
     for _, answer in ipairs(answers) do
       if next(transport.sending) then kept = kept + 1 end
@@ -49,25 +61,53 @@ describe("what is kept of a send", function()
     end
     assert.is_nil(request)
     assert.equal(#answers, kept)
-    return transport.sending
+    return transport.sending, transport
   end
 
   it("is nothing, once it is over", function()
-    local drafted = { body = '{"id": "acti_1", "status": "draft"}' }
-    local sent = { body = '{"id": "acti_1", "status": "sent"}' }
-    local refused = { outcome = "rejected", status = 400 }
-    local lost = { outcome = "unknown" }
     for _, answers in ipairs{ { drafted, sent }, { refused }, { lost },
-      { { body = "" } }, { drafted, refused }, { drafted, lost, lost },
-      { drafted, lost, sent }, { drafted, lost, drafted } } do
+      { { body = "" } }, { drafted, lost, sent } } do
       assert.same({}, play(params(), answers))
     end
-    for _, answers in ipairs{ { sent }, { refused }, { lost },
-      { { body = "" } }, { drafted, sent }, { drafted, refused, sent },
-      { drafted, lost, lost } } do
+    for _, answers in ipairs{ { sent }, { drafted, sent },
+      { drafted, refused, sent } } do
       assert.same({}, play({ draft_id = "acti_1" }, answers))
     end
   end)
+
+  it("is its draft where it failed, as that is nobody's stray", function()
+    for _, answers in ipairs{ { drafted, refused }, { drafted, lost, lost },
+      { drafted, lost, drafted } } do
+      assert.same({ acti_1 = 1 }, play(params(), answers))
+    end
+    for _, answers in ipairs{ { refused }, { lost }, { { body = "" } },
+      { drafted, lost, lost } } do
+      assert.same({ acti_1 = 1 }, play({ draft_id = "acti_1" }, answers))
+    end
+  end)
+
+  it("is the last thousand of such drafts", function()
+    local transport
+    for i = 1, 1010 do
+      local _
+      _, transport = play({ draft_id = "acti_" .. i }, { refused }, transport)
+    end
+    local count = 0
+    for _ in pairs(transport.sending) do count = count + 1 end
+    assert.equal(1000, count)
+    assert.is_nil(transport.sending.acti_10)
+    assert.equal(1, transport.sending.acti_11)
+  end)
+
+  it("is said to be unknown in a child of a fork: the parent goes on with it",
+    function()
+      local call = begun(params())
+      call.is_parents = true
+      local request, _, failure = call.follow(call, nil,
+        { kind = "cancelled", outcome = "unknown", attempts = 1 })
+      assert.is_nil(request)
+      assert.equal("unknown", failure.outcome)
+    end)
 end)
 
 -- ---- odd answers ----
@@ -87,7 +127,7 @@ describe("an odd answer", function()
       { date_created = {} }, { date_created = "soon" }, { text = { 1 } } } do
       scripted:reset()
       scripted:script{ { reset = true }, answer(more), SENT,
-        { status = 200, body = '{"data": []}' } }
+        { status = 200, body = '{"data": [], "has_more": false}' } }
       local client = support.new(scripted)
       local sms, err = calmly(client.sms.send, params{ lead_id = LEAD })
       assert(sms, tostring(err))
@@ -117,10 +157,13 @@ describe("an odd answer", function()
         lead_id = LEAD } } } do
       scripted:reset()
       scripted:script{ { reset = true }, answer(), SENT,
-        { status = 200, body = json.encode{ data = data } } }
-      local client = support.new(scripted)
+        { status = 200, body = json.encode{ data = data, has_more = false } },
+        { status = 200, body = '{"data": {}, "has_more": false}' } }
+      local client = support.new(scripted, { max_retries = 1 })
       assert(calmly(client.sms.send, params{ lead_id = LEAD }))
-      assert.equal(4, #scripted:ledger())
+      for _, request in ipairs(scripted:ledger()) do
+        assert.are_not.equal("DELETE", request.method)
+      end
       client:close()
     end
   end)
@@ -173,7 +216,7 @@ local STEPS = {
     strays = 1, faults = {
       { kind = "reset", method = "POST", acted = true },
       { kind = "stall", seconds = 5, method = "GET" } } },
-  { name = "a stray's end", wire = "POST POST PUT LIST DELETE", sent = true,
+  { name = "a stray's end", wire = "POST POST PUT LIST GET DELETE", sent = true,
     strays = 1, faults = {
       { kind = "reset", method = "POST", acted = true },
       { kind = "stall", seconds = 5, method = "DELETE" } } },
@@ -436,6 +479,97 @@ describe("a function for the token", function()
     local client, asked = renewing(nil, { max_retries = 0 })
     has_failed("authentication", "rejected", client.sms.send(params()))
     assert.equal(1, asked())
+  end)
+end)
+
+describe("a send that is cancelled by the function for the token", function()
+  it("goes no further", function()
+    local asked, request = 0, nil
+    local client = messages.client{ access_token = function()
+      asked = asked + 1
+      if asked == 2 then assert.is_true(request:cancel()) end
+      return server.access_token
+    end }
+    assert(client.sms.list{})
+    -- Another call's 401 takes the token away while the draft is made.
+    fault{ kind = "status", status = 401, method = "DELETE" }
+    fault{ kind = "delay", seconds = 0.3, method = "POST" }
+    local got, callback = messages.collector()
+    request = assert(client.sms.send_async(params(), callback))
+    client:wait(0.1)
+    client.sms.delete_async("acti_x", function() end, { max_retries = 0 })
+    client:wait(5)
+    has_failed("cancelled", "not_sent", got.value, got.err)
+    assert.is_string(got.err.draft_id)
+    assert.equal(2, asked)
+  end)
+end)
+
+describe("an answer about", function()
+  local function send_to(steps, given, options)
+    scripted:script(steps)
+    local client = support.new(scripted, { max_retries = 1 })
+    local sms, err, response = calmly(client.sms.send, given, options)
+    assert.equal(0, client:pending())
+    return sms, err, response
+  end
+  local function body(more)
+    local shown = { id = "acti_1", status = "draft" }
+    for name, value in pairs(more or {}) do shown[name] = value end
+    return { status = 200, body = json.encode(shown) }
+  end
+
+  it("another SMS is none about ours", function()
+    local sms = send_to({ body(), body{ id = "acti_7", status = "outbox" },
+      body{ status = "outbox" } }, params())
+    assert.equal("acti_1", sms.id)
+    assert.equal(3, #scripted:ledger())
+    scripted:reset()
+    sms = send_to({ body{ id = "acti_7", status = "sent" }, body(),
+      body{ status = "outbox" } }, { draft_id = "acti_1" })
+    assert.equal("outbox", sms.status)
+  end)
+
+  it("a draft that is sent already is believed after a refusal", function()
+    local sms = send_to({ body{ status = "outbox" }, { status = 400 },
+      body{ status = "sent" } }, params())
+    assert.equal("sent", sms.status)
+    assert.equal(3, #scripted:ledger())
+  end)
+
+  it("an odd date of a draft leaves it out", function()
+    for _, date in ipairs{ 5, {}, { { {} } }, "soon", true } do
+      scripted:reset()
+      local sms, err = send_to({ body{ date_scheduled = date },
+        body{ status = "outbox" } }, { draft_id = "acti_1", text = "new" })
+      assert(sms, tostring(err))
+      local put = json.decode(scripted:ledger()[2].body)
+      assert.same({ status = "outbox", text = "new" }, put)
+    end
+  end)
+
+  it("a draft made before the first year deletes nothing", function()
+    for _, date in ipairs{ "0000-01-01T00:00:00Z", "0000-01-01T00:00:00+23:59",
+      "9999-12-31T23:59:59Z" } do
+      scripted:reset()
+      local sms, err = send_to({ { reset = true }, body{ date_created = date,
+        lead_id = LEAD }, body{ status = "outbox" },
+        { status = 200, body = '{"data": [], "has_more": false}' } },
+        params{ lead_id = LEAD })
+      assert(sms, tostring(err))
+    end
+  end)
+end)
+
+describe("whoever is told of a draft", function()
+  it("may wait", function()
+    local client, left
+    client = messages.client{ on_event = function(event)
+      if event.draft_id then left = client:wait(5) end
+    end }
+    assert(client.sms.send(params()))
+    assert.equal(0, left)
+    assert.equal(0, client:pending())
   end)
 end)
 

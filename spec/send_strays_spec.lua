@@ -3,6 +3,7 @@
 local json = require("cjson").new()
 local close = require "close"
 local messages = require "spec.support.messages"
+local socket = require "socket"
 local support = require "spec.support.client"
 local calmly = support.calmly
 local params, fault = messages.params, messages.fault
@@ -35,8 +36,8 @@ describe("a stray", function()
   it("is found by its lead, and deleted", function()
     local response, sms = send(ACTED)
     assert.equal(0, response.stray_drafts)
-    assert.equal("POST POST PUT LIST DELETE", messages.wire())
-    assert.equal(5, response.attempts)
+    assert.equal("POST POST PUT LIST GET DELETE", messages.wire())
+    assert.equal(6, response.attempts)
     local list = messages.requests "GET"[1]
     assert.equal(LEAD, list.query.lead_id)
     assert.equal(1, #server:messages())
@@ -93,21 +94,22 @@ describe("a stray", function()
     assert.equal(1, #server:messages())
   end)
 
-  it("is deleted where the message was rejected", function()
+  it("is counted where there is no draft to compare it with", function()
     fault(ACTED)
     fault{ kind = "status", status = 400, method = "POST" }
     local client = messages.client()
     local err = has_failed("api", "rejected",
       client.sms.send(params{ lead_id = LEAD }))
-    assert.equal(0, err.stray_drafts)
-    assert.equal(4, err.attempts)
-    assert.equal("POST POST LIST DELETE", messages.wire())
-    assert.equal(0, #server:messages())
-    messages.reset()
+    assert.equal(1, err.stray_drafts)
+    assert.equal("POST POST", messages.wire())
+    assert.equal(1, #server:messages())
+  end)
+
+  it("is deleted where the message was rejected", function()
     fault(ACTED)
     fault{ kind = "status", status = 400, method = "PUT" }
-    err = has_failed("api", "rejected",
-      client.sms.send(params{ lead_id = LEAD }))
+    local err = has_failed("api", "rejected",
+      messages.client().sms.send(params{ lead_id = LEAD }))
     assert.equal(0, err.stray_drafts)
     assert.equal(1, #server:messages())
     assert.equal("draft", messages.find(err.draft_id).status)
@@ -381,6 +383,62 @@ describe("a stray", function()
     server:reset()
     local response = send(ACTED, nil, client)
     assert.equal(0, response.stray_drafts)
-    assert.equal("POST POST PUT LIST DELETE", messages.wire())
+    assert.equal("POST POST PUT LIST GET DELETE", messages.wire())
+  end)
+
+  it("is not a draft that no request of the send has made", function()
+    local client = messages.client()
+    local mine = assert(client.sms.create(params{ status = "draft",
+      lead_id = LEAD }))
+    messages.fault{ kind = "status", status = 503, method = "POST", times = 3 }
+    has_failed("server", "not_sent", client.sms.send(params{ lead_id = LEAD },
+      { max_retries = 2 }))
+    assert(messages.find(mine.id))
+  end)
+
+  it("is not the draft of a send that failed", function()
+    local client = messages.client()
+    local message = params{ lead_id = LEAD }
+    fault{ kind = "reset", method = "POST" }
+    fault{ kind = "stall", method = "PUT", seconds = 0.3 }
+    local got, callback = messages.collector()
+    assert(client.sms.send_async(message, callback))
+    assert.is_true(messages.eventually(function()
+      return messages.wire() == "POST POST PUT"
+    end, client))
+    fault{ kind = "status", status = 400, method = "PUT" }
+    local err = select(2, client.sms.send(message))
+    assert.equal("rejected", err.outcome)
+    client:wait(5)
+    assert(got.value, tostring(got.err))
+    assert(messages.find(err.draft_id))
+  end)
+
+  it("is not what the same began while it is looked for", function()
+    local client = messages.client()
+    local message = params{ lead_id = LEAD }
+    fault{ kind = "reset", method = "POST" }
+    fault{ kind = "stall", method = "GET", seconds = 0.4 }
+    local first, tell_first = messages.collector()
+    assert(client.sms.send_async(message, tell_first))
+    assert.is_true(messages.eventually(function()
+      return #server:requests() == 3
+    end, client))
+    socket.sleep(0.15)
+    fault{ kind = "stall", method = "PUT", seconds = 0.4 }
+    local second, tell_second = messages.collector()
+    message.send_in = 30
+    assert(client.sms.send_async(message, tell_second))
+    client:wait(10)
+    assert(first.value, tostring(first.err))
+    assert(second.value, tostring(second.err))
+    assert.equal("outbox", messages.find(second.value.id).status)
+  end)
+
+  it("holds up what is delivered for some seconds at most", function()
+    fault{ kind = "status", status = 500, method = "GET", times = 1000 }
+    local before = socket.gettime()
+    assert.equal(1, send(ACTED).stray_drafts)
+    assert.is_true(socket.gettime() - before < 15)
   end)
 end)

@@ -27,6 +27,14 @@ function calls.tell(state, event)
   pcall(state.settings.on_event, event) -- a faulty logger stops no message
 end
 
+--- The same in the middle of a call, which does not count meanwhile: whoever is
+--- told may wait for all that do.
+function calls.tell_apart(state, event)
+  state.pending = state.pending - 1
+  calls.tell(state, event)
+  state.pending = state.pending + 1
+end
+
 local function report(state, event)
   local call = state.calls[event.id]
   event.path = call and call.path
@@ -112,6 +120,9 @@ local function add_up(call, response, failure, unsure)
   end
   if failure and unsure > 0 then failure.outcome = "unknown" end
   call.unsure = unsure
+  if failure and failure.is_parents then
+    failure.is_parents, call.is_parents = nil, true
+  end
 end
 
 -- What has been spent goes on to the next try.
@@ -127,8 +138,14 @@ end
 -- The end of a request, of the call unless another one follows.
 local function finish(state, call, response, failure)
   if call.follow then
-    local request, now_response, now_failure =
-      call.follow(call, response, failure)
+    local ok, request, now_response, now_failure =
+      pcall(call.follow, call, response, failure)
+    if not ok then -- a mistake of ours, which must not stop the host
+      now_response, now_failure = response, { kind = "protocol",
+        outcome = "unknown", attempts = (response or failure).attempts,
+        message = "an answer could not be dealt with: " .. tostring(request) }
+      request = nil
+    end
     if request then
       carry_over(call, response, failure, 0)
       return go_on(state, call, request)
@@ -274,10 +291,13 @@ end
 local function begin(state, call)
   if state.source and not call.anonymous then
     local secret, why = get_secret(state, call)
+    state.secret = secret or state.secret
+    if call.is_cancelled then
+      return end_try(state, call, nil, cancelled "the call was cancelled")
+    end
     if not secret then
       return end_try(state, call, nil, no_credentials(why))
     end
-    state.secret = secret
     if core.now() >= call.due then
       return end_try(state, call, nil, too_late())
     end

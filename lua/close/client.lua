@@ -212,7 +212,7 @@ function client.new(given)
     launch = function(...)
       return new_request(state, calls.launch(state, ...))
     end,
-    tell = function(event) calls.tell(state, event) end,
+    tell = function(event) calls.tell_apart(state, event) end,
     -- What a row of calls is made of.
     request = function(cancel)
       return new_request(state, { cancel = cancel })

@@ -7,6 +7,7 @@ local MAX_ERRORS = 1000
 local MAX_DEPTH = 20
 local MAX_LINE = 500 -- characters of an error's message
 local MAX_PATH = 200 -- bytes of a field's path
+local MAX_STORED = 16 * 1024 -- bytes of a storage's answer
 
 local errors = {}
 
@@ -270,12 +271,18 @@ local function blank_out(text, word)
 end
 
 -- The storage may quote what it was sent. S3 does where a signature is wrong,
--- and what was signed in hexadecimal, too: <StringToSignBytes>.
+-- and what was signed in hexadecimal, too: <StringToSignBytes>. No more of an
+-- answer is kept than can be gone through at once, and no end of it that may be
+-- half of something.
 local function redact(body, fields)
+  local is_cut, longest = #body > MAX_STORED, 0
+  body = body:sub(1, MAX_STORED)
   for _, field in ipairs(fields) do
     if #field[2] >= LEAST_SECRET then body = blank_out(body, field[2]) end
+    longest = math.max(longest, #field[2])
   end
-  return (body:gsub("<(%a+Bytes)>.-</%1>", "<%1>[redacted]</%1>"))
+  if is_cut then body = body:sub(1, -longest - 1) end
+  return (body:gsub("<(%a+Bytes)>[^<]*", "<%1>[redacted]"))
 end
 
 local function describe_storage(response, list)
@@ -298,7 +305,7 @@ function errors.of_storage(err, response, fields)
   if response then
     response.body = redact(response.body, fields)
     err.body, err.errors = response.body, read_xml(response.body)
-    if err.kind ~= "cancelled" then
+    if not err.code and err.kind ~= "cancelled" then
       text = describe_storage(response, err.errors)
     end
   end

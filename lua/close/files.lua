@@ -12,6 +12,7 @@ local UPLOAD = "POST " .. PATH -- the group that a rate limit holds for
 local STORAGE = "(storage)" -- where an event has its path; the real one may
                             -- hold what nobody else should read
 local MAX_FILE = 16 * 1024 * 1024 -- bytes; as of any request's body
+local MAX_FIELDS = 100 -- of a form; S3's have about ten
 local CHUNK = 64 * 1024
 local WINDOW = 60 -- seconds for which Close's address takes the file
 
@@ -97,6 +98,8 @@ local function read_string(path, has_name, list)
   local bytes, ok, file, why
   if is_bytes(path) then
     bytes = path
+  elseif core.is_special(path) then
+    why = "it is no file, but a directory, a pipe or a device"
   else
     ok, file, why = pcall(open, path) -- some hosts throw
     if not ok then
@@ -201,7 +204,8 @@ local function read_fields(fields)
   local list = {}
   for name, value in pairs(fields) do
     if type(value) == "number" then value = ("%.14g"):format(value) end
-    if type(name) ~= "string" or name:find "%c" or type(value) ~= "string" then
+    if type(name) ~= "string" or name:find "%c" or
+       type(value) ~= "string" or #list == MAX_FIELDS then
       return nil
     end
     list[#list + 1] = { name, value }

@@ -51,9 +51,13 @@ local function written(query)
   return parts[1] and "?" .. table.concat(parts, "&") or ""
 end
 
---- The query of filters that are known to be right.
+--- The query of filters, or nil where they are wrong.
 ---@param filters close.Filters
-function pages.to_query(filters) return written((core.filters(filters))) end
+---@return string|nil
+function pages.to_query(filters)
+  local query = core.filters(filters)
+  return query and written(query)
+end
 
 -- Whether a decoded value is a list of tables.
 local function is_list(value)
@@ -66,11 +70,19 @@ local function is_list(value)
   return true
 end
 
+--- The page in an answer, or nil where there is none that can be read.
+---@param response close.Response
+---@return close.Page|nil
+function pages.decode(response)
+  local page = json.decode_object(response.body)
+  return page and is_list(page.data) and page or nil
+end
+
 -- What a call came to, as its caller wants it.
 local function read_page(response, err, answer)
   if not response then return nil, err, answer end
-  local page = json.decode_object(response.body)
-  if not page or not is_list(page.data) then
+  local page = pages.decode(response)
+  if not page then
     return nil, errors.unreadable(response, WANTED), response
   end
   return page, nil, response

@@ -11,14 +11,12 @@
 local activity = require "close.activity"
 local core = require "close.core"
 local json = require "close.json"
-local pages = require "close.pages"
 local params = require "close.params"
+local strays = require "close.strays"
 
 local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
 local BACKOFF_FIRST, BACKOFF_MOST = 0.25, 10 -- seconds
-local SLACK = 2 -- seconds that Close's clock may be off within one send
-local SLACK_OURS = 60 -- and ours from Close's
-local MOST_LISTED = 1000 -- SMS of one lead that are looked at for strays
+local MOST_LEFT = 1000 -- drafts of sends that failed, to be remembered
 
 local send = {}
 
@@ -107,11 +105,11 @@ local function ask_again(task, call, request, step, failure)
 end
 
 -- The end of it all. Who called gets the totals.
-local function over(task, call)
+local function over(task)
   local response, failure = task.response, task.failure
   if response then
     response.attempts = task.attempts
-    response.elapsed = core.now() - (call.due - call.timeout)
+    response.elapsed = core.now() - task.began
     response.stray_drafts = task.strays
   end
   if failure then
@@ -132,24 +130,39 @@ local function leave(task, key)
   task.sending[key] = others > 0 and others or nil
 end
 
-local clean
+-- Remembers a draft that somebody may go on with: it is nobody's stray. The
+-- oldest of them is forgotten.
+local function remember(task)
+  local left = task.left
+  left.last = left.last % MOST_LEFT + 1
+  if left[left.last] then leave(task, left[left.last]) end
+  left[left.last] = task.id
+end
 
 -- What the send has come to is known; what is left is to clean up.
 local function conclude(task, call, response, failure, outcome)
   task.response, task.failure = response, failure
   if failure then failure.outcome = outcome end
   if task.key then leave(task, task.key) end
-  if task.id then leave(task, task.id) end
-  if task.strays > 0 and not (failure and failure.kind == "cancelled") then
-    return clean(task, call)
+  if task.id and failure then
+    remember(task)
+  elseif task.id then
+    leave(task, task.id)
   end
-  return over(task, call)
+  local is_cancelled = failure and failure.kind == "cancelled"
+  if task.strays > 0 and task.key and task.id and not is_cancelled then
+    local request = strays.clean(task, call)
+    if request then return request end
+  end
+  return over(task)
 end
 
--- The SMS in an answer, where it has one that requests can be made about.
-local function read(response, failure)
+-- The SMS in an answer, where it has one that requests can be made about, and
+-- it is ours.
+local function read(task, response, failure)
   local shown = response and not failure and activity.decode(response)
-  return shown and not params.check_id(shown.id, "id") and shown or nil
+  if not shown or params.check_id(shown.id, "id") then return nil end
+  return (not task.id or shown.id == task.id) and shown or nil
 end
 
 -- An answer of 2xx that cannot be read, as a failure.
@@ -166,7 +179,7 @@ local function to_look(task) return activity.request("GET", task.id) end
 -- What a look has shown; or nil and the next request, where one is worth its
 -- while; or nil, nil and the failure.
 local function read_look(task, call, response, failure)
-  local shown = read(response, failure)
+  local shown = read(task, response, failure)
   if shown then return shown end
   if failure then return nil, nil, failure end
   return nil, ask_again(task, call, to_look(task), task.step),
@@ -196,12 +209,13 @@ end
 
 local function after_draft(task, call, response, failure)
   task.strays = task.strays + call.unsure
-  local shown = read(response, failure)
+  local shown = read(task, response, failure)
   if shown then
     task.id, task.draft = shown.id, shown
     enter(task, task.id)
-    task.seconds = core.now() - (call.due - call.timeout)
+    task.seconds = core.now() - task.began
     task.tell { method = "POST", path = call.path, draft_id = shown.id }
+    task.exists = is_promoted(shown) -- a refusal would be worth a look
     return ask(task, to_promote(task), after_promotion)
   end
   if not failure then
@@ -227,7 +241,7 @@ local function is_uncertain(task)
 end
 
 function after_promotion(task, call, response, failure)
-  local shown = read(response, failure)
+  local shown = read(task, response, failure)
   if shown and is_promoted(shown) then
     return delivered(task, call, shown, response)
   end
@@ -266,137 +280,12 @@ local function after_first_look(task, call, response, failure)
   if not shown then return conclude(task, call, response, why, "unknown") end
   if is_promoted(shown) then return delivered(task, call, shown, response) end
   task.doubt = false
-  if task.may_be_scheduled and shown.date_scheduled then
+  local date = task.may_be_scheduled and shown.date_scheduled
+  if type(date) == "string" and core.seconds(date) then
     task.promotion = { status = "scheduled",
-      date_scheduled = shown.date_scheduled }
+      date_scheduled = date }
   end
   return ask(task, to_promote(task), after_promotion)
-end
-
--- ---- strays ----
-
-local TOLD = { "lead_id", "contact_id", "local_phone", "remote_phone",
-  "template_id", "text" }
-local APART = 1 -- seconds by which two dates differ that are not the same
-
--- Seconds since 1970 of what should be a date, or nil.
-local function seconds(date)
-  return type(date) == "string" and core.seconds(date) or nil
-end
-
--- Whether a member is what it is in ours. Where we have Close's own answer,
--- that is compared, otherwise what was asked for; Close fills in the rest. But
--- without a template nobody fills in a text.
-local function is_ours(task, item, name)
-  local ours = task.draft[name]
-  if not task.id and not is_given(ours) then
-    return name ~= "text" and name ~= "template_id" or
-      is_given(task.draft.template_id) or (item[name] or "") == ""
-  end
-  return item[name] == ours
-end
-
--- The names of an SMS's attachments.
-local function names_of(sms)
-  local names = {}
-  for i, item in ipairs(type(sms.attachments) == "table" and
-                        sms.attachments or {}) do
-    names[i] = type(item) == "table" and tostring(item.filename) or ""
-  end
-  table.sort(names)
-  return table.concat(names, "\0")
-end
-
--- Whether an SMS is a draft like ours, made while ours was.
-local function is_twin(task, item)
-  if type(item) ~= "table" or params.check_id(item.id, "id") or
-     item.id == task.id or task.sending[item.id] or
-     item.status ~= "draft" or item.direction == "inbound" then
-    return false
-  end
-  local made = seconds(item.date_created)
-  if not made or made < task.since or made > task.till then return false end
-  for _, name in ipairs(TOLD) do
-    if not is_ours(task, item, name) then return false end
-  end
-  return names_of(item) == names_of(task.draft)
-end
-
-local delete_next
-
-local function after_deletion(task, call, _, failure)
-  if not failure or failure.status == 404 then
-    task.strays = task.strays - 1
-  end
-  return delete_next(task, call)
-end
-
-function delete_next(task, call)
-  local id = table.remove(task.twins)
-  if not id then return over(task, call) end
-  return ask(task, activity.request("DELETE", id), after_deletion)
-end
-
-local function to_list(task)
-  local request = activity.request("GET")
-  request.query = pages.to_query { lead_id = task.draft.lead_id,
-    date_created__gte = task.since, _skip = task.listed }
-  return request
-end
-
--- The strays are found by what they are. Where there are more of them than ours
--- can be, somebody else's are among them, and none is touched.
-local function after_list(task, call, response, failure)
-  if failure then return over(task, call) end
-  local page = json.decode_object(response.body)
-  if not page or type(page.data) ~= "table" then
-    local request = ask_again(task, call, to_list(task), task.step)
-    if request then return request end
-    return over(task, call)
-  end
-  for _, item in ipairs(page.data) do
-    if is_twin(task, item) and not task.is_known[item.id] then
-      task.is_known[item.id] = true
-      table.insert(task.twins, item.id)
-    end
-  end
-  if page.has_more and #page.data > 0 and task.listed < MOST_LISTED then
-    task.listed = task.listed + #page.data
-    return ask(task, to_list(task), task.step)
-  end
-  if page.has_more then return over(task, call) end
-  if #task.twins <= task.strays then
-    task.strays = #task.twins
-    return delete_next(task, call)
-  end
-  return over(task, call)
-end
-
--- When the strays were made, by Close's clock.
-local function set_bounds(task, call)
-  local made = seconds(task.draft.date_created)
-  task.till = math.huge
-  if task.is_dated then -- with a date of the caller's, which they all have
-    task.since, task.till = (made or 0) - APART, (made or 0) + APART
-  elseif task.id and made then
-    task.since = made - task.seconds - SLACK
-  else
-    task.since = os.time() - (core.now() - (call.due - call.timeout)) -
-      SLACK_OURS
-  end
-end
-
--- Looks for the strays, if there is a lead to find them by, and nobody in this
--- client is sending the same, whose draft would look the same.
-function clean(task, call)
-  local lead = task.draft.lead_id
-  if params.check_id(lead, "lead_id") or task.sending[task.key] or
-     core.now() >= call.due then
-    return over(task, call)
-  end
-  set_bounds(task, call)
-  task.twins, task.is_known, task.listed = {}, {}, 0
-  return ask(task, to_list(task), after_list)
 end
 
 -- ---- the call ----
@@ -404,7 +293,7 @@ end
 -- What tells one message from another.
 local function key_of(body)
   local parts = {}
-  for i, name in ipairs(TOLD) do
+  for i, name in ipairs(strays.TOLD) do
     parts[i] = type(body[name]) == "string" and body[name] or ""
   end
   return table.concat(parts, "\0")
@@ -428,7 +317,7 @@ local function begin_look(task, body, id)
   if not text then return nil, why end
   task.changes = next(changes) ~= nil and text or nil
   task.id, task.exists, task.doubt = id, true, true
-  task.may_be_scheduled = body.date_scheduled == nil
+  task.may_be_scheduled = body.date_scheduled == nil and body.send_in == nil
   return ask(task, to_look(task), after_first_look)
 end
 
@@ -448,9 +337,9 @@ function send.to_call(given, transport)
   if not body then return nil, why end
   local task = {
     promotion = to_promotion(body), is_dated = is_given(body.date_created),
-    draft = body, strays = 0, repeats = 0, attempts = 0,
+    strays = 0, repeats = 0, attempts = 0, over = over,
     key = id == nil and key_of(body) or nil,
-    sending = transport.sending, tell = transport.tell,
+    sending = transport.sending, left = transport.left, tell = transport.tell,
   }
   local call, wrong
   if id ~= nil then
@@ -461,10 +350,14 @@ function send.to_call(given, transport)
   if not call then return nil, wrong end
   call.retries = PATIENT
   function call.started()
+    task.began = core.now()
     enter(task, task.key or task.id)
   end
   function call.follow(_, response, failure)
     task.attempts = (response or failure).attempts
+    if call.is_parents then -- who goes on with it
+      return conclude(task, call, response, failure, "unknown")
+    end
     return task.step(task, call, response, failure)
   end
   function call.read(response, err, answer)

@@ -4,6 +4,7 @@
 
 local activity = require "close.activity"
 local errors = require "close.errors"
+local json = require "close.json"
 local pages = require "close.pages"
 local params = require "close.params"
 local send = require "close.send"
@@ -115,6 +116,11 @@ function make.delete(id)
     -- Where an earlier try may have deleted it, nobody is there to be found.
     local is_gone = err and err.status == 404 and call.unsure > 0
     if not response and not is_gone then return nil, err, answer end
+    if response and response.body ~= "" and
+       not json.decode_object(response.body) then
+      return nil, errors.unreadable(response, "what Close says of a deletion"),
+        response
+    end
     return true, nil, answer or response
   end
   return call
@@ -182,7 +188,7 @@ end
 ---@return close.SMS
 function sms.new(transport)
   local resource = {}
-  transport.sending = {}
+  transport.sending, transport.left = {}, { last = 0 }
 
   function resource.validate(given)
     local wrong = params.check_dot(given, resource, "validate{...}")

@@ -257,7 +257,7 @@ case("a change that may have been made is no refusal", {
 
 -- The steps of a send, each of them broken: the server's script, and what it
 -- then has taken.
-local NO_STRAYS = { status = 200, body = '{"data": []}' }
+local NO_STRAYS = { status = 200, body = '{"data": [], "has_more": false}' }
 local SENDS = {
   { "on a good day", {}, 2 },
   { "whose draft gets no answer", { { reset = true }, {}, {}, NO_STRAYS }, 4 },

@@ -104,6 +104,7 @@ static void disown(struct clo_engine *e, struct clo_list *list) {
     t->end.status = 0;
     t->end.handed = t->end.body_len;
     t->end.request_left = 1;
+    t->parents = 1;
     t->easy = NULL;
     clo_list_put(&e->done, clo_list_take(list, t));
   }

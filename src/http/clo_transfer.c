@@ -49,7 +49,7 @@ int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
   t->max_retries = r->max_retries;
   t->repeatable = r->repeatable >= 0 ? r->repeatable
                                      : strcmp(r->method, "POST") != 0;
-  t->attempts = t->unsure = 0;
+  t->attempts = t->unsure = t->parents = 0;
   return load(&t->url, r->url, strlen(r->url) + 1) &&
          load(&t->secret, secret, strlen(secret) + 1) &&
          load(&t->body, r->body, r->body ? r->body_len : 0) &&

@@ -66,6 +66,7 @@ struct clo_transfer {
   int headers_whole;      /* the blank line after them was read */
   size_t head;            /* bytes of headers, those of 1xx answers too */
   int too_large;          /* headers or answer hit their maximum */
+  int parents;            /* it is that of the process we were forked from */
   int unwatched;          /* the engine does not hear of its socket */
 
   CURLcode code; /* how the last attempt ended */

@@ -101,6 +101,10 @@ static void push_failure(lua_State *L, const struct clo_transfer *t) {
   if (t->end.status != 0) set_number(L, "status", t->end.status);
   if (t->code != CURLE_OK) set_number(L, "code", t->code);
   if (t->asked >= 0) set_number(L, "retry_after", t->asked);
+  if (t->parents) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "is_parents");
+  }
 }
 
 void lclo_push_answer(lua_State *L, const struct clo_transfer *t) {

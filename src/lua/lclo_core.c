@@ -2,6 +2,7 @@
 #include "lclo.h"
 
 #include <locale.h>
+#include <sys/stat.h>
 
 #include "clo_format.h"
 #include "clo_url.h"
@@ -73,6 +74,15 @@ static int seconds_of(lua_State *L) {
   return 1;
 }
 
+/* is_special(path) -> whether it is there and is no plain file: a directory, or
+ * what might never end, such as a pipe */
+static int is_special(lua_State *L) {
+  struct stat about;
+  int is_there = stat(luaL_checkstring(L, 1), &about) == 0;
+  lua_pushboolean(L, is_there && !S_ISREG(about.st_mode));
+  return 1;
+}
+
 /* c_locale(true) -> whether this thread, and no other, now follows the C
  * locale; c_locale(false) ends that. */
 static int c_locale(lua_State *L) {
@@ -102,6 +112,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"escape", escape},
                                        {"fields", lclo_fields},
                                        {"filter_fields", lclo_filter_fields},
+                                       {"is_special", is_special},
                                        {"now", now},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
