@@ -38,12 +38,13 @@ struct lclo_held {
 void lclo_push_with_held(lua_State *L, lua_CFunction function);
 
 /* Pushes the list for this call of such a function, which is the upvalue, so
- * that none is lost to an error of Lua's; and gives it back. */
+ * that none is lost to an error of Lua's. */
 struct lclo_held *lclo_take_held(lua_State *L);
-void lclo_leave_held(struct lclo_held *held);
 
-/* Pushes the violations as a list of {field, code, message}. */
-void lclo_push_errors(lua_State *L, const struct clo_violations *violations);
+/* Gives it back. Where something is wrong, pushes nil, the violations as a list
+ * of {field, code, message}, how many more there are, and returns 3; otherwise
+ * 0. Raises an error where memory lacked. */
+int lclo_refuse(lua_State *L, struct lclo_held *held);
 
 /* "string", "date", ... */
 const char *lclo_kind_name(enum clo_kind kind);

@@ -139,18 +139,7 @@ static int check(lua_State *L) {
                        "filters must be a table such as {lead_id = \"...\"}, "
                        "got %s", luaL_typename(L, FILTERS));
   }
-  if (violations->out_of_memory) {
-    lclo_leave_held(held);
-    return luaL_error(L, "not enough memory");
-  }
-  if (violations->count > 0) {
-    lua_pushnil(L);
-    lclo_push_errors(L, violations);
-    lua_pushnumber(L, (lua_Number)violations->unlisted);
-    lclo_leave_held(held);
-    return 3;
-  }
-  lclo_leave_held(held);
+  if (lclo_refuse(L, held)) return 3;
   make_query(L, &filters);
   lua_settop(L, QUERY);
   return 1;

@@ -68,7 +68,7 @@ const char *lclo_key_name(lua_State *L, size_t *len) {
   return lua_tolstring(L, -2, len);
 }
 
-void lclo_push_errors(lua_State *L,
+static void push_errors(lua_State *L,
                       const struct clo_violations *violations) {
   size_t i;
   lua_createtable(L, (int)violations->count, 0);
@@ -113,9 +113,25 @@ struct lclo_held *lclo_take_held(lua_State *L) {
   return held;
 }
 
-void lclo_leave_held(struct lclo_held *held) {
+static void leave_held(struct lclo_held *held) {
   clo_violations_free(&held->violations);
   held->in_use = 0;
+}
+
+int lclo_refuse(lua_State *L, struct lclo_held *held) {
+  const struct clo_violations *violations = &held->violations;
+  int is_wrong = violations->count > 0;
+  if (violations->out_of_memory) {
+    leave_held(held);
+    return luaL_error(L, "not enough memory");
+  }
+  if (is_wrong) {
+    lua_pushnil(L);
+    push_errors(L, violations);
+    lua_pushnumber(L, (lua_Number)violations->unlisted);
+  }
+  leave_held(held);
+  return is_wrong ? 3 : 0;
 }
 
 void lclo_push_with_held(lua_State *L, lua_CFunction function) {

@@ -189,19 +189,8 @@ static int validate(lua_State *L) {
                        "params must be a table such as {status = \"outbox\", "
                        "...}, got %s", luaL_typename(L, PARAMS));
   }
-  if (violations->out_of_memory) {
-    lclo_leave_held(held);
-    return luaL_error(L, "not enough memory");
-  }
-  if (violations->count > 0) {
-    lua_pushnil(L);
-    lclo_push_errors(L, violations);
-    lua_pushnumber(L, (lua_Number)violations->unlisted);
-    lclo_leave_held(held);
-    return 3;
-  }
+  if (lclo_refuse(L, held)) return 3;
   if (extra) merge_extra(L);
-  lclo_leave_held(held);
   lua_pushvalue(L, BODY);
   lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
   lua_pushnumber(L, count_bytes(&sms));

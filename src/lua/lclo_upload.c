@@ -28,27 +28,15 @@ static void read_upload(lua_State *L, struct clo_upload *upload,
 static int check_upload(lua_State *L) {
   struct clo_upload upload;
   struct lclo_held *held;
-  int broken;
   memset(&upload, 0, sizeof upload);
   luaL_checktype(L, LCLO_PARAMS, LUA_TTABLE);
   lua_settop(L, 2);
   held = lclo_take_held(L);
   read_upload(L, &upload, &held->violations);
   clo_upload_check(&upload, &held->violations);
-  if (held->violations.out_of_memory) {
-    lclo_leave_held(held);
-    return luaL_error(L, "not enough memory");
-  }
-  broken = held->violations.count > 0;
-  if (broken) {
-    lua_pushnil(L);
-    lclo_push_errors(L, &held->violations);
-    lua_pushnumber(L, (lua_Number)held->violations.unlisted);
-  } else {
-    lua_pushboolean(L, 1);
-  }
-  lclo_leave_held(held);
-  return broken ? 3 : 1;
+  if (lclo_refuse(L, held)) return 3;
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 void lclo_push_check_upload(lua_State *L) {
