@@ -41,7 +41,7 @@ describe("what is kept of a send", function()
     transport = transport or { sending = {}, left = { last = 0 },
       tell = function() end }
     local call = assert(sends.to_call(given, transport))
-    call.timeout, call.unsure, call.retries = 10, 0, 0
+    call.timeout, call.unsure, call.retries, call.seconds = 10, 0, 0, 0
     call.due, call.path = core.now() + 10, "/activity/sms/"
     call.started()
     return call, transport
@@ -76,8 +76,8 @@ describe("what is kept of a send", function()
   end)
 
   it("is its draft where it failed, as that is nobody's stray", function()
-    for _, answers in ipairs{ { drafted, refused }, { drafted, lost, lost },
-      { drafted, lost, drafted } } do
+    for _, answers in ipairs{ { drafted, refused, drafted },
+      { drafted, lost, lost }, { drafted, lost, drafted } } do
       assert.same({ acti_1 = 1 }, play(params(), answers))
     end
     for _, answers in ipairs{ { refused }, { lost }, { { body = "" } },
@@ -558,6 +558,21 @@ describe("an answer about", function()
         params{ lead_id = LEAD })
       assert(sms, tostring(err))
     end
+  end)
+end)
+
+describe("a draft that somebody else sends meanwhile", function()
+  it("is delivered, and no refusal", function()
+    local client, inner
+    client = messages.client{ on_event = function(event)
+      if event.draft_id and not inner then
+        inner = assert(client.sms.send{ draft_id = event.draft_id })
+      end
+    end }
+    local sms, err = client.sms.send(params())
+    assert(sms, tostring(err))
+    assert.equal("outbox", inner.status)
+    assert.equal(1, (messages.count()))
   end)
 end)
 

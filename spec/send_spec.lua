@@ -401,10 +401,12 @@ describe("a refusal", function()
       local sms, err, response = client.sms.send(params())
       has_failed(kind, "rejected", sms, err)
       assert.equal(status, response.status)
-      assert.equal(2, err.attempts)
+      -- Somebody else may have sent it: but where nobody looked, it looks.
+      local looks = status ~= 401 and status ~= 404 and status ~= 429
+      assert.equal(looks and 3 or 2, err.attempts)
       assert.equal("text", err.errors[1].field)
       assert.equal("draft", messages.find(err.draft_id).status)
-      assert.equal("POST PUT", messages.wire())
+      assert.equal(looks and "POST PUT GET" or "POST PUT", messages.wire())
       assert(client.sms.send{ draft_id = err.draft_id })
       assert.equal(1, (messages.count()))
     end

@@ -353,7 +353,6 @@ describe("a stray", function()
     fault{ kind = "body", body = json.encode(filled), method = "POST" }
     has_failed("not_found", "rejected",
       client.sms.send(params{ lead_id = LEAD }))
-    assert.matches("LIST", messages.wire())
     client:wait(10)
     assert(got.value, tostring(got.err))
     assert.equal(1, (messages.count()))
@@ -440,5 +439,45 @@ describe("a stray", function()
     local before = socket.gettime()
     assert.equal(1, send(ACTED).stray_drafts)
     assert.is_true(socket.gettime() - before < 15)
+  end)
+
+  it("takes no processor's time while it waits, and no more than it may",
+    function()
+      local asked = 0
+      local client = messages.client{ access_token = function()
+        asked = asked + 1
+        return asked == 1 and server.access_token or nil
+      end }
+      fault{ kind = "status", status = 401, method = "GET", times = 1000 }
+      assert.equal(1, send(ACTED, nil, client).stray_drafts)
+      assert.is_true(asked < 20)
+    end)
+
+  it("ends with the client, at once", function()
+    local client = messages.client()
+    fault(ACTED)
+    fault{ kind = "stall", method = "GET", seconds = 8 }
+    local got, callback = messages.collector()
+    assert(client.sms.send_async(params{ lead_id = LEAD }, callback))
+    assert.is_true(messages.eventually(function()
+      return messages.wire():find "LIST"
+    end, client))
+    local before = os.clock()
+    client:close()
+    assert.is_true(os.clock() - before < 1)
+    assert(got.value, tostring(got.err))
+  end)
+
+  it("is not what was made shortly before the send", function()
+    local client = messages.client()
+    local mine = assert(client.sms.create(params{ status = "draft",
+      lead_id = LEAD }))
+    socket.sleep(0.3)
+    fault{ kind = "reset", method = "POST" }
+    fault{ kind = "delay", method = "POST", seconds = 0.8, after = 0 }
+    local response = assert(select(3, client.sms.send(
+      params{ lead_id = LEAD })))
+    assert.equal(0, response.stray_drafts)
+    assert(messages.find(mine.id))
   end)
 end)

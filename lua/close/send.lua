@@ -141,6 +141,8 @@ end
 
 -- What the send has come to is known; what is left is to clean up.
 local function conclude(task, call, response, failure, outcome)
+  if task.is_concluded then return over(task) end
+  task.is_concluded = true
   task.response, task.failure = response, failure
   if failure then failure.outcome = outcome end
   if task.key then leave(task, task.key) end
@@ -213,9 +215,8 @@ local function after_draft(task, call, response, failure)
   if shown then
     task.id, task.draft = shown.id, shown
     enter(task, task.id)
-    task.seconds = core.now() - task.began
+    task.seconds = core.now() - task.began - call.seconds
     task.tell { method = "POST", path = call.path, draft_id = shown.id }
-    task.exists = is_promoted(shown) -- a refusal would be worth a look
     return ask(task, to_promote(task), after_promotion)
   end
   if not failure then
@@ -231,13 +232,13 @@ local function after_draft(task, call, response, failure)
     is_refused and "rejected" or "not_sent")
 end
 
--- In doubt is a task whose promotion Close may have carried out. A draft of an
--- earlier send may have been promoted by that one a moment ago: then it is this
--- which a refusal means, but for one that looks at no draft.
+-- In doubt is a task whose promotion Close may have carried out. Somebody else
+-- may have promoted the draft a moment ago, an earlier send or a forked
+-- process: then it is this which a refusal means, but for those that looked at
+-- no draft.
+local BLIND = { [401] = true, [404] = true, [429] = true }
 local function is_uncertain(task)
-  local status = task.is_refused and task.why.status
-  return task.doubt or task.exists and status and status ~= 401 and
-    status ~= 429
+  return task.doubt or task.is_refused and not BLIND[task.why.status]
 end
 
 function after_promotion(task, call, response, failure)
@@ -290,10 +291,10 @@ end
 
 -- ---- the call ----
 
--- What tells one message from another.
+-- What tells one message from another; the rest Close may fill in alike.
 local function key_of(body)
   local parts = {}
-  for i, name in ipairs(strays.TOLD) do
+  for i, name in ipairs { "lead_id", "template_id", "text" } do
     parts[i] = type(body[name]) == "string" and body[name] or ""
   end
   return table.concat(parts, "\0")
@@ -316,7 +317,7 @@ local function begin_look(task, body, id)
   local text, why = params.encode(changes)
   if not text then return nil, why end
   task.changes = next(changes) ~= nil and text or nil
-  task.id, task.exists, task.doubt = id, true, true
+  task.id, task.doubt = id, true
   task.may_be_scheduled = body.date_scheduled == nil and body.send_in == nil
   return ask(task, to_look(task), after_first_look)
 end

@@ -17,11 +17,11 @@ local SLACK = 0.1 -- seconds by which Close's clocks may differ
 local APART = 1 -- seconds by which two dates differ that are not the same
 local MOST_LISTED = 1000 -- SMS of one lead that are looked at
 
-local strays = {
-  --- The members of an SMS that tell it from another.
-  TOLD = { "lead_id", "contact_id", "local_phone", "remote_phone",
-    "template_id", "text" },
-}
+local strays = {}
+
+-- The members of an SMS that tell it from another.
+local TOLD = { "lead_id", "contact_id", "local_phone", "remote_phone",
+  "template_id", "text" }
 
 -- Seconds since 1970 of what should be a date, or nil.
 local function seconds(date)
@@ -49,7 +49,7 @@ local function is_twin(task, item)
   end
   local made = seconds(item.date_created)
   if not made or made < task.since or made > task.till then return false end
-  for _, name in ipairs(strays.TOLD) do
+  for _, name in ipairs(TOLD) do
     if item[name] ~= task.draft[name] then return false end
   end
   return names_of(item) == names_of(task.draft)
@@ -57,8 +57,10 @@ end
 
 -- The end of a request that failed: the same once more, or all is over.
 local function try_again(task, call, request, failure)
-  local status = failure and failure.outcome == "rejected" and failure.status
-  if status and status ~= 401 and status ~= 429 then return task.over(task) end
+  local is_final = failure and (failure.kind == "cancelled" or
+    failure.kind == "authentication" or
+    failure.outcome == "rejected" and failure.status ~= 429)
+  if is_final then return task.over(task) end
   local pause = PAUSE * (0.5 + core.now() * 1000 % 1 / 2)
   pause = math.max(pause, failure and failure.retry_after or 0)
   task.tries = task.tries - 1
@@ -88,10 +90,10 @@ end
 local function after_look(task, call, response, failure)
   local is_gone = failure and failure.status == 404
   local shown = not failure and activity.decode(response)
-  if not shown and not is_gone then
+  if not is_gone and (not shown or shown.id ~= task.twin) then
     return try_again(task, call, activity.request("GET", task.twin), failure)
   end
-  if shown and shown.id == task.twin and is_twin(task, shown) then
+  if shown and is_twin(task, shown) then
     return ask(task, activity.request("DELETE", task.twin), after_deletion)
   end
   task.strays = task.strays - 1 -- it was none
@@ -135,7 +137,8 @@ end
 
 --- Begins to look for a send's strays; task.over(task) ends it.
 ---@param task table with draft (Close's answer), id, seconds (from the send's
----  beginning to that answer), is_dated, strays, sending, over
+---  beginning to that of the request which made the draft), is_dated, strays,
+---  sending, over
 ---@param call table its due and retries change
 ---@return table|nil request nil where they cannot be found
 function strays.clean(task, call)
