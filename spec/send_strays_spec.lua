@@ -453,6 +453,28 @@ describe("a stray", function()
       assert.is_true(asked < 20)
     end)
 
+  it("is given up where there are no credentials any more", function()
+    local asked = 0
+    local client = messages.client{ access_token = function()
+      asked = asked + 1
+      return asked == 1 and server.access_token or nil
+    end }
+    fault(ACTED)
+    fault{ kind = "reset", method = "GET", seconds = 0.4 }
+    fault{ kind = "status", status = 401, method = "DELETE" }
+    local got, callback = messages.collector()
+    assert(client.sms.send_async(params{ lead_id = LEAD }, callback))
+    assert.is_true(messages.eventually(function()
+      return messages.wire():find "LIST"
+    end, client))
+    -- Another call's 401 takes the token away while the list is waited for.
+    client.sms.delete_async("acti_x", function() end, { max_retries = 0 })
+    client:wait(10)
+    assert(got.value, tostring(got.err))
+    assert.equal(1, got.response.stray_drafts)
+    assert.equal(2, asked)
+  end)
+
   it("ends with the client, at once", function()
     local client = messages.client()
     fault(ACTED)

@@ -324,8 +324,8 @@ end
 
 --- The call that sends.
 ---@param given close.SendParams
----@param transport table the client's, with tell and sending: how many sends of
----  the same message are under way
+---@param transport table the client's, with tell; sending: how many sends of a
+---  message or a draft are under way; left: the drafts of those that failed
 ---@return table|nil call, close.Error? err
 function send.to_call(given, transport)
   local id, found
