@@ -187,6 +187,30 @@ describe("close.sandbox a fault", function()
     end)
   end)
 
+  it("answers any bytes", function()
+    local bytes = "\0\255\128\237\160\189 \"\\\r\n"
+    client:fault { kind = "status", status = 500, body = bytes }
+    local _, _, body = client:exchange(POST)
+    assert.equal(bytes, body)
+  end)
+
+  it("answers more than a request to the API may have", function()
+    local own, others = support.start { max_body_bytes = 1 }
+    others:fault { kind = "status", status = 500, body = ("x"):rep(2 ^ 21) }
+    local _, _, body = others:exchange(support.bytes("GET", PATH))
+    own:stop()
+    assert.equal(2 ^ 21, #body)
+  end)
+
+  it("is refused where it is too large, and the next one is taken", function()
+    local none, problem = server:fault { kind = "status", status = 500,
+      body = ("x"):rep(2 ^ 24 + 4096) }
+    assert.is_nil(none)
+    assert.matches("Content Too Large", problem, 1, true)
+    client:fault { kind = "status", status = 500 }
+    assert.same({}, server:messages())
+  end)
+
   it("is refused where it makes no sense", function()
     for expected, wrong in pairs {
       ["must be a table"] = "close",

@@ -8,6 +8,10 @@ local control = {}
 
 local ROOT = "/_sandbox/"
 
+--- The largest body that these take: a fault's answer may be larger than
+--- any request to the API.
+control.MAX_BODY = 16 * 1024 * 1024 + 4096
+
 ---@param request close.sandbox.Request
 ---@return boolean
 function control.is_for(request)
@@ -33,8 +37,10 @@ local ENDPOINTS = {
   faults = {
     GET = function(server) return list(server.faults:pending()) end,
     POST = function(server, request)
-      local fault = json.decode_object(request.body)
-      if not fault then return 400, { error = "not a JSON object" } end
+      local fault = json.decode(request.body)
+      if type(fault) ~= "table" then
+        return 400, { error = "not a JSON object" }
+      end
       local complete, problem = server.faults:add(fault)
       if not complete then return 400, { error = problem } end
       return 200, complete

@@ -49,21 +49,24 @@ function Handle:connect()
   return sock
 end
 
--- Reads an answer of our own server: always with a Content-Length.
+-- Reads an answer of our own server: always with a Content-Length. The third
+-- result: the server ends the connection after it.
 local function read_answer(sock)
   local line, problem = sock:receive "*l"
   local status = line and tonumber(line:match "^HTTP/1%.1 (%d%d%d)")
   if not status then return nil, problem or line end
-  local length
+  local length, ends
   repeat
     line, problem = sock:receive "*l"
     if not line then return nil, problem end
-    length = tonumber(line:lower():match "^content%-length: *(%d+)$") or length
+    local name, value = line:lower():match "^([^:]+): *(.*)$"
+    if name == "content-length" then length = tonumber(value) end
+    if name == "connection" then ends = value == "close" end
   until line == ""
   local body
   body, problem = sock:receive(length)
   if not body then return nil, problem end
-  return status, body
+  return status, body, ends
 end
 
 local function exchange(sock, method, path, body)
@@ -84,14 +87,16 @@ end
 function Handle:ask(method, path, body)
   if not self.pipe then return nil, "close.sandbox: it was stopped" end
   local sock, problem = self:connect()
-  local status, answer
+  local status, answer, ends
   if sock then
-    status, answer = exchange(sock, method, path, body or "")
+    status, answer, ends = exchange(sock, method, path, body or "")
     problem = answer
   end
-  if not status then
-    if sock then sock:close() end
+  if sock and (ends or not status) then
+    sock:close()
     self.sock = nil
+  end
+  if not status then
     return nil, "close.sandbox: no answer: " .. tostring(problem)
   end
   local decoded = json.decode(answer)

@@ -196,7 +196,8 @@ function Server:take(conn, request, fault)
   if fault and fault.kind == "status" and fault.place == "headers" then
     return false, fault.status
   end
-  local most = api.most_bytes(request.path, self.max_body_bytes)
+  local most = control.is_for(request) and control.MAX_BODY
+    or api.most_bytes(request.path, self.max_body_bytes)
   return http.read_body(conn, request, most, function()
     return undergo(conn, fault, "half")
   end)
