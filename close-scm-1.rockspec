@@ -50,7 +50,6 @@ build = {
     ["close.params"] = "lua/close/params.lua",
     ["close.send"] = "lua/close/send.lua",
     ["close.sms"] = "lua/close/sms.lua",
-    ["close.strays"] = "lua/close/strays.lua",
     ["close.types"] = "lua/close/types.lua",
     ["close.walk"] = "lua/close/walk.lua",
     ["close.sandbox"] = "lua/close/sandbox.lua",

@@ -130,8 +130,6 @@ local REQUIRES = {
     close.json close.params close.walk]],
   ["close/params.lua"] = set "close.core close.errors close.json",
   ["close/send.lua"] = set [[close.activity close.core close.json
-    close.params close.strays]],
-  ["close/strays.lua"] = set [[close.activity close.core close.pages
     close.params]],
   ["close/sms.lua"] = set [[close.activity close.errors close.json close.pages
     close.params close.send]],

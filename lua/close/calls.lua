@@ -190,16 +190,15 @@ function calls.drain(state, till)
     if state.engine ~= engine then return end
     event = engine:event()
   end
-  local id, response, failure, unsure, seconds = engine:done()
+  local id, response, failure, unsure = engine:done()
   while id do
     local call = state.calls[id]
     state.calls[id] = nil
     if call then
-      call.seconds = seconds -- of its last attempt
       end_try(state, call, response, failure, unsure)
     end
     if state.engine ~= engine or till and core.now() >= till then return end
-    id, response, failure, unsure, seconds = engine:done()
+    id, response, failure, unsure = engine:done()
   end
 end
 

@@ -3,8 +3,7 @@
 --   the draft: a second draft sends nothing;
 --   its promotion to "outbox" or "scheduled": Close changes drafts only;
 --   a look at it, where the promotion's end is not known.
--- At the end the drafts that a repeated first request left behind are deleted,
--- where they can be found.
+-- Drafts that a repeated first request may have left behind are counted.
 -- Source: developer.close.com/api/resources/activities/sms/create, "Only drafts
 -- can be modified"; docs/reliability.md has the reasons.
 
@@ -12,11 +11,9 @@ local activity = require "close.activity"
 local core = require "close.core"
 local json = require "close.json"
 local params = require "close.params"
-local strays = require "close.strays"
 
 local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
 local BACKOFF_FIRST, BACKOFF_MOST = 0.25, 10 -- seconds
-local MOST_LEFT = 1000 -- drafts of sends that failed, to be remembered
 
 local send = {}
 
@@ -104,59 +101,18 @@ local function ask_again(task, call, request, step, failure)
   return ask(task, request, step)
 end
 
--- The end of it all. Who called gets the totals.
-local function over(task)
-  local response, failure = task.response, task.failure
+-- What the send has come to.
+local function conclude(task, response, failure, outcome)
   if response then
     response.attempts = task.attempts
     response.elapsed = core.now() - task.began
     response.stray_drafts = task.strays
   end
   if failure then
+    failure.outcome, failure.draft_id = outcome, task.id
     failure.attempts, failure.stray_drafts = task.attempts, task.strays
-    failure.draft_id = task.id
   end
   return nil, response, failure
-end
-
--- What is being sent in this client, by its content and by its draft: how many
--- sends each.
-local function enter(task, key)
-  task.sending[key] = (task.sending[key] or 0) + 1
-end
-
-local function leave(task, key)
-  local others = task.sending[key] - 1
-  task.sending[key] = others > 0 and others or nil
-end
-
--- Remembers a draft that somebody may go on with: it is nobody's stray. The
--- oldest of them is forgotten.
-local function remember(task)
-  local left = task.left
-  left.last = left.last % MOST_LEFT + 1
-  if left[left.last] then leave(task, left[left.last]) end
-  left[left.last] = task.id
-end
-
--- What the send has come to is known; what is left is to clean up.
-local function conclude(task, call, response, failure, outcome)
-  if task.is_concluded then return over(task) end
-  task.is_concluded = true
-  task.response, task.failure = response, failure
-  if failure then failure.outcome = outcome end
-  if task.key then leave(task, task.key) end
-  if task.id and failure then
-    remember(task)
-  elseif task.id then
-    leave(task, task.id)
-  end
-  local is_cancelled = failure and failure.kind == "cancelled"
-  if task.strays > 0 and task.key and task.id and not is_cancelled then
-    local request = strays.clean(task, call)
-    if request then return request end
-  end
-  return over(task)
 end
 
 -- The SMS in an answer, where it has one that requests can be made about, and
@@ -204,18 +160,16 @@ local function is_promoted(shown)
     shown.status ~= "inbox"
 end
 
-local function delivered(task, call, shown, response)
+local function delivered(task, shown, response)
   task.shown = shown
-  return conclude(task, call, response, nil)
+  return conclude(task, response, nil)
 end
 
 local function after_draft(task, call, response, failure)
   task.strays = task.strays + call.unsure
   local shown = read(task, response, failure)
   if shown then
-    task.id, task.draft = shown.id, shown
-    enter(task, task.id)
-    task.seconds = core.now() - task.began - call.seconds
+    task.id = shown.id
     task.tell { method = "POST", path = call.path, draft_id = shown.id }
     return ask(task, to_promote(task), after_promotion)
   end
@@ -228,7 +182,7 @@ local function after_draft(task, call, response, failure)
   -- A draft at most: whatever became of it, nothing was sent.
   local is_refused = failure.status and failure.status >= 400 and
     failure.status < 500
-  return conclude(task, call, response, failure,
+  return conclude(task, response, failure,
     is_refused and "rejected" or "not_sent")
 end
 
@@ -244,7 +198,7 @@ end
 function after_promotion(task, call, response, failure)
   local shown = read(task, response, failure)
   if shown and is_promoted(shown) then
-    return delivered(task, call, shown, response)
+    return delivered(task, shown, response)
   end
   failure = failure or unreadable(response)
   task.why, task.why_response = failure, response
@@ -252,7 +206,7 @@ function after_promotion(task, call, response, failure)
   if call.unsure > 0 or not failure.outcome then task.doubt = true end
   local is_clear = task.is_refused and not is_uncertain(task)
   if failure.kind == "cancelled" or is_clear then
-    return conclude(task, call, response, failure,
+    return conclude(task, response, failure,
       task.doubt and "unknown" or failure.outcome)
   end
   return ask(task, to_look(task), after_look)
@@ -262,14 +216,14 @@ function after_look(task, call, response, failure)
   local shown, request, why = read_look(task, call, response, failure)
   if request then return request end
   if not shown then
-    return conclude(task, call, response, why,
+    return conclude(task, response, why,
       is_uncertain(task) and "unknown" or "not_sent")
   end
-  if is_promoted(shown) then return delivered(task, call, shown, response) end
+  if is_promoted(shown) then return delivered(task, shown, response) end
   request = not task.is_refused and
     ask_again(task, call, to_promote(task), after_promotion, task.why)
   if request then return request end
-  return conclude(task, call, task.why_response, task.why,
+  return conclude(task, task.why_response, task.why,
     task.doubt and "unknown" or task.why.outcome)
 end
 
@@ -278,8 +232,8 @@ end
 local function after_first_look(task, call, response, failure)
   local shown, request, why = read_look(task, call, response, failure)
   if request then return request end
-  if not shown then return conclude(task, call, response, why, "unknown") end
-  if is_promoted(shown) then return delivered(task, call, shown, response) end
+  if not shown then return conclude(task, response, why, "unknown") end
+  if is_promoted(shown) then return delivered(task, shown, response) end
   task.doubt = false
   local date = task.may_be_scheduled and shown.date_scheduled
   if type(date) == "string" and core.seconds(date) then
@@ -290,15 +244,6 @@ local function after_first_look(task, call, response, failure)
 end
 
 -- ---- the call ----
-
--- What tells one message from another; the rest Close may fill in alike.
-local function key_of(body)
-  local parts = {}
-  for i, name in ipairs { "lead_id", "template_id", "text" } do
-    parts[i] = type(body[name]) == "string" and body[name] or ""
-  end
-  return table.concat(parts, "\0")
-end
 
 local function begin_draft(task, body)
   local text, why = params.encode(to_draft(body))
@@ -324,8 +269,7 @@ end
 
 --- The call that sends.
 ---@param given close.SendParams
----@param transport table the client's, with tell; sending: how many sends of a
----  message or a draft are under way; left: the drafts of those that failed
+---@param transport table the client's, with tell
 ---@return table|nil call, close.Error? err
 function send.to_call(given, transport)
   local id, found
@@ -337,10 +281,8 @@ function send.to_call(given, transport)
     found)
   if not body then return nil, why end
   local task = {
-    promotion = to_promotion(body), is_dated = is_given(body.date_created),
-    strays = 0, repeats = 0, attempts = 0, over = over,
-    key = id == nil and key_of(body) or nil,
-    sending = transport.sending, left = transport.left, tell = transport.tell,
+    promotion = to_promotion(body), tell = transport.tell,
+    strays = 0, repeats = 0, attempts = 0,
   }
   local call, wrong
   if id ~= nil then
@@ -350,14 +292,11 @@ function send.to_call(given, transport)
   end
   if not call then return nil, wrong end
   call.retries = PATIENT
-  function call.started()
-    task.began = core.now()
-    enter(task, task.key or task.id)
-  end
+  function call.started() task.began = core.now() end
   function call.follow(_, response, failure)
     task.attempts = (response or failure).attempts
     if call.is_parents then -- who goes on with it
-      return conclude(task, call, response, failure, "unknown")
+      return conclude(task, response, failure, "unknown")
     end
     return task.step(task, call, response, failure)
   end

@@ -188,7 +188,6 @@ end
 ---@return close.SMS
 function sms.new(transport)
   local resource = {}
-  transport.sending, transport.left = {}, { last = 0 }
 
   function resource.validate(given)
     local wrong = params.check_dot(given, resource, "validate{...}")

@@ -75,7 +75,7 @@
 ---@field date_scheduled? close.Date|close.Null send it then, not now
 ---@field direction? close.Direction
 ---@field draft_id? string go on with this draft, of an earlier send
----@field lead_id? string|close.Null stray drafts are found by it
+---@field lead_id? string|close.Null
 ---@field local_phone? string|close.Null your number, E.164
 ---@field organization_id? string|close.Null
 ---@field remote_phone? string|close.Null the other side's number, E.164

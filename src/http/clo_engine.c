@@ -334,10 +334,6 @@ double clo_engine_elapsed(const struct clo_transfer *t) {
   return t->ended_at - t->submitted;
 }
 
-double clo_engine_last(const struct clo_transfer *t) {
-  return t->attempts > 0 ? t->ended_at - t->started_at : 0;
-}
-
 void clo_engine_release(struct clo_engine *e, struct clo_transfer *t) {
   if (e->spare.count >= SPARE_MAX) {
     clo_transfer_free(t);

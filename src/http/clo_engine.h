@@ -81,9 +81,6 @@ void clo_engine_release(struct clo_engine *engine,
 /* Seconds from the call's submission to its end. */
 double clo_engine_elapsed(const struct clo_transfer *transfer);
 
-/* Seconds that its last attempt took; 0 where there was none. */
-double clo_engine_last(const struct clo_transfer *transfer);
-
 /* The oldest event, or NULL; it stays until it is dropped. */
 const struct clo_event *clo_engine_event(const struct clo_engine *engine);
 void clo_engine_drop_event(struct clo_engine *engine);

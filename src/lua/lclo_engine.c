@@ -195,9 +195,8 @@ static int ready(lua_State *L) {
 }
 
 /* engine:done() -> id, response|nil, failure|nil of a call that is done, how
- * many of its attempts Close may have acted on, unknown to us, and the seconds
- * that the last of them took; nil where there is none. The call is let go once
- * its values are made. */
+ * many of its attempts Close may have acted on, unknown to us; nil where there
+ * is none. The call is let go once its values are made. */
 static int done(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
   struct parcel *parcel;
@@ -213,12 +212,11 @@ static int done(lua_State *L) {
   lua_pushnumber(L, (lua_Number)parcel->transfer->id);
   lclo_push_answer(L, parcel->transfer);
   lclo_pushnumber(L, parcel->transfer->unsure);
-  lua_pushnumber(L, clo_engine_last(parcel->transfer));
   if (box->engine) {
     clo_engine_release(box->engine, parcel->transfer);
     parcel->transfer = NULL;
   }
-  return 5;
+  return 4;
 }
 
 /* engine:event() -> the table of the oldest event, or nil */
