@@ -80,6 +80,7 @@ build = {
         "src/core/clo_filter.c",
         "src/core/clo_format.c",
         "src/core/clo_hint.c",
+        "src/core/clo_json.c",
         "src/core/clo_pace.c",
         "src/core/clo_policy.c",
         "src/core/clo_segments.c",

@@ -54,6 +54,37 @@ describe("the activity that create returns", function()
     assert.equal("integer", kind(sms.large))
   end)
 
+  it("has the digits of a number that is too large for a number", function()
+    local sms = answered([[{"id": 12345678901234567890, "a": 9007199254740992,
+      "b": 9007199254740993, "list": [-9223372036854775808]}]])
+    assert.equal("12345678901234567890", sms.id)
+    assert.equal("9007199254740992", ("%.0f"):format(sms.a))
+    assert.equal("9007199254740993", sms.b)
+    assert.equal("-9223372036854775808", sms.list[1])
+  end)
+
+  it("has U+FFFD where the answer has half an emoji", function()
+    local body = [[{"id": "acti_1", "\ud83d": "\uD83D!\ude00\ud83d\ude00",
+      "text": "\\ud83d"}]]
+    server:script{ { body = body } }
+    local sms, err, response = support.new(server).sms.create{
+      status = "draft" }
+    assert.is_nil(err)
+    assert.same({ id = "acti_1", text = "\\ud83d",
+      ["\239\191\189"] = "\239\191\189!\239\191\189\240\159\152\128" }, sms)
+    assert.equal(body, response.body)
+  end)
+
+  it("has bytes that are not UTF-8 as they came", function()
+    assert.equal("\255\237\160\189", answered(
+      '{"id": "acti_1", "text": "\255\237\160\189"}').text)
+  end)
+
+  it("is there after a byte order mark", function()
+    assert.same({ id = "acti_1" },
+      (answered "\239\187\191 {\"id\": \"acti_1\"}"))
+  end)
+
   it("is there after a 201, too", function()
     server:script{ { status = 201, body = '{"id": "acti_2"}' } }
     local sms, err = support.new(server).sms.create{ status = "draft" }

@@ -97,6 +97,7 @@ describe("a 400", function()
     says('{"errors": ["Bad."], "field-errors": {"b": "y", "a": "x"}}',
       { "Bad.", "a: x", "b: y" })
     says('{"error": "Invalid JSON"}', { "Invalid JSON" })
+    says('\239\187\191{"error": "Bad \\ud83d"}', { "Bad \239\191\189" })
   end)
 
   it("has nested ones flattened", function()

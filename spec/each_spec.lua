@@ -944,6 +944,17 @@ describe("each of a raw server", function()
       "&date_created__lte=2026-11-23T08%3A00%3A00%2B00%3A00", ledger[2].target)
   end)
 
+  it("reads a page with half an emoji, as list does", function()
+    server:default{ status = 200, body = [[{"has_more":false,"data":[{
+      "id":"acti_1","date_created":"2026-11-23T08:00:00Z","text":"a \ud83d"},
+      {"id":"acti_2","date_created":"2026-11-23T08:00:00Z","text":"b"}]}]] }
+    local client = support.new(server)
+    assert.same({ "acti_1", "acti_2" },
+      (listing.walk(assert(client.sms.each{}))))
+    local page = assert(client.sms.list())
+    assert.equal("a \239\191\189", page.data[1].text)
+  end)
+
   it("drops what a window brings again by coarser dates", function()
     local function item(n, micros)
       return ('{"id":"acti_%d","date_created":"2026-11-23T08:00:00.%06dZ"}')

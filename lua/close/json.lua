@@ -43,11 +43,13 @@ instance.decode_invalid_numbers(false)
 
 local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 
---- Decodes a JSON object. Its nulls are absent in the table, its whole numbers
---- are integers where Lua has those.
+--- Decodes a JSON object. Its nulls are absent in the table. Its whole numbers
+--- are integers where Lua has those; those above 2^53 are strings of their
+--- digits. Half an emoji, which lua-cjson refuses, becomes U+FFFD.
 ---@param text string
 ---@return table|nil object nil where text is not a JSON object
 function json.decode_object(text)
+  text = core.readable_json(text)
   local ok, value = protected(instance.decode, text)
   if ok and type(value) == "table" and text:find("^%s*{") then
     return core.clean(value)

@@ -80,6 +80,10 @@ void lclo_push_event(lua_State *L, const struct clo_event *event);
  * lclo_answer.c. */
 int lclo_clean(lua_State *L);
 
+/* The function readable_json(text), which gives the text of an answer as
+ * lua-cjson is to read it: lclo_answer.c. */
+int lclo_readable_json(lua_State *L);
+
 /* The function segments(text) -> how the text travels as SMS; nil and the place
  * of the first byte that is not UTF-8: lclo_segments.c. */
 int lclo_segments(lua_State *L);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "clo_json.h"
+
 static void set_string(lua_State *L, const char *key, const char *s,
                        size_t len) {
   lua_pushlstring(L, s, len);
@@ -128,7 +130,29 @@ void lclo_push_event(lua_State *L, const struct clo_event *event) {
   set_name(L, "outcome", clo_outcome_name(outcome));
 }
 
-/* ---- decoded JSON ---- */
+/* ---- JSON ---- */
+
+/* readable_json(text) -> the text as lua-cjson is to read it; the same one
+ * unless something in it has to change: see clo_json.h */
+int lclo_readable_json(lua_State *L) {
+  struct clo_json json;
+  struct clo_json_part part;
+  luaL_Buffer b;
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  lua_settop(L, 1);
+  clo_json_start(&json, text, len);
+  if (!clo_json_next(&json, &part)) return 1;
+  if (part.len == len && !part.quoted) return 1;
+  luaL_buffinit(L, &b);
+  do {
+    if (part.quoted) luaL_addchar(&b, '"');
+    luaL_addlstring(&b, part.s, part.len);
+    if (part.quoted) luaL_addchar(&b, '"');
+  } while (clo_json_next(&json, &part));
+  luaL_pushresult(&b);
+  return 1;
+}
 
 /* Replaces the value on top of the stack, in a traversal of the table below
  * its key, by the one that was pushed above it. */

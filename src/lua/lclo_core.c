@@ -114,6 +114,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"filter_fields", lclo_filter_fields},
                                        {"is_special", is_special},
                                        {"now", now},
+                                       {"readable_json", lclo_readable_json},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
                                        {NULL, NULL}};
