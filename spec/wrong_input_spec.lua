@@ -47,6 +47,13 @@ local function refuses(params, faults)
   return err
 end
 
+local function is_short(err)
+  assert.is_true(#tostring(err) < 1000)
+  for _, item in ipairs(err.errors) do
+    assert.is_true(#item.message < 1000 and #item.field < 1000)
+  end
+end
+
 describe("what is not a table", function()
   local function is_refused(call, ...)
     local ok, err = calmly(call, ...)
@@ -124,6 +131,27 @@ describe("odd tables", function()
     for _ = 1, 60 do wide = { wide, wide } end
     refuses({ status = "draft", extra = { a = deep } }, { "extra: type" })
     refuses({ status = "draft", extra = { a = wide } }, { "params: range" })
+    for level = 61, 880 do
+      wide = { wide, wide }
+      if level < 70 or level % 60 == 0 then
+        local err = refuses({ status = "draft", extra = { a = wide } },
+          { "params: range" })
+        assert.is_true(#err.errors[1].message < 200)
+      end
+    end
+  end)
+
+  it("that hold one long string many times are refused at once", function()
+    local long, urls, words = ("x"):rep(2 ^ 20), {}, {}
+    local item = support.attachment { url = long }
+    for i = 1, 100000 do urls[i], words[i] = item, long end
+    refuses({ status = "draft", attachments = urls }, { "attachments: range" })
+    local started = os.clock()
+    local _, err = calmly(client.sms.list, { lead_id = words })
+    assert.same({ "filters: range" }, support.faults(err))
+    _, err = calmly(client.sms.get, "acti_1", { fields = words })
+    assert.same({ "fields: format" }, support.faults(err))
+    assert.is_true(os.clock() - started < SECONDS)
   end)
 
   it("that grow beyond the most by escaping are refused", function()
@@ -247,13 +275,6 @@ end)
 
 describe("a string of 100 MB", function()
   local huge = ("x"):rep(100 * 1000 * 1000)
-
-  local function is_short(err)
-    assert.is_true(#tostring(err) < 1000)
-    for _, item in ipairs(err.errors) do
-      assert.is_true(#item.message < 1000 and #item.field < 1000)
-    end
-  end
 
   it("is out of range where any string may stand", function()
     for _, params in ipairs{

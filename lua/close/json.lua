@@ -67,11 +67,13 @@ local function loses_digits(number)
   return ok and read ~= number
 end
 
+local MOST = 2 ^ 53 -- a size stays there: integers would wrap round
+
 --- A number of bytes that value's JSON has at least: lua-cjson ends the whole
---- process where memory lacks, so what is large must not come to it. A table
---- that stands in it twice counts twice, and is looked at once.
+--- process if out of memory, so it must not get what is large. A table that
+--- stands in it twice counts twice, and is looked at once.
 ---@return number|nil bytes, string? why
-function json.weigh(value, seen, depth)
+function json.min_size(value, seen, depth)
   if type(value) == "string" then return #value end
   if type(value) == "number" and loses_digits(value) then
     return nil, "a whole number in it has too many digits: give it as a string"
@@ -84,9 +86,10 @@ function json.weigh(value, seen, depth)
   seen[value] = false -- not known yet
   local bytes = 2
   for key, item in next, value do
-    local more, why = json.weigh(item, seen, depth + 1)
+    local more, why = json.min_size(item, seen, depth + 1)
     if not more then return nil, why end
     bytes = bytes + more + (type(key) == "string" and #key or 1)
+    bytes = math.min(bytes, MOST)
   end
   seen[value] = bytes
   return bytes

@@ -9,7 +9,6 @@ local params = require "close.params"
 local walk = require "close.walk"
 
 local WANTED = "a page of SMS"
-local MAX_QUERY = 64 * 1024 -- bytes; servers take less
 local EVENT = activity.request "GET" -- whose callback has thrown
 local SLICE = 0.001 -- seconds that callbacks are run for in one go
 
@@ -23,16 +22,7 @@ local function read_filters(filters, resource, example)
   if wrong then return nil, wrong end
   local query, list, unlisted = core.filters(filters, json.host_null())
   if not query then return nil, errors.validation(list, unlisted) end
-  local bytes = 0
-  for _, value in pairs(query) do
-    if type(value) == "string" then bytes = bytes + #value end
-  end
-  if bytes <= MAX_QUERY then return query end
-  return nil, errors.validation { {
-    field = "filters", code = "range",
-    message = ("filters make a URL of at least %.0f bytes: ask for fewer at " ..
-      "once, %d bytes is the most"):format(bytes, MAX_QUERY),
-  } }
+  return query
 end
 
 -- The names in a query, always in the same order.

@@ -5,7 +5,7 @@ local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 
-local MAX_BODY = 16 * 1024 * 1024 -- bytes; far above what any SMS needs
+local MAX_BODY = core.max_body -- bytes
 
 local params = {}
 
@@ -54,7 +54,7 @@ end
 local function check_rest(given, bytes)
   local extra = rawget(given, "extra")
   if extra ~= nil then
-    local more, why = json.weigh(extra)
+    local more, why = json.min_size(extra)
     if not more then return wrong_extra(why) end
     bytes = bytes + more
   end

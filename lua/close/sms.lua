@@ -54,11 +54,13 @@ end
 local function join(fields)
   if type(fields) == "string" then return fields end
   if type(fields) ~= "table" then return nil end
-  local names, count = {}, 0
+  local names, count, bytes = {}, 0, 0
   for _ in next, fields do count = count + 1 end
   for i = 1, count do
-    names[i] = rawget(fields, i)
-    if type(names[i]) ~= "string" then return nil end
+    local name = rawget(fields, i)
+    if type(name) ~= "string" then return nil end
+    names[i], bytes = name, bytes + #name + 1
+    if bytes > MAX_FIELDS + 1 then return nil end
   end
   return table.concat(names, ",")
 end

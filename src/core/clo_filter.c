@@ -161,12 +161,33 @@ static void check_filter(const struct clo_spot *spot,
     clo_spot_report(spot, "format", "is empty: leave it out for no filter");
 }
 
+/* A string may stand in a list many times, so this comes before all else. */
+static int is_too_large(const struct clo_filters *filters,
+                        struct clo_violations *violations) {
+  double bytes = 0;
+  size_t i;
+  int at;
+
+  for (at = 0; at < CLO_FILTERS; at++) {
+    bytes += (double)filters->value[at].len;
+    for (i = 0; i < filters->count[at]; i++)
+      bytes += (double)filters->items[at][i].len;
+  }
+  if (bytes <= CLO_QUERY_MAX) return 0;
+  clo_violations_add(violations, "filters", "range",
+                     "filters make a URL of at least %.0f bytes: ask for fewer "
+                     "at once, %d bytes is the most",
+                     bytes, CLO_QUERY_MAX);
+  return 1;
+}
+
 void clo_filters_check(const struct clo_filters *filters,
                        struct clo_violations *violations) {
   struct clo_spot spot = {NULL, 0, violations};
   enum clo_filter meant;
   int i;
 
+  if (is_too_large(filters, violations)) return;
   for (i = 0; i < CLO_FILTERS; i++) {
     if (filters->value[i].type == CLO_ABSENT) continue;
     spot.field = &clo_filter_fields[i];

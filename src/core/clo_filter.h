@@ -55,8 +55,11 @@ struct clo_filters {
 int clo_filter_word(const struct clo_value *value, size_t *at,
                     const char **word, size_t *len);
 
+#define CLO_QUERY_MAX (64 * 1024) /* bytes; servers take less */
+
 /* Adds to violations all that is wrong with filters, in the order of the
- * table. Does not allocate where nothing is wrong. */
+ * table; of those that are too large, that alone. Does not allocate where
+ * nothing is wrong. */
 void clo_filters_check(const struct clo_filters *filters,
                        struct clo_violations *violations);
 

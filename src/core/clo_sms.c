@@ -116,10 +116,38 @@ static void check_attachment(const struct clo_attachment *attachment,
   }
 }
 
+static double attachment_bytes(const struct clo_sms *sms) {
+  double bytes = 0;
+  size_t i;
+  int at;
+
+  for (i = 0; i < sms->attachment_count; i++)
+    for (at = 0; at < CLO_ATTACHMENT_FIELDS; at++)
+      bytes += (double)sms->attachments[i].field[at].len;
+  return bytes;
+}
+
+double clo_sms_bytes(const struct clo_sms *sms) {
+  double bytes = attachment_bytes(sms);
+  int at;
+
+  for (at = 0; at < CLO_SMS_FIELDS; at++) bytes += (double)sms->field[at].len;
+  return bytes;
+}
+
 static void check_attachments(const struct clo_sms *sms,
                               struct clo_violations *violations) {
+  struct clo_spot spot = {&clo_sms_fields[CLO_SMS_ATTACHMENTS], 0, violations};
+  double bytes = attachment_bytes(sms);
   size_t i;
 
+  /* One long string in many places would take hours to read. */
+  if (bytes > CLO_BODY_MAX) {
+    clo_spot_report(&spot, "range",
+                    "have %.0f bytes: give fewer, %d bytes is the most for a "
+                    "request", bytes, CLO_BODY_MAX);
+    return;
+  }
   for (i = 0; i < sms->attachment_count; i++)
     check_attachment(&sms->attachments[i], i + 1, violations);
 }

@@ -149,8 +149,15 @@ void clo_violations_add(struct clo_violations *violations, const char *field,
 #endif
     ;
 
+#define CLO_BODY_MAX (16 * 1024 * 1024) /* bytes; no SMS comes near it */
+
+/* The bytes of all strings of sms; its body has no fewer. A string that stands
+ * in it twice counts twice. */
+double clo_sms_bytes(const struct clo_sms *sms);
+
 /* Adds to violations all that is wrong with sms, in the order of the table and
- * then the rules between fields. Does not allocate where nothing is wrong. */
+ * then the rules between fields; of attachments that are too large, that alone.
+ * Does not allocate where nothing is wrong. */
 void clo_sms_check(const struct clo_sms *sms,
                    struct clo_violations *violations);
 

@@ -22,6 +22,9 @@ void lclo_read_value(lua_State *L, struct clo_value *value);
  * *why says so. A sequence has the keys 1 to n and no others. */
 long lclo_sequence_length(lua_State *L, const char **why);
 
+/* Pushes a userdata for so many items, one at least. */
+void *lclo_new_items(lua_State *L, long count, size_t size);
+
 /* The name on top but one of the stack, or NULL where it is no string. */
 const char *lclo_key_name(lua_State *L, size_t *len);
 

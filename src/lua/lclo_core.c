@@ -130,6 +130,8 @@ int luaopen_close_core(lua_State *L) {
   lua_setfield(L, -2, "engine");
   push_c_locale(L);
   lua_setfield(L, -2, "c_locale");
+  lclo_pushnumber(L, CLO_BODY_MAX);
+  lua_setfield(L, -2, "max_body");
   lua_pushliteral(L, CLO_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);

@@ -51,6 +51,13 @@ static int flag_field(lua_State *L, const char *name) {
   return flag;
 }
 
+/* The same as a size; where that is narrower than a double, as large as it is.
+ */
+static size_t size_field(lua_State *L, const char *name) {
+  double number = number_field(L, name);
+  return number < (double)((size_t)-1 / 2) ? (size_t)number : (size_t)-1 / 2;
+}
+
 /* engine(config) -> an engine */
 static int new_engine(lua_State *L) {
   struct clo_config config;
@@ -64,7 +71,7 @@ static int new_engine(lua_State *L) {
   config.events = flag_field(L, "events");
   config.connect_timeout = number_field(L, "connect_timeout");
   config.attempt_timeout = number_field(L, "attempt_timeout");
-  config.max_response_bytes = (size_t)number_field(L, "max_response_bytes");
+  config.max_response_bytes = size_field(L, "max_response_bytes");
   config.max_in_flight = (int)number_field(L, "max_in_flight");
   box = lua_newuserdata(L, sizeof *box);
   box->engine = NULL;

@@ -27,7 +27,7 @@ static void read_list(lua_State *L, struct clo_filters *filters, int at) {
     lclo_name_value(&filters->value[at], why);
     return;
   }
-  items = lua_newuserdata(L, (size_t)(count ? count : 1) * sizeof *items);
+  items = lclo_new_items(L, count, sizeof *items);
   keep(L);
   lua_pop(L, 1);
   memset(items, 0, (size_t)count * sizeof *items);

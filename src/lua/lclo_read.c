@@ -63,6 +63,12 @@ long lclo_sequence_length(lua_State *L, const char **why) {
   return (double)count == largest ? count : -1;
 }
 
+void *lclo_new_items(lua_State *L, long count, size_t size) {
+  size_t n = count > 0 ? (size_t)count : 1;
+  if (n > (size_t)-1 / size) luaL_error(L, "not enough memory");
+  return lua_newuserdata(L, n * size);
+}
+
 const char *lclo_key_name(lua_State *L, size_t *len) {
   if (lua_type(L, -2) != LUA_TSTRING) return NULL;
   return lua_tolstring(L, -2, len);

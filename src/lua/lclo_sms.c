@@ -50,7 +50,7 @@ static void read_attachments(lua_State *L, struct clo_sms *sms,
     lclo_name_value(value, why);
     return;
   }
-  items = lua_newuserdata(L, (size_t)(count ? count : 1) * sizeof *items);
+  items = lclo_new_items(L, count, sizeof *items);
   lua_insert(L, BODY + 1); /* out of the way, and kept */
   for (i = 0; i < count; i++) {
     lua_rawgeti(L, -1, (int)(i + 1));
@@ -152,19 +152,6 @@ static int read_params(lua_State *L, struct clo_sms *sms,
   return extra;
 }
 
-/* The bytes of all strings that go into the body, which is no shorter. A string
- * that stands in it twice counts twice. */
-static double count_bytes(const struct clo_sms *sms) {
-  double bytes = 0;
-  size_t i;
-  int at;
-  for (at = 0; at < CLO_SMS_FIELDS; at++) bytes += (double)sms->field[at].len;
-  for (i = 0; i < sms->attachment_count; i++)
-    for (at = 0; at < CLO_ATTACHMENT_FIELDS; at++)
-      bytes += (double)sms->attachments[i].field[at].len;
-  return bytes;
-}
-
 /* validate(params, null2, verb|nil) -> body, send_to_inbox, bytes
  *                                   | nil, errors, unlisted
  * verb is "create" unless told, "update", "send" or "send_draft" */
@@ -193,7 +180,7 @@ static int validate(lua_State *L) {
   if (extra) merge_extra(L);
   lua_pushvalue(L, BODY);
   lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
-  lua_pushnumber(L, count_bytes(&sms));
+  lua_pushnumber(L, clo_sms_bytes(&sms));
   return 3;
 }
 
