@@ -156,6 +156,8 @@ install: $(MODULE)
 	install -D -m 755 $(MODULE) \
 	  "$(TO)/lib/lua/$(VERSION_DIR)/close/core.so"
 
+# And what LuaRocks leaves in a checkout.
 .PHONY: clean
 clean:
-	rm -rf build
+	rm -rf build close lua_modules .luarocks
+	rm -f src/*/*.o *.rock

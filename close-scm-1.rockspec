@@ -2,8 +2,10 @@ rockspec_format = "3.0"
 package = "close"
 version = "scm-1"
 
+-- Whoever publishes this fills in the repository. `luarocks make` builds what is
+-- in the current directory, and never asks.
 source = {
-  url = "git+https://github.com/close-lua/close.git",
+  url = "git+file:///path/to/close",
 }
 
 description = {
@@ -13,7 +15,6 @@ description = {
     table. Every failure says whether Close has the message. The HTTP side is
     libcurl, driven by a thin C core.
   ]],
-  homepage = "https://github.com/close-lua/close",
   license = "MIT",
   labels = { "sms", "http", "api", "crm" },
 }

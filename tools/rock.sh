@@ -1,14 +1,18 @@
 #!/bin/sh
-# The rock: lint, made into a fresh tree for each Lua that luarocks serves, and
-# used from there alone. The dependencies are the system's.
+# The rock: lint, made into a tree in a copy of the checkout for each Lua that
+# luarocks serves, and used from there alone. The dependencies are the system's.
+# Then that git ignores what was made, and that make clean removes it.
 set -eu
 cd "$(dirname "$0")/.."
-tree=$(mktemp -d)
 copy=$(mktemp -d)
-trap 'rm -rf "$tree" "$copy"' EXIT
+tree=$copy/lua_modules
+trap 'rm -rf "$copy"' EXIT
 
 luarocks lint close-scm-1.rockspec
 tar cf - --exclude=./build --exclude=./.git . | tar xf - -C "$copy"
+export GIT_CONFIG_GLOBAL=/dev/null
+git -C "$copy" init -q
+git -C "$copy" add .
 
 # A module that the rockspec forgets would be missed by its users only.
 listed=$(grep -c '"lua/close.*\.lua"' close-scm-1.rockspec)
@@ -20,6 +24,12 @@ for source in src/*/*.c; do
     { echo "the rockspec lacks $source"; exit 1; }
 done
 
+# Nobody gets a stranger's code from an address that is not known to be ours.
+if grep '://' close-scm-1.rockspec | grep -v 'git+file:///path/to/close'; then
+  echo "the rockspec names an address"
+  exit 1
+fi
+
 for version in 5.1 5.2 5.3 5.4; do
   (cd "$copy" && luarocks --lua-version="$version" --tree="$tree" make \
     --deps-mode=none close-scm-1.rockspec)
@@ -29,3 +39,9 @@ for version in 5.1 5.2 5.3 5.4; do
   [ -f "$tree/share/lua/$version/close/types.lua" ]
 done
 "$tree/bin/close-sandbox" --help
+
+cd "$copy"
+[ -z "$(git ls-files --others --exclude-standard)" ]
+make -s clean
+[ -z "$(git ls-files --others)" ]
+git diff --exit-code
