@@ -1,13 +1,18 @@
-# make demo | test | build | env | install | lint | layers | bench | clean
+# make demo | test | build | env | install | spec | c-test | lint | layers |
+#   bench | clean
 # Everything that is built stands below build/.
 
 LUA ?= lua5.4
 LUAS = lua5.1 lua5.2 lua5.3 lua5.4 luajit
 PREFIX ?= /usr/local
 
-# SANITIZE=1 builds a second tree with ASan and UBSan.
+# The tests set this to -Werror. A user's compiler may have newer warnings.
+WERROR ?=
+
+# SANITIZE=1 builds a second tree with ASan and UBSan, for the tests alone.
 ifdef SANITIZE
 TREE = build/sanitize
+WERROR = -Werror
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
   -fno-omit-frame-pointer -O1
 else
@@ -18,14 +23,15 @@ endif
 CC ?= cc
 CFLAGS ?= -g
 STRICT = -std=c99 -D_POSIX_C_SOURCE=200809L -fPIC -fvisibility=hidden \
-  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes \
+  -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
   -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 -Wundef
-ALL_CFLAGS = $(STRICT) $(SANFLAGS) $(CFLAGS)
+ALL_CFLAGS = $(STRICT) $(WERROR) $(SANFLAGS) $(CFLAGS)
 
 # Only asked for where something is compiled.
 LUA_CFLAGS = $(or $(LUA_INCDIR:%=-I%),$(shell pkg-config --cflags $(LUA)))
 CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
-CURL_LIBS = $(or $(CURL_LIBDIR:%=-L%)-lcurl,$(shell pkg-config --libs libcurl))
+CURL_LIBS = $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR) -lcurl,$(shell \
+  pkg-config --libs libcurl))
 
 CORE = $(patsubst src/%.c,$(TREE)/obj/%.o,$(wildcard src/core/*.c))
 HTTP = $(patsubst src/%.c,$(TREE)/obj/%.o,$(wildcard src/http/*.c))
@@ -35,20 +41,32 @@ LUA_FILES = lua spec tools bin/close-sandbox examples bench \
 ARCHIVE = $(TREE)/libclo.a
 MODULE = $(TREE)/$(LUA)/close/core.so
 
+.DELETE_ON_ERROR:
+
 .PHONY: build
 build: $(MODULE)
 
-$(TREE)/obj/core/%.o: src/core/%.c
+# Written when the flags change. What is compiled depends on it, so nothing of
+# other flags stays: no warning is missed, and no other Lua's headers.
+$(TREE)/obj/flags: FLAGS = $(CC) $(ALL_CFLAGS) $(CURL_CFLAGS)
+$(TREE)/obj/$(LUA)/flags: FLAGS = $(LUA_CFLAGS) $(LDFLAGS) $(CURL_LIBS)
+$(TREE)/obj/flags $(TREE)/obj/$(LUA)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+
+.PHONY: always
+
+$(TREE)/obj/core/%.o: src/core/%.c $(TREE)/obj/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(TREE)/obj/http/%.o: src/http/%.c
+$(TREE)/obj/http/%.o: src/http/%.c $(TREE)/obj/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(CURL_CFLAGS) -Isrc/core -MMD -MP -c $< -o $@
 
-$(TREE)/obj/$(LUA)/%.o: src/lua/%.c
+$(TREE)/obj/$(LUA)/%.o: src/lua/%.c $(TREE)/obj/flags $(TREE)/obj/$(LUA)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -isystem $(patsubst -I%,%,$(LUA_CFLAGS)) \
+	$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS:-I%=-isystem %) \
 	  -Isrc/core -Isrc/http -MMD -MP -c $< -o $@
 
 $(ARCHIVE): $(CORE) $(HTTP)
@@ -59,6 +77,7 @@ $(MODULE): $(GLUE) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ \
 	  $(GLUE) $(ARCHIVE) $(CURL_LIBS)
+	@tools/check_lua.sh $@ $(LUA)
 
 VERSION_DIR = $(shell $(LUA) -e 'print(_VERSION:match"%d.%d")')
 
@@ -78,16 +97,24 @@ env:
 # ---- the C tests, always under the sanitizers ----
 
 TESTS = $(patsubst spec/c/test_%.c,$(TREE)/c/test_%,$(wildcard spec/c/test_*.c))
-TEST_PARTS = $(filter-out $(wildcard spec/c/test_*.c),$(wildcard spec/c/*.c))
+TEST_PARTS = $(patsubst spec/c/%.c,$(TREE)/obj/spec/%.o, \
+  $(filter-out $(wildcard spec/c/test_*.c),$(wildcard spec/c/*.c)))
 
 .PHONY: c-tests
 c-tests: $(TESTS)
 
+$(TREE)/obj/spec/%.o: spec/c/%.c $(TREE)/obj/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CURL_CFLAGS) -Isrc/core -Isrc/http -MMD -MP -c $< -o $@
+
 $(TREE)/c/test_%: spec/c/test_%.c $(TEST_PARTS) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Isrc/core -Isrc/http -o $@ $< $(TEST_PARTS) \
-	  $(ARCHIVE) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-	  -lcmocka $(CURL_LIBS)
+	$(CC) $(ALL_CFLAGS) $(CURL_CFLAGS) -Isrc/core -Isrc/http \
+	  -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TEST_PARTS) $(ARCHIVE) $(LDFLAGS) \
+	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	  -Wl,--wrap=_cmocka_run_group_tests -lcmocka $(CURL_LIBS)
+
+-include $(TEST_PARTS:.o=.d) $(TESTS:%=%.d)
 
 # ---- the commands ----
 
@@ -98,21 +125,46 @@ demo:
 	@eval "$$($(MAKE) -s env LUA=lua5.4)" && lua5.4 examples/script/demo.lua
 
 .PHONY: test
+test: export WERROR = -Werror
 test:
 	@tools/setup.sh test
 	@for lua in $(LUAS); do $(MAKE) -s build LUA=$$lua || exit 1; done
 	@$(MAKE) -s sanitized
 	@tools/test.sh
 
+# FILE: a spec file, several, or a folder. What runs in nginx, Neovim and Luanti
+# needs LuaJIT's module as well.
+.PHONY: spec
+spec: export WERROR = -Werror
+spec:
+	@test -n "$(FILE)" || \
+	  { echo 'Which one? For example: make spec FILE=spec/text_spec.lua'; exit 2; }
+	@tools/setup.sh test
+	@$(MAKE) -s build build/slow_dns.so build/witness
+	@$(MAKE) -s build LUA=luajit
+	@eval "$$($(MAKE) -s --no-print-directory env)" && \
+	  export LUA_PATH="$(CURDIR)/?.lua;$$LUA_PATH" CLOSE_SPEC_LUA=$(LUA) && \
+	  $(LUA) /usr/bin/busted $(FILE)
+
+# NAME: a file of spec/c, without its .c. What passed is not shown one by one.
+.PHONY: c-test
+c-test:
+	@test -n "$(NAME)" && test -f "spec/c/$(NAME).c" || \
+	  { echo 'Which one? For example: make c-test NAME=test_sms'; exit 2; }
+	@tools/setup.sh test
+	@$(MAKE) -s SANITIZE=1 build/sanitize/c/$(NAME)
+	@build/sanitize/c/$(NAME) >build/c-test.log 2>&1; status=$$?; \
+	  sed '/^\[ RUN /{$$!N;/\n\[       OK \]/d;}' build/c-test.log; exit $$status
+
 # A slow resolver, which a spec preloads.
 build/slow_dns.so: spec/support/slow_dns.c
 	@mkdir -p $(@D)
-	$(CC) $(STRICT) -shared -fvisibility=default -o $@ $<
+	$(CC) $(STRICT) -Werror -shared -fvisibility=default -o $@ $<
 
 # Bare libcurl, which the fault matrix compares with.
 build/witness: spec/support/witness.c
 	@mkdir -p $(@D)
-	$(CC) $(STRICT) -O2 $(CURL_CFLAGS) -o $@ $< $(CURL_LIBS)
+	$(CC) $(STRICT) -Werror -O2 $(CURL_CFLAGS) -o $@ $< $(CURL_LIBS)
 
 .PHONY: sanitized
 sanitized: build/slow_dns.so build/witness
@@ -140,13 +192,17 @@ lint:
 	@luacheck -q $(LUA_FILES)
 
 .PHONY: layers
-layers: $(MODULE)
+layers: export WERROR = -Werror
+layers:
+	@$(MAKE) -s build
 	@lua5.4 tools/layers.lua $(TREE) $(LUA)
 
 .PHONY: install
 install: TO = $(DESTDIR)$(PREFIX)
 install: $(MODULE)
-	test -n "$(VERSION_DIR)"
+	@test -n "$(VERSION_DIR)" || \
+	  { echo 'There is no program $(LUA). Name yours: LUA=lua5.4'; exit 1; }
+	@tools/check_lua.sh $(MODULE) $(LUA)
 	install -d "$(TO)/bin"
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/close-sandbox \
 	  >"$(TO)/bin/close-sandbox"

@@ -6,6 +6,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+/* What tools/check_lua.sh finds in a module. */
+#define LCLO_COMPILED_FOR "compiled for " LUA_VERSION
+
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
 #define lclo_setfuncs(L, funcs) luaL_register(L, NULL, funcs)

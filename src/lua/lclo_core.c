@@ -134,6 +134,8 @@ int luaopen_close_core(lua_State *L) {
   lua_setfield(L, -2, "max_body");
   lua_pushliteral(L, CLO_VERSION);
   lua_setfield(L, -2, "version");
+  lua_pushliteral(L, LCLO_COMPILED_FOR);
+  lua_setfield(L, -2, "compiled_for");
   lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);
   lua_setfield(L, -2, "curl_version");
   return 1;
