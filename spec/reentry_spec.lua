@@ -152,3 +152,97 @@ describe("validate within validate", function()
     assert.equal("true\t0", said)
   end)
 end)
+
+-- At each turn of the collector a finalizer runs; the k-th one does what is to
+-- be tried, and all after it call later. In a child, which a slip would crash.
+local TURNS = [[
+  if _VERSION == "Lua 5.4" then
+    collectgarbage("incremental", 1, 1000, 100)
+  else
+    collectgarbage("setpause", 1)
+    collectgarbage("setstepmul", 1000000)
+  end
+  local function ghost(f)
+    if newproxy then
+      getmetatable(newproxy(true)).__gc = f
+    else
+      setmetatable({}, { __gc = f })
+    end
+  end
+  -- -> a function that ends it, and says whether the k-th turn has come
+  local function at_turn(k, act, later)
+    local turns, on = 0, true
+    local function step()
+      if not on then return end
+      turns = turns + 1
+      if turns == k then act() elseif turns > k and later then later() end
+      ghost(step)
+    end
+    collectgarbage()
+    ghost(step)
+    return function() on = false; return turns >= k end
+  end
+]]
+
+
+describe("a finalizer at any turn of the collector", function()
+  it("may clear what validate is reading", function()
+    local said = process.capture(process.lua(TURNS .. [[
+      local close = require "close"
+      local wrong, k, reached = "none", 0, true
+      while reached and k < 100 do
+        k = k + 1
+        local item = { content_type = "image/png", filename = "a.png",
+          url = ("https://x/"):rep(50) .. k }
+        local params = { status = "draft", attachments = { item },
+          date_created = k, activity_at = k + 1, lead_id = "lead_" .. k }
+        local bad = {}
+        local stop = at_turn(k, function()
+          item.url, item.filename, item.content_type = nil, nil, nil
+          params.lead_id, params.attachments = nil, nil
+        end, function() -- where freed bytes were, others are soon
+          for i = 1, 20 do
+            bad[#bad + 1] = ("\255"):rep(500) .. i % 10
+            bad[#bad + 1] = ("\255"):rep(8) .. i
+          end
+        end)
+        local ok, err = close.sms.validate(params)
+        reached = stop()
+        for _, item in ipairs(not ok and err.errors or {}) do
+          -- What is gone is missed; what was read is as it was.
+          if item.code ~= "required" then wrong = item.message end
+        end
+      end
+      print(k > 1, wrong)
+    ]]))
+    assert.equal("true\tnone", said)
+  end)
+
+  it("may close the engine that a form is given to", function()
+    local said = process.capture(process.lua(TURNS .. [[
+      local core = require "close.core"
+      local wrong, k, reached = 0, 0, true
+      while reached and k < 100 do
+        k = k + 1
+        local engine = core.engine{ user_agent = "x", plain = true,
+          connect_timeout = 1, attempt_timeout = 1, max_response_bytes = 9,
+          max_in_flight = 1 }
+        local fields = {}
+        for i = 1, 20 do fields[i] = { "a" .. i, "b" } end
+        local closed
+        local stop = at_turn(k, function()
+          engine:close()
+          closed = true
+        end)
+        local id = not closed and engine:submit("POST", "http://127.0.0.1:1/",
+          "g", "bytes", nil, nil, 1, 0, nil, nil,
+          { fields = fields, filename = "f", content_type = "image/png" })
+        if closed and id then wrong = wrong + 1 end
+        reached = stop()
+        engine:close()
+      end
+      print(k > 1, wrong)
+    ]]))
+    assert.equal("true\t0", said)
+  end)
+end)

@@ -255,6 +255,9 @@ local function submit(state, call)
     not anonymous and state.scheme or nil, not anonymous and state.secret or
     nil, call.due - core.now(), call.max_retries, call.repeatable, delay,
     call.form)
+  if not id then -- a finalizer closed the client meanwhile
+    return end_try(state, call, nil, cancelled "the client was closed")
+  end
   state.calls[id], call.id = call, id
   call.secret = state.secret -- which one it goes with
 end

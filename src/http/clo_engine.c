@@ -330,6 +330,14 @@ void clo_engine_take(struct clo_engine *e, struct clo_transfer *t) {
   clo_list_take(&e->done, t);
 }
 
+void clo_engine_put_back(struct clo_engine *e, struct clo_transfer *t) {
+  t->prev = NULL;
+  t->next = e->done.first;
+  *(t->next ? &t->next->prev : &e->done.last) = t;
+  e->done.first = t;
+  e->done.count++;
+}
+
 double clo_engine_elapsed(const struct clo_transfer *t) {
   return t->ended_at - t->submitted;
 }

@@ -72,9 +72,11 @@ size_t clo_engine_pending(const struct clo_engine *engine);
 /* The oldest call that is done, or NULL. */
 struct clo_transfer *clo_engine_done(const struct clo_engine *engine);
 
-/* Makes a call that is done the caller's, who releases it once it is read, or
- * frees it; that may be after the engine's end. */
+/* Makes a call that is done the caller's, who releases it once it is read, puts
+ * it back, or frees it; the last may be after the engine's end. */
 void clo_engine_take(struct clo_engine *engine, struct clo_transfer *transfer);
+void clo_engine_put_back(struct clo_engine *engine,
+                         struct clo_transfer *transfer);
 void clo_engine_release(struct clo_engine *engine,
                         struct clo_transfer *transfer);
 

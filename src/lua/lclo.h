@@ -1,4 +1,20 @@
-/* What the glue's files share. Each opener leaves one value on the stack. */
+/* What the glue's files share. Each opener leaves one value on the stack.
+ *
+ * The rule for all of them. A call of Lua's API that may allocate (it makes a
+ * string, a table, a userdata or a function, or sets a key) may raise an error.
+ * It may also run finalizers, and those may do anything: close the engine,
+ * change the caller's tables, call the very function that we are in. So:
+ *
+ * 1. Borrowed bytes (a string's, a userdata's) are kept until their last use, on
+ *    our stack or in a table that nobody else has. The caller's tables do not
+ *    keep them.
+ * 2. A caller's table is gone through without such a call in between; what is
+ *    found goes to places on the stack that were made before.
+ * 3. A pointer to the engine, or into it, is fetched after the last such call
+ *    that comes before its use, and is not used after the next one.
+ * 4. What C owns belongs to a userdata, or such calls run under lua_pcall.
+ * 5. Between a change of the engine and the return of what it came to there is
+ *    no such call; what cannot be returned is put back. */
 #ifndef LCLO_H
 #define LCLO_H
 
@@ -22,14 +38,19 @@ void lclo_read_value(lua_State *L, struct clo_value *value);
  * *why says so. A sequence has the keys 1 to n and no others. */
 long lclo_sequence_length(lua_State *L, const char **why);
 
-/* Pushes a userdata for so many items, one at least. */
-void *lclo_new_items(lua_State *L, long count, size_t size);
-
 /* The name on top but one of the stack, or NULL where it is no string. */
 const char *lclo_key_name(lua_State *L, size_t *len);
 
 /* What a key that is no string is called. */
 #define LCLO_NO_NAME "[a key that is not a string]"
+
+/* Keeps the value on top of the stack in a table of our own at index, which is
+ * nil until something is kept. */
+void lclo_keep(lua_State *L, int index);
+
+/* Pushes a userdata with room for count elements of size bytes, all zero, and
+ * one more. */
+void *lclo_new_items(lua_State *L, size_t count, size_t size);
 
 /* A list of violations, and whether a call is at work with it. */
 struct lclo_held {

@@ -5,25 +5,12 @@
 #include <string.h>
 
 #define ENGINE "close.engine"
-#define PARCEL "close.parcel"
 
 struct box {
   struct clo_engine *engine; /* NULL once closed */
 };
 
-/* A call that is done, while its values are made. That may run finalizers, and
- * those may call anything here, close too. */
-struct parcel {
-  struct clo_transfer *transfer; /* owned; NULL once given back */
-};
-
-static int free_parcel(lua_State *L) {
-  struct parcel *parcel = luaL_checkudata(L, 1, PARCEL);
-  clo_transfer_free(parcel->transfer);
-  parcel->transfer = NULL;
-  return 0;
-}
-
+/* The engine, after all other arguments were read. */
 static struct clo_engine *check_engine(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
   if (!box->engine) luaL_error(L, "the engine is closed");
@@ -82,31 +69,34 @@ static int new_engine(lua_State *L) {
   return 1;
 }
 
-/* Takes a string off the stack, which a table that stays there keeps. */
+/* The arguments of submit, and what is kept of its form. */
+enum { FORM = 12, KEPT };
+
+/* Takes a string off the stack, and keeps it. */
 static const char *take_string(lua_State *L, size_t *len) {
   const char *string;
   luaL_checktype(L, -1, LUA_TSTRING);
   string = lua_tolstring(L, -1, len);
+  lclo_keep(L, KEPT);
   lua_pop(L, 1);
   return string;
 }
 
-/* Reads {fields = {{name, value}, ...}, filename = , content_type = }. All that
- * form borrows lives as long as that table, and what is left on the stack. */
-static void read_form(lua_State *L, int index, struct clo_form *form) {
+/* Reads {fields = {{name, value}, ...}, filename = , content_type = }. */
+static void read_form(lua_State *L, struct clo_form *form) {
   struct clo_form_field *field;
   size_t i;
-  luaL_checktype(L, index, LUA_TTABLE);
-  lua_getfield(L, index, "filename");
+  luaL_checktype(L, FORM, LUA_TTABLE);
+  lua_getfield(L, FORM, "filename");
   form->filename = take_string(L, NULL);
-  lua_getfield(L, index, "content_type");
+  lua_getfield(L, FORM, "content_type");
   form->content_type = take_string(L, NULL);
-  lua_getfield(L, index, "fields");
+  lua_getfield(L, FORM, "fields");
   luaL_checktype(L, -1, LUA_TTABLE);
   form->count = lua_rawlen(L, -1);
-  field = lua_newuserdata(L, (form->count + 1) * sizeof *field);
-  form->fields = field;
-  lua_insert(L, -2);
+  form->fields = field = lclo_new_items(L, form->count, sizeof *field);
+  lclo_keep(L, KEPT);
+  lua_pop(L, 1);
   for (i = 0; i < form->count; i++, field++) {
     lua_rawgeti(L, -1, (int)(i + 1));
     luaL_checktype(L, -1, LUA_TTABLE);
@@ -121,13 +111,15 @@ static void read_form(lua_State *L, int index, struct clo_form *form) {
 
 /* engine:submit(method, url, group, body|nil, scheme|nil, secret|nil, timeout,
  * max_retries, repeatable|nil, delay|nil, form|nil) -> id; scheme is "basic" or
- * "bearer", the last three as in struct clo_request */
+ * "bearer", the last three as in struct clo_request. nil where the engine is
+ * closed, maybe by a finalizer that ran while the form was read. */
 static int submit(lua_State *L) {
-  struct clo_engine *engine = check_engine(L);
+  struct box *box = luaL_checkudata(L, 1, ENGINE);
   struct clo_request request;
   struct clo_form form;
   const char *scheme = luaL_optstring(L, 6, "");
   unsigned long id;
+  lua_settop(L, KEPT);
   request.method = luaL_checkstring(L, 2);
   request.url = luaL_checkstring(L, 3);
   request.group = luaL_checkstring(L, 4);
@@ -140,9 +132,10 @@ static int submit(lua_State *L) {
   request.max_retries = (int)luaL_checknumber(L, 9);
   request.repeatable = lua_isnoneornil(L, 10) ? -1 : lua_toboolean(L, 10);
   request.delay = luaL_optnumber(L, 11, 0);
-  request.form = lua_isnoneornil(L, 12) ? NULL : &form;
-  if (request.form) read_form(L, 12, &form);
-  id = clo_engine_submit(engine, &request);
+  request.form = lua_isnil(L, FORM) ? NULL : &form;
+  if (request.form) read_form(L, &form);
+  if (!box->engine) return 0;
+  id = clo_engine_submit(box->engine, &request);
   if (id == 0) return luaL_error(L, "not enough memory");
   lua_pushnumber(L, (lua_Number)id);
   return 1;
@@ -150,23 +143,22 @@ static int submit(lua_State *L) {
 
 /* engine:step(budget) -> pending */
 static int step(lua_State *L) {
-  struct clo_engine *engine = check_engine(L);
   double budget = luaL_checknumber(L, 2);
-  lua_pushnumber(L, (lua_Number)clo_engine_step(engine, budget));
+  lua_pushnumber(L, (lua_Number)clo_engine_step(check_engine(L), budget));
   return 1;
 }
 
 /* engine:wait(seconds) */
 static int wait_for(lua_State *L) {
-  clo_engine_wait(check_engine(L), luaL_checknumber(L, 2));
+  double seconds = luaL_checknumber(L, 2);
+  clo_engine_wait(check_engine(L), seconds);
   return 0;
 }
 
 /* engine:cancel(id) -> whether it was still pending */
 static int cancel(lua_State *L) {
-  struct clo_engine *engine = check_engine(L);
   unsigned long id = (unsigned long)luaL_checknumber(L, 2);
-  lua_pushboolean(L, clo_engine_cancel(engine, id));
+  lua_pushboolean(L, clo_engine_cancel(check_engine(L), id));
   return 1;
 }
 
@@ -201,29 +193,39 @@ static int ready(lua_State *L) {
   return 1;
 }
 
+/* Makes the values of a call that is done. */
+static int push_done(lua_State *L) {
+  const struct clo_transfer *transfer = lua_touserdata(L, 1);
+  lua_pushnumber(L, (lua_Number)transfer->id);
+  lclo_push_answer(L, transfer);
+  lclo_pushnumber(L, transfer->unsure);
+  return 4;
+}
+
 /* engine:done() -> id, response|nil, failure|nil of a call that is done, how
  * many of its attempts Close may have acted on, unknown to us; nil where there
- * is none. The call is let go once its values are made. */
+ * is none. The call is let go once its values are made; where they cannot be
+ * made it is done as before.
+ *
+ * Making them may run finalizers, and those may call anything here: the call
+ * that is read belongs to no list meanwhile, and the engine may be closed. */
 static int done(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
-  struct parcel *parcel;
+  struct clo_transfer *transfer;
+  int failed;
   if (!clo_engine_done(check_engine(L))) return 0;
-  parcel = lua_newuserdata(L, sizeof *parcel);
-  parcel->transfer = NULL;
-  luaL_getmetatable(L, PARCEL);
-  lua_setmetatable(L, -2);
-  /* Making the parcel may have run a finalizer that took it, or closed us. */
-  if (!box->engine || !(parcel->transfer = clo_engine_done(box->engine)))
-    return 0;
-  clo_engine_take(box->engine, parcel->transfer);
-  lua_pushnumber(L, (lua_Number)parcel->transfer->id);
-  lclo_push_answer(L, parcel->transfer);
-  lclo_pushnumber(L, parcel->transfer->unsure);
-  if (box->engine) {
-    clo_engine_release(box->engine, parcel->transfer);
-    parcel->transfer = NULL;
-  }
-  return 4;
+  lua_pushcfunction(L, push_done); /* which may have run a finalizer, too */
+  if (!box->engine || !(transfer = clo_engine_done(box->engine))) return 0;
+  clo_engine_take(box->engine, transfer);
+  lua_pushlightuserdata(L, transfer);
+  failed = lua_pcall(L, 1, 4, 0);
+  if (!box->engine)
+    clo_transfer_free(transfer);
+  else if (failed)
+    clo_engine_put_back(box->engine, transfer);
+  else
+    clo_engine_release(box->engine, transfer);
+  return failed ? lua_error(L) : 4;
 }
 
 /* engine:event() -> the table of the oldest event, or nil */
@@ -254,10 +256,6 @@ void lclo_push_engine(lua_State *L) {
       {"descriptor", descriptor}, {"ready", ready},    {"done", done},
       {"event", next_event},   {"close", close_engine},
       {"__gc", close_engine},  {NULL, NULL}};
-  luaL_newmetatable(L, PARCEL);
-  lua_pushcfunction(L, free_parcel);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
   luaL_newmetatable(L, ENGINE);
   lclo_setfuncs(L, methods);
   lua_pushvalue(L, -1);

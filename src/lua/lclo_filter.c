@@ -8,15 +8,9 @@
 #include "clo_filter.h"
 #include "clo_format.h"
 
-/* The arguments of filters(filters, null2), the query being made, and a list
- * that keeps what was read, whatever becomes of the caller's tables. */
-enum { FILTERS = LCLO_PARAMS, QUERY = LCLO_NULL2 + 1, KEPT };
-
-/* Keeps the value on top of the stack. */
-static void keep(lua_State *L) {
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, KEPT, (int)lua_rawlen(L, KEPT) + 1);
-}
+/* The arguments of filters(filters, null2), the query being made, what was read
+ * from lists, and a place for each filter. */
+enum { FILTERS = LCLO_PARAMS, QUERY = LCLO_NULL2 + 1, KEPT, PLACES };
 
 /* Reads the list on top of the stack. */
 static void read_list(lua_State *L, struct clo_filters *filters, int at) {
@@ -27,13 +21,12 @@ static void read_list(lua_State *L, struct clo_filters *filters, int at) {
     lclo_name_value(&filters->value[at], why);
     return;
   }
-  items = lclo_new_items(L, count, sizeof *items);
-  keep(L);
+  items = lclo_new_items(L, (size_t)count, sizeof *items);
+  lclo_keep(L, KEPT);
   lua_pop(L, 1);
-  memset(items, 0, (size_t)count * sizeof *items);
   for (i = 0; i < count; i++) {
     lua_rawgeti(L, -1, (int)(i + 1));
-    keep(L);
+    lclo_keep(L, KEPT);
     lclo_read_value(L, &items[i]);
     lua_pop(L, 1);
   }
@@ -44,26 +37,40 @@ static void read_list(lua_State *L, struct clo_filters *filters, int at) {
 
 static void read_filter(lua_State *L, struct clo_filters *filters, int at) {
   if (clo_filter_fields[at].kind == CLO_KIND_WORDS &&
-      lua_type(L, -1) == LUA_TTABLE) {
+      lua_type(L, -1) == LUA_TTABLE)
     read_list(L, filters, at);
-    return;
-  }
-  keep(L);
-  lclo_read_value(L, &filters->value[at]);
+  else
+    lclo_read_value(L, &filters->value[at]);
 }
 
-static void read_filters(lua_State *L, struct clo_filters *filters,
+/* Goes through the caller's table; says which places were filled. */
+static void find_filters(lua_State *L, char *is_given,
                          struct clo_violations *violations) {
   lua_pushnil(L);
   while (lua_next(L, FILTERS)) {
     size_t len = 0;
     const char *name = lclo_key_name(L, &len);
     int at = name ? clo_filter_find(name, len) : -1;
-    if (at >= 0)
-      read_filter(L, filters, at);
-    else
-      clo_filter_unknown(name ? name : LCLO_NO_NAME,
-                         name ? len : sizeof LCLO_NO_NAME - 1, violations);
+    if (at >= 0) {
+      is_given[at] = 1;
+      lua_replace(L, PLACES + at);
+      continue;
+    }
+    clo_filter_unknown(name ? name : LCLO_NO_NAME,
+                       name ? len : sizeof LCLO_NO_NAME - 1, violations);
+    lua_pop(L, 1);
+  }
+}
+
+static void read_filters(lua_State *L, struct clo_filters *filters,
+                         struct clo_violations *violations) {
+  char is_given[CLO_FILTERS] = {0};
+  int at;
+  find_filters(L, is_given, violations);
+  for (at = 0; at < CLO_FILTERS; at++) {
+    if (!is_given[at]) continue;
+    lua_pushvalue(L, PLACES + at);
+    read_filter(L, filters, at);
     lua_pop(L, 1);
   }
 }
@@ -126,9 +133,10 @@ static int check(lua_State *L) {
   struct clo_violations *violations;
   struct lclo_held *held;
   memset(&filters, 0, sizeof filters);
+  luaL_checkstack(L, CLO_FILTERS + LUA_MINSTACK, "too many filters");
   lua_settop(L, 2);
   lua_createtable(L, 0, 8);
-  lua_createtable(L, 8, 0);
+  lua_settop(L, PLACES + CLO_FILTERS - 1);
   held = lclo_take_held(L);
   violations = &held->violations;
   if (lua_type(L, FILTERS) == LUA_TTABLE) {

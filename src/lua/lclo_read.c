@@ -2,6 +2,7 @@
  * nothing is changed; and tells what is wrong with it. */
 #include "lclo.h"
 
+#include <limits.h>
 #include <string.h>
 
 /* JSON's null: cjson.null and ngx.null are the light userdata NULL; null2 is
@@ -63,15 +64,28 @@ long lclo_sequence_length(lua_State *L, const char **why) {
   return (double)count == largest ? count : -1;
 }
 
-void *lclo_new_items(lua_State *L, long count, size_t size) {
-  size_t n = count > 0 ? (size_t)count : 1;
-  if (n > (size_t)-1 / size) luaL_error(L, "not enough memory");
-  return lua_newuserdata(L, n * size);
-}
-
 const char *lclo_key_name(lua_State *L, size_t *len) {
   if (lua_type(L, -2) != LUA_TSTRING) return NULL;
   return lua_tolstring(L, -2, len);
+}
+
+void lclo_keep(lua_State *L, int index) {
+  if (lua_isnil(L, index)) {
+    lua_newtable(L);
+    lua_replace(L, index);
+  }
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, index, (int)lua_rawlen(L, index) + 1);
+}
+
+/* The bound is far above what has room in memory, and keeps all sums and
+ * products of it in range on 32 bits, too. */
+void *lclo_new_items(lua_State *L, size_t count, size_t size) {
+  void *array;
+  if (count >= INT_MAX / size) luaL_error(L, "not enough memory");
+  array = lua_newuserdata(L, (count + 1) * size);
+  memset(array, 0, (count + 1) * size);
+  return array;
 }
 
 static void push_errors(lua_State *L,

@@ -8,38 +8,61 @@
 #include "clo_format.h"
 #include "clo_sms.h"
 
-/* The arguments of validate(params, null2, verb), and the body being made. */
-enum { PARAMS = LCLO_PARAMS, VERB = LCLO_NULL2 + 1, BODY };
+/* The arguments of validate(params, null2, verb); then params.extra, what was
+ * read from attachments, a place for each field, and the body being made. */
+enum {
+  PARAMS = LCLO_PARAMS,
+  VERB = LCLO_NULL2 + 1,
+  EXTRA,
+  KEPT,
+  PLACES,
+  HELD = PLACES + CLO_SMS_FIELDS,
+  BODY
+};
 
-static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
-                      struct clo_violations *violations) {
-  struct clo_value what;
-  memset(item, 0, sizeof *item);
-  if (lua_type(L, -1) != LUA_TTABLE) {
-    memset(&what, 0, sizeof what);
-    lclo_read_value(L, &what);
-    item->type = what.type == CLO_OBJECT ? CLO_ABSENT : what.type;
-    item->type_name = what.type == CLO_OBJECT ? what.data : NULL;
-    return;
-  }
-  item->type = CLO_OBJECT;
-  item->type_name = NULL;
+#define EXTRA_MAX 1000000 /* that the body is made for; more fit, too */
+
+/* Keeps what is found in the item on top of the stack, whatever its owner does
+ * with it meanwhile. */
+static void read_item_fields(lua_State *L, struct clo_attachment *item,
+                             size_t place, struct clo_violations *violations) {
+  int places = lua_gettop(L) + 1, at;
+  lua_settop(L, places + CLO_ATTACHMENT_FIELDS - 1);
   lua_pushnil(L);
-  while (lua_next(L, -2)) {
+  while (lua_next(L, places - 1)) {
     size_t len = 0;
     const char *name = lclo_key_name(L, &len);
     int field = name ? clo_attachment_find(name, len) : -1;
-    if (field >= 0)
+    if (field >= 0) {
       lclo_read_value(L, &item->field[field]);
-    else
-      clo_sms_unknown(name ? name : "[a key that is not a string]",
-                      name ? len : 28, place, violations);
+      lua_replace(L, places + field);
+      continue;
+    }
+    clo_sms_unknown(name ? name : LCLO_NO_NAME,
+                    name ? len : sizeof LCLO_NO_NAME - 1, place, violations);
+    lua_pop(L, 1);
+  }
+  for (at = 0; at < CLO_ATTACHMENT_FIELDS; at++) {
+    if (!lua_isnil(L, -1)) lclo_keep(L, KEPT);
     lua_pop(L, 1);
   }
 }
 
-/* Reads the list on top of the stack; its items live in a userdata that is
- * pushed below it and stays until validate returns. */
+static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
+                      struct clo_violations *violations) {
+  struct clo_value what;
+  if (lua_type(L, -1) == LUA_TTABLE) {
+    item->type = CLO_OBJECT;
+    read_item_fields(L, item, place, violations);
+    return;
+  }
+  memset(&what, 0, sizeof what);
+  lclo_read_value(L, &what);
+  item->type = what.type == CLO_OBJECT ? CLO_ABSENT : what.type;
+  item->type_name = what.type == CLO_OBJECT ? what.data : NULL;
+}
+
+/* Reads the list on top of the stack. */
 static void read_attachments(lua_State *L, struct clo_sms *sms,
                              struct clo_violations *violations) {
   struct clo_value *value = &sms->field[CLO_SMS_ATTACHMENTS];
@@ -50,8 +73,9 @@ static void read_attachments(lua_State *L, struct clo_sms *sms,
     lclo_name_value(value, why);
     return;
   }
-  items = lclo_new_items(L, count, sizeof *items);
-  lua_insert(L, BODY + 1); /* out of the way, and kept */
+  items = lclo_new_items(L, (size_t)count, sizeof *items);
+  lclo_keep(L, KEPT);
+  lua_pop(L, 1);
   for (i = 0; i < count; i++) {
     lua_rawgeti(L, -1, (int)(i + 1));
     read_item(L, &items[i], (size_t)(i + 1), violations);
@@ -62,12 +86,12 @@ static void read_attachments(lua_State *L, struct clo_sms *sms,
   sms->attachment_count = (size_t)count;
 }
 
-/* Puts the value on top of the stack into the body under the key below it; a
- * date that is a number becomes a string, a null JSON's null. */
+/* Puts the value on top of the stack into the body; a date that is a number
+ * becomes a string, a null JSON's null. */
 static void put_in_body(lua_State *L, const struct clo_field *field,
                         const struct clo_value *value) {
   char date[CLO_RFC3339_SIZE];
-  lua_pushvalue(L, -2);
+  lua_pushstring(L, field->name);
   if (value->type == CLO_NULL)
     lua_pushlightuserdata(L, NULL);
   else if (value->type == CLO_NUMBER && field->kind == CLO_KIND_DATE)
@@ -78,48 +102,61 @@ static void put_in_body(lua_State *L, const struct clo_field *field,
 }
 
 /* extra = {...}: the body gets its members as they are. They are put there
- * last, so that they win. */
-static void check_extra(lua_State *L, struct clo_violations *violations) {
-  if (lua_type(L, -1) != LUA_TTABLE) {
+ * last, so that they win. Returns how many there are. */
+static int check_extra(lua_State *L, struct clo_violations *violations) {
+  int count = 0;
+  if (lua_type(L, EXTRA) != LUA_TTABLE) {
     clo_violations_add(violations, "extra", "type",
                        "extra must be a table of further body fields");
-    return;
+    return 0;
   }
   lua_pushnil(L);
-  while (lua_next(L, -2)) {
+  while (lua_next(L, EXTRA)) {
     lua_pop(L, 1);
+    if (count < EXTRA_MAX) count++;
     if (lua_type(L, -1) == LUA_TSTRING) continue;
     lua_pop(L, 1);
     clo_violations_add(violations, "extra", "type",
                        "the keys of extra must be strings: the names of "
                        "further body fields");
-    return;
+    return 0;
   }
+  return count;
 }
 
+/* The body has room for them, so that nothing is allocated meanwhile. */
 static void merge_extra(lua_State *L) {
-  lua_pushliteral(L, "extra");
-  lua_rawget(L, PARAMS);
-  if (lua_type(L, -1) == LUA_TTABLE) {
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, BODY);
-    }
+  lua_pushnil(L);
+  while (lua_next(L, EXTRA)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, BODY);
   }
-  lua_pop(L, 1);
 }
 
 static void read_field(lua_State *L, int at, struct clo_sms *sms,
                        struct clo_violations *violations) {
-  const struct clo_field *field = &clo_sms_fields[at];
-  struct clo_value *value = &sms->field[at];
-  if (field->kind == CLO_KIND_LIST && lua_type(L, -1) == LUA_TTABLE)
+  lua_pushvalue(L, PLACES + at);
+  if (clo_sms_fields[at].kind == CLO_KIND_LIST &&
+      lua_type(L, -1) == LUA_TTABLE)
     read_attachments(L, sms, violations);
   else
-    lclo_read_value(L, value);
-  if (!field->query) put_in_body(L, field, value);
+    lclo_read_value(L, &sms->field[at]);
+  lua_pop(L, 1);
+}
+
+/* Pushes the body of what was given. */
+static void push_body(lua_State *L, const struct clo_sms *sms,
+                      const char *is_given, int extras) {
+  int at;
+  lua_createtable(L, 0, 10 + extras);
+  for (at = 0; at < CLO_SMS_FIELDS; at++) {
+    if (!is_given[at] || clo_sms_fields[at].query) continue;
+    lua_pushvalue(L, PLACES + at);
+    put_in_body(L, &clo_sms_fields[at], &sms->field[at]);
+    lua_pop(L, 1);
+  }
+  if (extras) merge_extra(L);
 }
 
 /* A draft's id stands beside the fields of what is sent; Lua checks it. */
@@ -129,27 +166,36 @@ static int is_draft_id(const struct clo_sms *sms, const char *name,
          memcmp(name, "draft_id", 8) == 0;
 }
 
-/* Reads all of params; returns whether it has an extra. */
-static int read_params(lua_State *L, struct clo_sms *sms,
-                       struct clo_violations *violations) {
-  int extra = 0;
+/* Goes through params; says which places were filled. */
+static void find_fields(lua_State *L, const struct clo_sms *sms,
+                        char *is_given, struct clo_violations *violations) {
   lua_pushnil(L);
   while (lua_next(L, PARAMS)) {
     size_t len = 0;
     const char *name = lclo_key_name(L, &len);
     int at = name ? clo_sms_find(name, len) : -1;
     if (at >= 0) {
-      read_field(L, at, sms, violations);
+      is_given[at] = 1;
+      lua_replace(L, PLACES + at);
     } else if (name && len == 5 && memcmp(name, "extra", 5) == 0) {
-      extra = 1;
-      check_extra(L, violations);
-    } else if (!name || !is_draft_id(sms, name, len)) {
-      clo_sms_unknown(name ? name : "[a key that is not a string]",
-                      name ? len : 28, 0, violations);
+      lua_replace(L, EXTRA);
+    } else {
+      if (!name || !is_draft_id(sms, name, len))
+        clo_sms_unknown(name ? name : LCLO_NO_NAME,
+                        name ? len : sizeof LCLO_NO_NAME - 1, 0, violations);
+      lua_pop(L, 1);
     }
-    lua_pop(L, 1);
   }
-  return extra;
+}
+
+/* Reads all of params; returns how many members extra has. */
+static int read_params(lua_State *L, struct clo_sms *sms, char *is_given,
+                       struct clo_violations *violations) {
+  int at;
+  find_fields(L, sms, is_given, violations);
+  for (at = 0; at < CLO_SMS_FIELDS; at++)
+    if (is_given[at]) read_field(L, at, sms, violations);
+  return lua_isnil(L, EXTRA) ? 0 : check_extra(L, violations);
 }
 
 /* validate(params, null2, verb|nil) -> body, send_to_inbox, bytes
@@ -161,15 +207,17 @@ static int validate(lua_State *L) {
   struct clo_violations *violations;
   struct lclo_held *held;
   struct clo_sms sms;
-  int extra = 0;
+  char is_given[CLO_SMS_FIELDS] = {0};
+  int extras = 0;
   memset(&sms, 0, sizeof sms);
-  lua_settop(L, 3);
+  luaL_checkstack(L, BODY + LUA_MINSTACK, "too many fields");
+  lua_settop(L, VERB);
   sms.verb = (enum clo_verb)luaL_checkoption(L, VERB, "create", verbs);
-  lua_createtable(L, 0, 10);
+  lua_settop(L, HELD - 1);
   held = lclo_take_held(L);
   violations = &held->violations;
   if (lua_type(L, PARAMS) == LUA_TTABLE) {
-    extra = read_params(L, &sms, violations);
+    extras = read_params(L, &sms, is_given, violations);
     clo_sms_check(&sms, violations);
   } else {
     clo_violations_add(violations, "params", "type",
@@ -177,8 +225,7 @@ static int validate(lua_State *L) {
                        "...}, got %s", luaL_typename(L, PARAMS));
   }
   if (lclo_refuse(L, held)) return 3;
-  if (extra) merge_extra(L);
-  lua_pushvalue(L, BODY);
+  push_body(L, &sms, is_given, extras);
   lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
   lua_pushnumber(L, clo_sms_bytes(&sms));
   return 3;

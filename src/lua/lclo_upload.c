@@ -6,6 +6,8 @@
 
 #include "clo_upload.h"
 
+/* Nothing is allocated from here to the end of the check, so what is borrowed
+ * needs no keeping. */
 static void read_upload(lua_State *L, struct clo_upload *upload,
                         struct clo_violations *violations) {
   lua_pushnil(L);
