@@ -97,6 +97,13 @@ ln -sf "$(command -v lua5.3)" "$dir/bin/lua"
 says 'no program lua0' make -s install LUA=lua0 GLUE= \
   MODULE=build/lua5.4/close/core.so PREFIX="$dir/refused"
 
+# Headers where the compiler looks anyway, and a libcurl of one's own.
+make -n build LUA_CFLAGS= CURL_LIBDIR=/opt/lib >"$dir/said"
+grep -q -e ' -L/opt/lib -lcurl' "$dir/said"
+if grep -e '-isystem *[-\\]' "$dir/said"; then
+  fail '-isystem without a directory'
+fi
+
 # ---- one spec, one C test ----
 
 (unset LUA_PATH LUA_CPATH WERROR
