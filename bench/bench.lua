@@ -83,12 +83,13 @@ show_pair("TLS, HTTP/2", nil, "CLOSE_BENCH_H2", "calls", CALLS)
 print(("the same with create_async and libcurl's multi, %d calls, %d at once")
   :format(MANY, AT_ONCE))
 show_pair("http", 1.25, "CLOSE_BENCH_HTTP", "many", MANY, AT_ONCE)
+show_pair("TLS", nil, "CLOSE_BENCH_HTTPS", "many", MANY, AT_ONCE)
 show_pair("TLS, HTTP/2", 1.25, "CLOSE_BENCH_H2", "many", MANY, AT_ONCE)
 
 print(("a tick, %d calls in flight that take 0.5 s, 50 steps a second"):format(
   IN_FLIGHT))
 for _, case in ipairs { { "http", "CLOSE_BENCH_HTTP" },
-  { "TLS, HTTP/2", "CLOSE_BENCH_H2" } } do
+  { "TLS", "CLOSE_BENCH_HTTPS" }, { "TLS, HTTP/2", "CLOSE_BENCH_H2" } } do
   local url = os.getenv(case[2]):gsub("/api/v1$", "/slow")
   local got = ours("tick", url, CA, IN_FLIGHT, STEPS)
   print(("%-22s one poll: %.2f ms at the 99th percentile (goal 2), %.2f ms " ..

@@ -23,9 +23,12 @@ local PARAMS = {
     "today.",
 }
 
+local function port_of(url) return url and url:match ":(%d+)/" end
+
 local function new_client(url, ca, options)
   options = options or {}
   options.api_key, options.base_url, options.ca_file = "api_bench", url, ca
+  options.http2 = port_of(url) == port_of(os.getenv "CLOSE_BENCH_H2")
   return assert(close.new(options))
 end
 

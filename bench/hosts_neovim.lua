@@ -92,11 +92,12 @@ local function all()
   measure("nothing, for 100 ms", HTTP, {}, 0)
   measure("http", HTTP, {}, CALLS)
   measure("https, its own ca_file", HTTPS, { ca_file = CA }, CALLS)
-  measure("HTTP/2, its own ca_file", H2, { ca_file = CA }, CALLS)
+  measure("HTTP/2, its own ca_file", H2, { ca_file = CA, http2 = true },
+    CALLS)
   measure("https, the system's bundle as file", HTTPS, { ca_file = bundle },
     CALLS)
-  measure("HTTP/2, the system's bundle as file", H2, { ca_file = bundle },
-    CALLS)
+  measure("HTTP/2, the system's bundle as file", H2,
+    { ca_file = bundle, http2 = true }, CALLS)
   measure("https, system's authorities: refused", HTTPS, {}, CALLS)
   os.remove(bundle)
 end

@@ -86,7 +86,8 @@ describe("calls, by the thousand", function()
   end)
 
   it("leave nothing in the process over HTTP/2 #unsanitized", function()
-    local client = support.new(server.h2, { ca_file = server.ca_file })
+    local client = support.new(server.h2, { ca_file = server.ca_file,
+      http2 = true })
     stays_flat(resident_pages, 100, 500, 1000, good_call(client))
   end)
 

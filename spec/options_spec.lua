@@ -46,6 +46,7 @@ describe("an option", function()
     max_response_bytes = { "5", true, {}, 0, -1, 1.5, 0 / 0 },
     ca_file = { 5, true, {}, print, "" },
     proxy = { 5, true, {}, print, "" },
+    http2 = { 5, {}, print, "", "true", 1 },
     user_agent = { 5, true, {}, print, "", "a\r\nX-Evil: 1", "a\0b" },
     loop = { 5, true, {}, print, "", "sideways" },
     on_event = { 5, true, {}, "print" },
@@ -78,7 +79,7 @@ describe("an option", function()
     for name in pairs(WRONG) do
       local given = options()
       given[name] = false
-      refuses(given)
+      if name ~= "http2" then refuses(given) end
     end
   end)
 
@@ -91,6 +92,7 @@ describe("an option", function()
       { loop = "auto" }, { loop = "blocking" }, { on_event = function() end },
       { api_key = function() return "k" end },
       { api_key = false, access_token = function() return "t" end },
+      { http2 = true }, { http2 = false },
       { proxy = "http://127.0.0.1:3128" }, { proxy = "127.0.0.1:3128" },
     } do
       accepts(more)

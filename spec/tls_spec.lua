@@ -23,6 +23,7 @@ local BOTH = { "https", "h2" }
 local function secure(name, options)
   options = support.copy(options or {})
   options.ca_file = options.ca_file or front.ca_file
+  if options.http2 == nil then options.http2 = name == "h2" end
   return support.new(front[name], options)
 end
 
@@ -35,9 +36,9 @@ local function log_after(n, count)
 end
 
 -- Makes calls at a listener; returns their lines in nginx's log.
-local function logged_calls(name, count)
+local function logged_calls(name, count, options)
   local before = #front:access_log()
-  local client = secure(name)
+  local client = secure(name, options)
   for _ = 1, count do assert(client.sms.create(support.params())) end
   return log_after(before, count)
 end
@@ -53,7 +54,17 @@ describe("a call over TLS", function()
     end
   end)
 
-  it("is HTTP/2 where the server has it, on one connection", function()
+  it("is HTTP/1.1 where the server has HTTP/2 as well", function()
+    local lines = logged_calls("h2", 5, { http2 = false })
+    assert.equal(5, #lines)
+    for _, line in ipairs(lines) do
+      assert.equal("HTTP/1.1", line.protocol)
+      assert.equal("http/1.1", line.alpn)
+      assert.equal(lines[1].connection, line.connection)
+    end
+  end)
+
+  it("is HTTP/2 with http2, on one connection", function()
     local lines = logged_calls("h2", 5)
     assert.equal(5, #lines)
     for _, line in ipairs(lines) do
@@ -183,13 +194,60 @@ describe("a certificate", function()
   end)
 end)
 
+describe("a server that ends each connection after some requests", function()
+  local CALLS, AT_ONCE, MOST = 60, 12, 7
+  local another
+
+  setup(function()
+    another = nginx.start{ upstream = upstream.url,
+      keepalive_requests = MOST }
+  end)
+  teardown(function() another:stop() end)
+
+  -- Makes calls at a listener; returns how many ended in which way. Asserts
+  -- that each message came once, or at most once where its outcome is unknown.
+  local function endings(name, options)
+    upstream:reset()
+    options.ca_file, options.max_in_flight = another.ca_file, AT_ONCE
+    local client = support.new(another[name], options)
+    local ends, text_ends, copies = {}, {}, {}
+    for i = 1, CALLS do
+      local params = support.params{ text = "m" .. i }
+      client.sms.create_async(params, function(sms, err)
+        local how = sms and "sent" or err.outcome
+        ends[how], text_ends["m" .. i] = (ends[how] or 0) + 1, how
+      end)
+    end
+    client:wait(20)
+    for _, request in ipairs(upstream:ledger()) do
+      local text = request.body:match '"text":"(m%d+)"'
+      copies[text] = (copies[text] or 0) + 1
+    end
+    for text, how in pairs(text_ends) do
+      assert(copies[text] == 1 or how == "unknown" and not copies[text],
+        text .. " is " .. how .. ": " .. tostring(copies[text]))
+    end
+    return ends
+  end
+
+  it("has every message once", function()
+    assert.same({ sent = CALLS }, endings("h2", {}))
+    assert.same({ sent = CALLS }, endings("https", {}))
+  end)
+
+  it("has none twice over HTTP/2, where refusals may be unknown", function()
+    local ends = endings("h2", { http2 = true })
+    assert.equal(CALLS, (ends.sent or 0) + (ends.unknown or 0))
+  end)
+end)
+
 describe("a server that ends amid a call", function()
   -- Ends an nginx while the upstream has the request; the client is to say
   -- that nobody knows, and not to ask again.
   local function dies(name, reused)
     local another = nginx.start{ upstream = upstream.url }
     local client = support.new(another[name], { ca_file = another.ca_file,
-      timeout = 20 })
+      timeout = 20, http2 = name == "h2" })
     if reused then assert(client.sms.create(support.params())) end
     upstream:reset()
     upstream:script{ { delay = 60 } }
@@ -209,7 +267,7 @@ describe("a server that ends amid a call", function()
     for _, name in ipairs(BOTH) do
       upstream:reset()
       local client = support.new((front[name]:gsub("/api/v1$", "/drop")), {
-        ca_file = front.ca_file })
+        ca_file = front.ca_file, http2 = name == "h2" })
       assert(client.sms.create(support.params()))
       local sms, err, response = client.sms.create(support.params())
       if sms then -- HTTP/2's stream may end before any of the body was sent

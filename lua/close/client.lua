@@ -121,6 +121,7 @@ local function make_engine(settings)
     ca_file = settings.ca_file,
     proxy = settings.proxy,
     plain = settings.plain,
+    http2 = settings.http2,
     connect_timeout = settings.connect_timeout,
     attempt_timeout = settings.attempt_timeout,
     max_response_bytes = settings.max_response_bytes,

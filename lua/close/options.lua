@@ -62,6 +62,10 @@ function check.callback(value)
   if type(value) ~= "function" then return "a function" end
 end
 
+function check.flag(value)
+  if type(value) ~= "boolean" then return "true or false" end
+end
+
 local LOOPS = { auto = true, blocking = true, poll = true, luv = true,
   ngx = true }
 
@@ -84,6 +88,7 @@ local CLIENT = {
   { "max_response_bytes", check.size, 8 * 1024 * 1024 },
   { "ca_file", check.string },
   { "proxy", check.string },
+  { "http2", check.flag, false },
   { "user_agent", check.string },
   { "loop", check.loop, "auto" },
   { "on_event", check.callback },

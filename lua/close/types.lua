@@ -211,6 +211,7 @@
 ---@field max_response_bytes? integer (8 MiB)
 ---@field ca_file? string PEM; the system's authorities otherwise
 ---@field proxy? string http, https, socks4(a) or socks5(h) URL
+---@field http2? boolean speak HTTP/2 with servers that offer it (false)
 ---@field user_agent? string put before ours
 ---@field loop? "auto"|"blocking"|"poll"|"luv"|"ngx" how to wait
 ---@field on_event? fun(event: close.Event)

@@ -79,7 +79,7 @@ describe("in Neovim a fault", function()
 
   it("of the TLS kind none is there with a good certificate", function()
     assert.same({ ["nil nil"] = true }, outcomes(tls.h2,
-      { max_retries = 0, ca_file = tls.ca_file }))
+      { max_retries = 0, ca_file = tls.ca_file, http2 = true }))
   end)
 
   it("leaves nothing behind: no message, no handle, nothing on the screen",

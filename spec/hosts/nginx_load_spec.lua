@@ -95,10 +95,11 @@ describe("many calls at once in nginx", function()
     assert.equal(before, upstream:connections())
   end)
 
-  it("share one connection where the server has HTTP/2", function()
+  it("share one connection with http2", function()
     local front = nginx.start { upstream = upstream.url }
     local second = nginx_host.start {
-      upstream = front.h2, options = ('ca_file = "%s"'):format(front.ca_file),
+      upstream = front.h2,
+      options = ('http2 = true, ca_file = "%s"'):format(front.ca_file),
     }
     assert.truthy(second:json("/create?text=first").id)
     upstream:default { delay = 0.05 }

@@ -37,6 +37,7 @@ http {
   log_format facts escape=json '{"listener":"$listener","status":$status,'
     '"method":"$request_method","uri":"$request_uri","http2":"$http2",'
     '"protocol":"$server_protocol","tls":"$ssl_protocol",'
+    '"alpn":"$ssl_alpn_protocol",'
     '"connection":$connection,"connection_requests":$connection_requests,'
     '"request_length":$request_length,"request_time":$request_time}';
   access_log @dir@/access.log facts;
@@ -47,7 +48,7 @@ http {
   scgi_temp_path @dir@/scgi;
   default_type application/json;
   client_max_body_size 64m;
-  keepalive_requests 1000000;
+  keepalive_requests @most@;
   keepalive_timeout 1h;
   ssl_certificate_key @certs@/server.key;
   ssl_protocols TLSv1.2 TLSv1.3;
@@ -102,7 +103,8 @@ local function configure(dir, options, numbers)
   end
   local file = assert(io.open(dir .. "/nginx.conf", "w"))
   file:write(fill_in(CONFIG, {
-    dir = dir, certs = cert_dir, servers = table.concat(servers) }))
+    dir = dir, certs = cert_dir, servers = table.concat(servers),
+    most = options.keepalive_requests or 1000000 }))
   file:close()
 end
 
@@ -132,8 +134,9 @@ local function launch(dir, options)
 end
 
 -- Starts one. Options: upstream ("http://127.0.0.1:1234/...", whose host and
--- port are used), or static = true. Returns http, https, h2, expired,
--- wrong_host and self_signed (base URLs), ca_file and other_ca.
+-- port are used), or static = true; keepalive_requests: how many a connection
+-- takes before nginx ends it (a million unless told). Returns http, https, h2,
+-- expired, wrong_host and self_signed (base URLs), ca_file and other_ca.
 function nginx.start(options)
   if not cert_dir then
     local made = process.tempdir()
@@ -171,7 +174,8 @@ end
 
 -- One table per request: listener ("http", "https", "h2", ...), status,
 -- method, uri, protocol ("HTTP/1.1", "HTTP/2.0"), http2 ("h2" or ""), tls,
--- connection (its serial), connection_requests, request_length, request_time.
+-- alpn, connection (its serial), connection_requests, request_length,
+-- request_time.
 -- nginx writes a line after the answer: give the number of lines to wait for.
 function Nginx:access_log(at_least)
   local deadline = socket.gettime() + 2

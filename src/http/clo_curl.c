@@ -117,10 +117,14 @@ static CURLcode set_transport(CURL *easy, const struct clo_config *config) {
   SET(CURLOPT_NOSIGNAL, 1L); /* the process's signals are its host's */
   /* Giving a call up must not wait for the thread that looks its host up. */
   SET(CURLOPT_QUICK_EXIT, 1L);
-  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+  /* HTTP/1.1 unless asked: libcurl has no way to tell that an HTTP/2 server
+   * refused a request unprocessed (RFC 9113, 8.7), and does not limit the
+   * control frames that it reads in one go. */
+  SET(CURLOPT_HTTP_VERSION, config->http2 ? (long)CURL_HTTP_VERSION_2TLS
+                                          : (long)CURL_HTTP_VERSION_1_1);
   /* Many calls at once wait for the first one's connection to say whether it
    * is HTTP/2, and share it then. Over http nothing would say so in time. */
-  SET(CURLOPT_PIPEWAIT, (long)!config->plain);
+  SET(CURLOPT_PIPEWAIT, (long)(config->http2 && !config->plain));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
   SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
   SET(CURLOPT_USERAGENT, config->user_agent);

@@ -14,6 +14,7 @@ struct clo_config {
   const char *ca_file;    /* PEM; NULL: the system's */
   const char *proxy;      /* NULL: none. The environment is not asked */
   int plain;              /* 1 lets http through as well as https */
+  int http2;              /* 1 speaks HTTP/2 with servers that offer it */
   double connect_timeout; /* seconds */
   double attempt_timeout;
   size_t max_response_bytes;

@@ -55,6 +55,7 @@ static int new_engine(lua_State *L) {
   config.ca_file = string_field(L, "ca_file");
   config.proxy = string_field(L, "proxy");
   config.plain = flag_field(L, "plain");
+  config.http2 = flag_field(L, "http2");
   config.events = flag_field(L, "events");
   config.connect_timeout = number_field(L, "connect_timeout");
   config.attempt_timeout = number_field(L, "attempt_timeout");

@@ -29,7 +29,7 @@ function caller.close(server, name, options)
     base_url = server.url[name], ca_file = server.ca[name],
     api_key = not options.token and caller.KEY or nil,
     access_token = options.token and token or nil,
-    max_response_bytes = MAX_ANSWER,
+    max_response_bytes = MAX_ANSWER, http2 = server.http2[name],
   })
   return setmetatable({ client = client }, Library)
 end

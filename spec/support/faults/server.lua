@@ -34,7 +34,7 @@ end
 -- Starts one. Returns url, a table of base URLs: raw1 (plain HTTP/1.1), tls1,
 -- raw2 (HTTP/2), nginx1 and nginx2 (through nginx to raw1), relay1 and relay2
 -- (through a relay to those); and for each of these names ca, the authority's
--- file that its client needs.
+-- file that its client needs, and http2, whether its client speaks that.
 function fault_server.start()
   local dir = process.tempdir()
   certificates.make(dir)
@@ -50,6 +50,7 @@ function fault_server.start()
     socket.connect("127.0.0.1", math.floor(ports.control)))
   self.control:settimeout(TIMEOUT)
   self.control:setoption("tcp-nodelay", true)
+  self.http2 = { raw2 = true, nginx2 = true, relay2 = true }
   local ca = dir .. "/ca.pem"
   self.ca = { tls1 = ca, raw2 = ca }
   self.url = { raw1 = base("http", ports.plain),
