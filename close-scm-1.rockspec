@@ -45,6 +45,7 @@ build = {
     ["close.loop.blocking"] = "lua/close/loop/blocking.lua",
     ["close.loop.luv"] = "lua/close/loop/luv.lua",
     ["close.loop.ngx"] = "lua/close/loop/ngx.lua",
+    ["close.loop.ngx_timers"] = "lua/close/loop/ngx_timers.lua",
     ["close.loop.poll"] = "lua/close/loop/poll.lua",
     ["close.options"] = "lua/close/options.lua",
     ["close.pages"] = "lua/close/pages.lua",

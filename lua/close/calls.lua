@@ -23,8 +23,10 @@ local DEEP = 30 -- callbacks that wait inside each other; Lua bears 200 C calls
 
 --- Gives an event to who asked for events.
 function calls.tell(state, event)
-  if not state.settings.on_event then return end
-  pcall(state.settings.on_event, event) -- a faulty logger stops no message
+  local on_event = state.settings.on_event
+  if not on_event then return end
+  if state.loop.tell then return state.loop.tell(on_event, event) end
+  pcall(on_event, event) -- a faulty logger stops no message
 end
 
 --- The same in the middle of a call, which does not count meanwhile: whoever is
@@ -52,17 +54,24 @@ function calls.guard(state, call, f, ...)
     callback_error = named and text or "an error that is a " .. type(value) })
 end
 
+local function count(state, call)
+  if call.is_counted then return end
+  state.pending, call.is_counted = state.pending + 1, true
+end
+
+local function uncount(state, call)
+  if not call.is_counted then return end
+  state.pending, call.is_counted = state.pending - 1, nil
+end
+
 -- Runs what waits for the call: a user's callback, or what lets go on whoever
--- waits.
+-- waits. The call counts as pending until then.
 local function run(state, call, waiter)
+  uncount(state, call)
   local nests = not state.loop.spawns
   if nests then state.depth = state.depth + 1 end
   calls.guard(state, call, waiter, call)
   if nests then state.depth = state.depth - 1 end
-end
-
-local function count(state, call)
-  state.pending, call.is_counted = state.pending + 1, true
 end
 
 -- Keeps a call that is over for the next drain.
@@ -88,11 +97,8 @@ function calls.is_deep(state) return state.depth >= DEEP end
 -- The end of a call for whoever waits. A loop may have a way of its own to run
 -- a callback.
 local function notify(state, call)
-  if call.is_counted then
-    state.pending, call.is_counted = state.pending - 1, nil
-  end
   local waiter = call.notify
-  if not waiter then return end
+  if not waiter then return uncount(state, call) end
   if call.is_async and calls.is_deep(state) then
     return put_off(state, call)
   end

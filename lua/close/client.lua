@@ -68,7 +68,7 @@ end
 function Client:poll()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:poll()" end
-  if state.closed and not calls.has_late(state) then
+  if state.closed and state.pending == 0 then
     return nil, errors.config "the client is closed"
   end
   state.driver.turn(TICK)
@@ -89,7 +89,7 @@ end
 function Client:wait(seconds)
   local state = own(self)
   if not state then return nil, errors.config "call it as client:wait()" end
-  local why = state.closed and not calls.has_late(state) and
+  local why = state.closed and state.pending == 0 and
       "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
     calls.is_deep(state) and "callbacks wait inside each other too deeply" or

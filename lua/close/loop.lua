@@ -7,8 +7,10 @@
 --   await(call)       waits until call.done
 --   wait(due)         waits until nothing is pending, or the clock says due
 --   close()           lets go of what it holds of the host
---   run(f, ...)       runs a callback, where that takes more than a call
---   spawns            true where run does not wait for the callback's end
+--   run(f, ...)       runs a function of the user's, where that takes more than
+--                     a call: now or later, in a context of its own
+--   tell(f, event)    the same for on_event, which may share its context
+--   spawns            true where run does not wait for the function's end
 
 local LOOPS = {
   blocking = require "close.loop.blocking",

@@ -353,6 +353,7 @@ case("close ends a send in its promotion", {
     assert(client.sms.send_async(t.message(), callback))
     client:wait(0.4)
     client:close()
+    t.until_done(client)
     same(1, got.calls, "calls")
     failed(got.err, "cancelled", "unknown")
     same(ID, got.err.draft_id, "draft_id")
@@ -469,7 +470,7 @@ case("a call that has not left is cancelled without a request", {
       client:close()
     end
     same(0, t.leaves_later and got.calls or 0, "calls inside of cancel")
-    if t.leaves_later then t.until_done(client) end
+    t.until_done(client)
     same(1, got.calls, "calls")
     same("cancelled", got.err.kind, "kind")
   end,
@@ -623,6 +624,7 @@ case("close ends what is pending, and all that comes later", {
     assert(client.sms.create_async(t.params(), callback))
     client:wait(0.2)
     client:close()
+    t.until_done(client)
     same(1, got.calls, "calls")
     failed(got.err, "cancelled", "unknown")
     client:close()

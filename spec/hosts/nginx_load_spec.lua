@@ -192,7 +192,9 @@ describe("many calls at once in nginx", function()
     local complaints = second:complaints()
     second:stop()
     assert.same({ sent = 20 }, endings(answers))
-    assert.equal(1, #complaints) -- of nginx: it drops the timer with it
-    assert.matches("lua_max_running_timers", complaints[1])
+    assert.truthy(complaints[1]) -- of nginx: it drops a timer with each
+    for _, line in ipairs(complaints) do
+      assert.matches("lua_max_running_timers", line)
+    end
   end)
 end)

@@ -65,9 +65,13 @@ function app.state()
   })
 end
 
---- Makes the client; to be called in init_by_lua.
+--- Makes the client; to be called in init_by_lua. heard is called with each
+--- event.
 function app.start(options)
+  local heard = options.heard or function() end
+  options.heard = nil
   function options.on_event(event)
+    heard(event)
     if event.status == 200 then app.answered = app.answered + 1 end
     if event.callback_error then
       app.notes.callback_error = { message = event.callback_error }

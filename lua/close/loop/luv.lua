@@ -94,7 +94,10 @@ local function in_neovim(vim, driver, set)
   function host.run(callback, ...)
     if not vim.in_fast_event() then return callback(...) end
     local n, given = select("#", ...), { ... }
-    vim.schedule(function() callback(unpack(given, 1, n)) end)
+    vim.schedule(function()
+      callback(unpack(given, 1, n))
+      set.follow()
+    end)
   end
 
   function host.hindrance(verb, name)

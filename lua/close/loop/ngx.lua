@@ -1,21 +1,31 @@
 -- The loop of nginx's Lua module. While anything is in flight, one timer of the
 -- worker drives the engine, for all requests together; whoever waits for a call
--- yields its light thread on a semaphore.
+-- yields its light thread on a semaphore. Where nginx has no timer for us, the
+-- requests that wait drive the engine, but call no function of the user's.
 -- Source: github.com/openresty/lua-nginx-module, ngx.timer.at, ngx.get_phase
+
+local ngx_timers = require "close.loop.ngx_timers"
 
 local ngx_loop = {}
 
 -- Seconds. What is handled at once in one turn; how long to sleep until the
 -- next: a share of the time in which nothing happened, within bounds (less than
--- the least would be no sleep: nginx counts milliseconds); how long a waiting
--- request trusts the timer to be there.
+-- the least would be no sleep: nginx counts milliseconds).
 local BUDGET = 0.002
 local LEAST, MOST, SHARE = 0.001, 0.003, 1 / 20
-local TRUST = 1
 local TURNS = 1000 -- of one timer
+
+-- Seconds. How long a timer is taken to be there after its last turn, and after
+-- it was asked for: nginx may drop it, see ngx_timers.lua. When the next one is
+-- asked for. When other timers look whether there is one: there may be no
+-- request to notice.
+local TRUST, LATE = 1, 0.05
+local RETRY = 1
+local LOOKS = { 1, 5, 20 }
 
 local CAN_YIELD = { rewrite = true, access = true, content = true,
   timer = true }
+local NO_TIMERS = { init = true, exit_worker = true }
 
 function ngx_loop.new(driver)
   local ngx = rawget(_G, "ngx")
@@ -25,18 +35,21 @@ function ngx_loop.new(driver)
   local found, semaphore = pcall(require, "ngx.semaphore")
   if not found then return nil, 'loop "ngx" needs lua-resty-core' end
   local loop = { spawns = true }
-  -- Whether there is a timer; when something happened; when a driver last had
-  -- its turn.
-  local driven, last, turned = false, 0, 0
+  local timers = ngx_timers.new(driver.now)
+  local number = 0            -- of timers that were to drive
+  local turned, trust = -math.huge, TRUST -- when the last one had its turn
+  local asked = -math.huge    -- when one was asked for that has not run
+  local looked = -math.huge   -- when the looks were made
+  local last = 0              -- when something happened
 
   function loop.hindrance(verb, name)
     local phase = ngx.get_phase()
-    if CAN_YIELD[phase] or verb == "begin" and phase ~= "init" then
+    if CAN_YIELD[phase] or verb == "begin" and not NO_TIMERS[phase] then
       return nil
     end
     if verb == "begin" then
       return ("%s_async does not work in nginx's phase %s: make the call in " ..
-        "a later one"):format(name, phase)
+        "another one"):format(name, phase)
     end
     return ("%s does not work in nginx's phase %s: use %s_async, or " ..
       "rewrite, access, content or a timer"):format(name, phase,
@@ -50,43 +63,74 @@ function ngx_loop.new(driver)
     ngx.sleep(math.max(due, LEAST))
   end
 
+  -- Whether a timer drives.
+  local function is_driven() return driver.now() - turned < trust end
+
+  local function is_over()
+    return driver.pending() == 0 and timers.is_idle()
+  end
+
+  local start_driver, look_later
+
   local function turn()
     local before = driver.pending()
     driver.turn(BUDGET)
-    turned = driver.now()
-    if driver.pending() ~= before then last = turned end
+    timers.attend()
+    start_driver()
+    if driver.pending() ~= before then last = driver.now() end
   end
 
   -- Hands over to a new timer now and then: nginx frees what a timer's light
-  -- threads took at its end only.
-  local function drive()
+  -- threads took at its end only. A timer ends at once where there is a later
+  -- one.
+  local function drive(_, mine)
+    asked, trust = -math.huge, TRUST
     repeat
       for _ = 1, TURNS do
+        if mine ~= number then return end
+        turned = driver.now()
         local ok, why = pcall(turn)
         if not ok then ngx.log(ngx.ERR, "close: ", why) end
-        if not ok or driver.pending() == 0 then
-          driven = false
+        if not ok or is_over() then
+          turned = -math.huge
           return
         end
         pause()
       end
-    until ngx.timer.at(0, drive)
+      look_later()
+    until ngx_timers.at(0, drive, mine)
   end
 
-  -- Whether somebody drives. A timer may have been made and never run: nginx
-  -- drops those beyond lua_max_running_timers.
-  local function is_driven()
-    return driven and driver.now() - turned < TRUST
+  local function look()
+    if is_driven() or is_over() then return end
+    number = number + 1
+    return drive(false, number)
+  end
+
+  function look_later()
+    local now = driver.now()
+    if now - looked < LOOKS[#LOOKS] then return end
+    for _, delay in ipairs(LOOKS) do
+      if ngx_timers.at(delay, look) then looked = now end
+    end
+  end
+
+  -- While the worker ends, too, what was begun is brought to its end.
+  function start_driver()
+    local now = driver.now()
+    if is_driven() or now - asked < RETRY then return end
+    number = number + 1
+    if ngx_timers.at(0, drive, number) then
+      asked, turned, trust = now, now, LATE
+    end
+    look_later()
   end
 
   function loop.kick()
     last = driver.now()
     driver.descriptor() -- with it, asking what is ready is cheap
     driver.step(BUDGET) -- what is new leaves now, not a sleep later
-    if is_driven() then return end
-    -- While the worker ends, too, what was begun is brought to its end.
-    driven = ngx.timer.at(0, drive) and true or false
-    turned = last
+    start_driver()
   end
 
   function loop.await(call)
@@ -94,7 +138,7 @@ function ngx_loop.new(driver)
     function call.notify() signal:post() end
     while not call.done do
       if is_driven() then
-        signal:wait(TRUST)
+        signal:wait(trust)
       else -- no timer was to be had: this request drives for all
         turn()
         if not call.done then pause() end
@@ -103,14 +147,17 @@ function ngx_loop.new(driver)
     call.notify = nil
   end
 
-  -- A callback has a light thread of its own where there can be one: it may
-  -- sleep, or wait for another call, and holds nobody up.
-  function loop.run(callback, ...)
-    if CAN_YIELD[ngx.get_phase()] then
-      ngx.thread.spawn(callback, ...)
-    else
-      callback(...)
-    end
+  --- A callback may sleep, or wait for another call, and delays no other one.
+  function loop.run(...)
+    timers.run(...)
+    timers.attend()
+    start_driver()
+  end
+
+  function loop.tell(...)
+    timers.tell(...)
+    timers.attend()
+    start_driver()
   end
 
   function loop.wait(due)

@@ -1,0 +1,124 @@
+-- The user's functions in nginx, each in a timer of its own. Inside a request
+-- they would see that request's ngx.ctx, and could answer its client.
+-- nginx may refuse a timer. It may also drop one that it has given, without a
+-- word to Lua: where lua_max_running_timers or worker_connections are used up.
+-- So a function leaves the queue only when it is called.
+-- Source: github.com/openresty/lua-nginx-module, ngx.timer.at
+
+local ngx_timers = {}
+
+local BUDGET_S = 0.002 -- of functions that are called one after the other
+local LATE_S = 0.05    -- a timer that has not run by then was dropped
+local RETRY_S = 1      -- after one was dropped: nginx logs each of them
+local MAX_RUNNING = 16 -- timers at once; by default nginx has 256 for everybody
+
+local function new_queue()
+  return { first = 1, last = 0 }
+end
+
+local function is_empty(queue) return queue.first > queue.last end
+
+local function push(queue, f, ...)
+  queue.last = queue.last + 1
+  queue[queue.last] = { f = f, n = select("#", ...), ... }
+end
+
+local function pop(queue)
+  if is_empty(queue) then return nil end
+  local job = queue[queue.first]
+  queue[queue.first] = nil
+  queue.first = queue.first + 1
+  return job
+end
+
+local function call(job)
+  return pcall(job.f, unpack(job, 1, job.n))
+end
+
+local function count(set)
+  local n = 0
+  for _ in pairs(set) do n = n + 1 end
+  return n
+end
+
+--- Makes a timer, or says that there is none: some phases have no timers.
+function ngx_timers.at(...)
+  local possible, made = pcall(rawget(_G, "ngx").timer.at, ...)
+  return possible and made and true or false
+end
+
+--- The queues of one client. now is a clock, in seconds.
+function ngx_timers.new(now)
+  local ngx = rawget(_G, "ngx")
+  local timers, events, callbacks = {}, new_queue(), new_queue()
+  -- A timer that calls a callback has a table in here. The keys are weak, as a
+  -- callback may end its timer by ngx.exit().
+  local running = setmetatable({}, { __mode = "k" })
+  local asked_at, chain_end -- when a timer was asked for that has not run yet
+
+  function timers.is_idle() return is_empty(events) and is_empty(callbacks) end
+
+  local serve
+
+  local function ask()
+    if count(running) < MAX_RUNNING and ngx_timers.at(0, serve) then
+      asked_at = now()
+    end
+  end
+
+  -- In a timer: all events, or else one callback. The next timer is asked for
+  -- before that, so a function that yields delays no other one. A chain of
+  -- timers runs in one turn of nginx's loop, so it has a budget.
+  function serve()
+    asked_at = nil
+    chain_end = chain_end or now() + BUDGET_S
+    local heard, callback = not is_empty(events), nil
+    if heard then
+      for job in pop, events do ngx.thread.spawn(call, job) end
+    else
+      callback = pop(callbacks)
+    end
+    if timers.is_idle() or now() >= chain_end then
+      chain_end = nil
+    else
+      ask()
+    end
+    if callback then
+      local mine = {}
+      running[mine] = true
+      call(callback)
+      running[mine] = nil
+    end
+  end
+
+  -- Calls all of them here, where there is no timer for them.
+  local function call_here(run)
+    for job in pop, events do run(call, job) end
+    for job in pop, callbacks do run(call, job) end
+  end
+
+  --- Sees to it that what is queued is called. To be called again and again
+  --- until is_idle().
+  function timers.attend()
+    if timers.is_idle() then return end
+    local phase = ngx.get_phase()
+    if phase == "exit_worker" then return call_here(pcall) end -- no later one
+    local waited = asked_at and now() - asked_at
+    if not waited or waited > RETRY_S then
+      asked_at, chain_end = nil, nil
+      ask()
+    end
+    local is_refused = not asked_at or waited and waited > LATE_S
+    if is_refused and phase == "timer" then call_here(ngx.thread.spawn) end
+  end
+
+  --- Calls a user's function in a timer of its own.
+  function timers.run(f, ...) push(callbacks, f, ...) end
+
+  --- Gives a user's function an event, before any callback that waits.
+  function timers.tell(f, event) push(events, f, event) end
+
+  return timers
+end
+
+return ngx_timers
