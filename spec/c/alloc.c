@@ -2,6 +2,15 @@
  * leave the rest to the real ones. */
 #include "alloc.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <curl/curl.h>
+
 static size_t calls;
 static size_t failing; /* 0: none */
 static int all_after;
@@ -35,4 +44,17 @@ void *__wrap_calloc(size_t count, size_t size) {
 
 void *__wrap_realloc(void *block, size_t size) {
   return fails() ? NULL : __real_realloc(block, size);
+}
+
+static char *copy_string(const char *string) {
+  size_t size = strlen(string) + 1;
+  char *copy = __wrap_malloc(size);
+  return copy ? memcpy(copy, string, size) : NULL;
+}
+
+void alloc_give_to_curl(void) {
+  assert_int_equal(curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc,
+                                        free, __wrap_realloc, copy_string,
+                                        __wrap_calloc),
+                   CURLE_OK);
 }

@@ -20,6 +20,10 @@ void alloc_fail(size_t nth);
 /* As alloc_fail, but all after it fail too. */
 void alloc_fail_from(size_t nth);
 
+/* Makes libcurl take its memory from here, too; before all else that is done
+ * with it. */
+void alloc_give_to_curl(void);
+
 /* Calls since the last alloc_fail or alloc_fail_from. */
 size_t alloc_count(void);
 

@@ -5,6 +5,10 @@
 
 #include "clo_engine_state.h"
 
+/* Seconds that libcurl may be late with a timeout. It never is while it works;
+ * where memory lacked, it may have lost a timer. */
+#define GRACE 0.05
+
 /* xorshift64*: jitter needs to be spread, not secret. */
 static double next_random(struct clo_engine *e) {
   e->random ^= e->random >> 12;
@@ -65,7 +69,9 @@ void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
     if (!t->has_rate && clo_policy_outcome(&t->end) == CLO_OUTCOME_NOT_SENT)
       clo_pace_unsent(&t->group->pace);
     e->release = -1; /* to be found anew */
-    curl_multi_remove_handle(e->multi, t->easy);
+    /* Its easy handle may still be in the other, which goes first. */
+    if (curl_multi_remove_handle(e->multi, t->easy) != CURLM_OK)
+      e->is_broken = 1;
   }
 }
 
@@ -111,6 +117,10 @@ static void settle(struct clo_engine *e, struct clo_transfer *t) {
   clo_attempts_pause(e, t);
 }
 
+static void note_overdue(struct clo_engine *e, const struct clo_transfer *t) {
+  if (e->overdue < 0 || t->overdue_at < e->overdue) e->overdue = t->overdue_at;
+}
+
 static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   double timeout = t->deadline - at;
   CURLcode code;
@@ -118,11 +128,13 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   clo_transfer_rewind(t);
   t->attempts++;
   t->started_at = at;
+  t->overdue_at = at + timeout + GRACE;
   code = clo_curl_aim(t, timeout);
   if (!code && curl_multi_add_handle(e->multi, t->easy) == CURLM_OK) {
     clo_pace_begun(&t->group->pace, at);
     t->group->running++;
     clo_list_put(&e->running, t);
+    note_overdue(e, t);
     return;
   }
   clo_transfer_end(t, code ? code : CURLE_OUT_OF_MEMORY);
@@ -254,6 +266,14 @@ static void keep(struct clo_engine *e, const struct clo_transfer *t) {
   if (fd != CURL_SOCKET_BAD) clo_sockets_keep(&e->sockets, fd);
 }
 
+/* Ends a running attempt that libcurl has not ended. */
+static void break_off(struct clo_engine *e, struct clo_transfer *t,
+                      CURLcode code) {
+  clo_transfer_end(t, code);
+  clo_attempts_leave(e, &e->running, t);
+  settle(e, t);
+}
+
 /* Ends the attempts that have a socket which nobody watches. */
 static void drop_unwatched(struct clo_engine *e) {
   struct clo_transfer *t, *next;
@@ -261,11 +281,29 @@ static void drop_unwatched(struct clo_engine *e) {
   e->sockets.unwatched = 0;
   for (t = e->running.first; t; t = next) {
     next = t->next;
-    if (!t->unwatched) continue;
-    clo_transfer_end(t, CURLE_OUT_OF_MEMORY);
-    clo_attempts_leave(e, &e->running, t);
-    settle(e, t);
+    if (t->unwatched) break_off(e, t, CURLE_OUT_OF_MEMORY);
   }
+}
+
+void clo_attempts_end_overdue(struct clo_engine *e) {
+  struct clo_transfer *t, *next;
+  double at;
+  if (e->overdue < 0) return;
+  at = clo_engine_now();
+  if (e->overdue > at) return;
+  e->overdue = -1;
+  for (t = e->running.first; t; t = next) {
+    next = t->next;
+    if (t->overdue_at <= at)
+      break_off(e, t, CURLE_OPERATION_TIMEDOUT);
+    else
+      note_overdue(e, t);
+  }
+}
+
+void clo_attempts_end_broken(struct clo_engine *e) {
+  while (e->running.first)
+    break_off(e, e->running.first, CURLE_OUT_OF_MEMORY);
 }
 
 void clo_attempts_collect(struct clo_engine *e) {
@@ -276,6 +314,7 @@ void clo_attempts_collect(struct clo_engine *e) {
     CURLcode code = message->data.result;
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+    if (!t) continue;
     clo_transfer_end(t, code);
     if (code == CURLE_OK) keep(e, t);
     clo_attempts_leave(e, &e->running, t);

@@ -77,7 +77,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config) {
   if (!clo_curl_start() || !(e = calloc(1, sizeof *e))) return NULL;
   clo_sockets_init(&e->sockets);
   e->events_end = &e->events;
-  e->due = e->release = -1;
+  e->due = e->release = e->overdue = -1;
   e->random = (unsigned long long)(clo_engine_now() * 1e9) | 1;
   if (copy_config(&e->config, config) && (e->headers = clo_curl_headers()) &&
       make_multi(e))
@@ -124,16 +124,34 @@ static void abandon(struct clo_engine *e) {
     group->running = 0;
   }
   e->queued = 0;
+  e->is_broken = 0;
   for (t = e->done.first; t; t = t->next) t->easy = NULL;
   for (t = e->spare.first; t; t = t->next) t->easy = NULL;
   e->multi = NULL;
 }
 
-/* Makes the engine this process's own; 0 where memory lacks. */
+/* libcurl has failed, and may have lost sight of any transfer or socket. Those
+ * that run end as what is known of them; to go on with the others, its handle is
+ * of no use. */
+static void give_up_multi(struct clo_engine *e) {
+  clo_attempts_end_broken(e);
+  curl_multi_cleanup(e->multi);
+  clo_sockets_drop_all(&e->sockets);
+  e->multi = NULL;
+  e->is_broken = 0;
+}
+
+/* Makes the engine this process's own, and gives it a multi handle that works;
+ * 0 where memory lacks. */
 static int adopt(struct clo_engine *e) {
-  if (e->pid == getpid() && e->multi) return 1;
-  if (e->multi) abandon(e);
-  return make_multi(e);
+  if (e->multi && e->pid != getpid())
+    abandon(e);
+  else if (e->multi && e->is_broken)
+    give_up_multi(e);
+  if (e->multi || make_multi(e)) return 1;
+  curl_multi_cleanup(e->multi);
+  e->multi = NULL;
+  return 0;
 }
 
 static void free_groups(struct clo_engine *e) {
@@ -199,7 +217,8 @@ unsigned long clo_engine_submit(struct clo_engine *e,
 
 static void act(struct clo_engine *e, curl_socket_t fd, int bits) {
   int running;
-  curl_multi_socket_action(e->multi, fd, bits, &running);
+  if (curl_multi_socket_action(e->multi, fd, bits, &running) != CURLM_OK)
+    e->is_broken = 1;
 }
 
 /* Handles the ready sockets, going round from where the last step stopped, so
@@ -207,7 +226,7 @@ static void act(struct clo_engine *e, curl_socket_t fd, int bits) {
 static void act_on_ready(struct clo_engine *e, double until) {
   struct clo_sockets *s = &e->sockets;
   size_t seen, n = s->count;
-  for (seen = 0; seen < n && s->count > 0; seen++) {
+  for (seen = 0; seen < n && s->count > 0 && !e->is_broken; seen++) {
     struct pollfd *p = &s->interest[e->next_up % s->count];
     int bits = (p->revents & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
                (p->revents & POLLOUT ? CURL_CSELECT_OUT : 0) |
@@ -230,9 +249,8 @@ static void act_on_timer(struct clo_engine *e) {
 }
 
 size_t clo_engine_step(struct clo_engine *e, double budget) {
-  double until;
-  if (!adopt(e)) return 0;
-  until = clo_engine_now() + budget;
+  double until = clo_engine_now() + budget;
+  adopt(e); /* where it fails, so does what is started */
   e->full = 0;
   clo_attempts_prepare(e);
   act_on_timer(e);
@@ -243,12 +261,14 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   /* New ones come last, and only as fast as the sockets are dealt with. A
    * transfer's first moves, connecting or sending, are libcurl's when its timer
    * says so, which is at once. */
-  while (!e->full && clo_attempts_start(e)) {
+  while (!e->full && !e->is_broken && clo_attempts_start(e)) {
     act_on_timer(e);
     if (clo_engine_now() >= until) break;
   }
   if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
   clo_attempts_collect(e);
+  clo_attempts_end_overdue(e);
+  if (e->is_broken) adopt(e);
   return clo_engine_pending(e);
 }
 
@@ -260,9 +280,10 @@ static double sooner(double a, double b) {
 double clo_engine_deadline(struct clo_engine *e) {
   double first = e->timer, left;
   int room = e->running.count < (size_t)e->config.max_in_flight;
-  if (e->full || (e->queued && room && e->release < 0)) return 0;
+  if (e->full || e->is_broken || (e->queued && room && e->release < 0)) return 0;
   if (e->queued && room) first = sooner(first, e->release);
   if (e->queued || e->pausing.first) first = sooner(first, e->due);
+  if (e->running.first) first = sooner(first, e->overdue);
   if (first < 0) return -1;
   left = first - clo_engine_now();
   return left > 0 ? left : 0;
@@ -291,7 +312,7 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   struct clo_list *list = &e->running;
   struct clo_transfer *t;
   struct clo_group *group;
-  if (!adopt(e)) return 0;
+  adopt(e);
   if (!(t = find(list, id))) t = find(list = &e->pausing, id);
   for (group = e->groups; group && !t; group = group->next)
     t = find(list = &group->queued, id);

@@ -37,9 +37,11 @@ struct clo_engine {
   double timer;   /* when libcurl wants to be called, or -1 */
   double due;     /* no deadline or pause ends before it; -1: there is none */
   double release; /* when a rate limit lets the next one go, or -1 */
+  double overdue; /* no running attempt is before it; -1: there is none */
   size_t next_up; /* where in the interest set the next step goes on */
   int polled;     /* the interest set's revents are fresh */
   int full;       /* libcurl may have something more: step again at once */
+  int is_broken;  /* libcurl failed: the multi handle is to be replaced */
   unsigned long last_id;
   unsigned long long random;
   pid_t pid;
@@ -76,6 +78,12 @@ int clo_attempts_start(struct clo_engine *engine);
 
 /* Takes in what libcurl has ended. */
 void clo_attempts_collect(struct clo_engine *engine);
+
+/* Ends the running attempts that libcurl should have ended some time ago. */
+void clo_attempts_end_overdue(struct clo_engine *engine);
+
+/* Ends all running attempts: libcurl has failed. */
+void clo_attempts_end_broken(struct clo_engine *engine);
 
 /* Keeps an event for the attempt that has just ended; retry_in as there. */
 void clo_attempts_record(struct clo_engine *engine,

@@ -170,22 +170,34 @@ curl_socket_t clo_sockets_on_open(void *sockets, curlsocktype purpose,
   return fd;
 }
 
-static void drop(int *array, size_t *count, int fd) {
+static int drop(int *array, size_t *count, int fd) {
   size_t i;
   for (i = 0; i < *count; i++)
     if (array[i] == fd) {
       array[i] = array[--*count];
-      return;
+      return 1;
     }
+  return 0;
 }
 
 int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
   struct clo_sockets *s = sockets;
-  drop(s->open, &s->open_count, fd);
+  /* Its number may be somebody else's by now. */
+  if (!drop(s->open, &s->open_count, fd)) return 0;
   drop(s->corked, &s->corked_count, fd);
   if ((size_t)fd < s->http1_cap) s->http1[fd] = 0;
   remove_interest(s, fd);
   return close(fd);
+}
+
+void clo_sockets_drop_all(struct clo_sockets *s) {
+  while (s->count > 0) {
+    int fd = s->interest[s->count - 1].fd;
+    if (s->epoll >= 0) tell_kernel(s, fd, 0, 1);
+    remove_interest(s, fd);
+  }
+  while (s->open_count > 0) clo_sockets_on_close(s, s->open[0]);
+  s->unwatched = 0;
 }
 
 static int is_idle(const struct clo_sockets *s, int fd) {

@@ -36,6 +36,10 @@ int clo_sockets_poll(struct clo_sockets *sockets);
 /* Closes every open socket and nothing else: no farewell is sent on it. */
 void clo_sockets_abandon(struct clo_sockets *sockets);
 
+/* The same in the process that they are of: libcurl has lost them. The
+ * descriptor for all of them stays. */
+void clo_sockets_drop_all(struct clo_sockets *sockets);
+
 /* A connection has answered over HTTP/1 and is kept. It is corked: the body
  * guard makes libcurl send a request's headers and its body in two writes, and
  * the cork holds the next headers back until the body is there, so that both

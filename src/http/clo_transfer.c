@@ -232,7 +232,8 @@ void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
   curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
   t->code = code;
   /* libcurl's own limit on one header's length ends in this code. */
-  if (code == CURLE_OUT_OF_MEMORY && t->answer_began) t->too_large = 1;
+  if (code == CURLE_OUT_OF_MEMORY && t->answer_began && !t->headers_whole)
+    t->too_large = 1;
   if (t->too_large) {
     cause = CLO_CAUSE_PROTOCOL;
     explain(t, "the answer is larger than this client accepts");

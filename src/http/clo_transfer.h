@@ -54,6 +54,7 @@ struct clo_transfer {
   double deadline;
   double start_at;   /* the next attempt's start, */
   double started_at; /* the running one's, */
+  double overdue_at; /* when it should have been ended by libcurl, */
   double ended_at;   /* and the last one's end */
 
   int attempts;
