@@ -19,7 +19,8 @@ local found, close = pcall(insecure.require, "close")
 rawset(_G, "require", forbidden)
 if not found then error("close_sms: " .. close) end
 
-local client = assert(close.new { loop = "poll" })
+local client, problem = close.new { loop = "poll" }
+if not client then error("close_sms: " .. tostring(problem)) end
 
 minetest.register_globalstep(function() client:poll() end)
 

@@ -6,7 +6,8 @@ local close = require "close"
 
 local FROM = assert(os.getenv "CLOSE_LOCAL_PHONE",
   "CLOSE_LOCAL_PHONE: a number of yours")
-local client = assert(close.new()) -- CLOSE_API_KEY, CLOSE_BASE_URL
+local client, why = close.new() -- CLOSE_API_KEY, CLOSE_BASE_URL
+if not client then error(tostring(why)) end -- nginx prints no tables
 
 local PAGE = [[
 <!doctype html>

@@ -14,7 +14,8 @@ Host.__index = Host
 
 local START_SECONDS, ATTEMPTS, PATIENCE = 10, 5, 10
 
-local CONFIG = [[
+-- What stands before http.
+local TOP = [[
 @modules@
 @user@
 daemon off;
@@ -22,6 +23,10 @@ worker_processes @workers@;
 pid @dir@/nginx.pid;
 error_log @dir@/error.log notice;
 events { worker_connections 1024; }
+]]
+
+-- What stands first in http, and in server.
+local HTTP = [[
 http {
   access_log off;
   client_body_temp_path @dir@/body;
@@ -31,6 +36,15 @@ http {
   scgi_temp_path @dir@/scgi;
   lua_package_path "@root@/?.lua;@root@/lua/?.lua;;";
   lua_package_cpath "@root@/build/luajit/?.so;;";
+]]
+
+local SERVER = [[
+server {
+    listen 127.0.0.1:@port@;
+    location = /static { return 200 "static"; }
+]]
+
+local CONFIG = TOP .. HTTP .. [[
   @http@
   init_by_lua_block {
     app = require("spec.support.nginx_app").start {
@@ -38,10 +52,8 @@ http {
     }
     @init@
   }
-  server {
-    listen 127.0.0.1:@port@;
+]] .. SERVER .. [[
     default_type application/json;
-    location = /static { return 200 "static"; }
     location = /state { content_by_lua_block { app.state() } }
     location = /create { content_by_lua_block { app.answer() } }
     @locations@
@@ -74,16 +86,21 @@ local function same_user()
   return process.capture "id -u" == "0" and "user root;" or ""
 end
 
+-- A configuration of somebody's, at a place of ours.
+local function place(whole)
+  local text = whole:gsub("http {\n", function() return HTTP end, 1)
+  return TOP .. text:gsub("server {", function() return SERVER end, 1)
+end
+
 local function configure(self, options)
-  local file = assert(io.open(self.dir .. "/nginx.conf", "w"))
-  file:write(fill_in(CONFIG, {
+  local config = options.whole and place(options.whole) or CONFIG
+  files.write(self.dir .. "/nginx.conf", fill_in(config, {
     modules = load_modules(), user = same_user(), dir = self.dir,
     port = self.port, root = process.capture "pwd",
-    workers = options.workers or 1, upstream = options.upstream,
+    workers = options.workers or 1, upstream = options.upstream or "",
     options = options.options or "", http = options.http or "",
     init = options.init or "", locations = options.locations or "",
   }))
-  file:close()
 end
 
 -- True once it answers; false where it does not come to that.
@@ -103,18 +120,23 @@ local function launch(self, options)
   self.port = ports.free()
   configure(self, options)
   -- /usr/sbin is not on everybody's path.
-  self.child = process.start({ "sh", "-c",
+  local words = { "env", "-u", "CLOSE_API_KEY", "-u", "CLOSE_ACCESS_TOKEN",
+    "-u", "CLOSE_BASE_URL" }
+  for _, word in ipairs(options.env or {}) do words[#words + 1] = word end
+  for _, word in ipairs { "sh", "-c",
     'PATH="$PATH:/usr/sbin:/usr/local/sbin"; exec nginx "$@"', "sh",
     "-p", self.dir, "-e", self.dir .. "/error.log",
     "-c", self.dir .. "/nginx.conf",
-  }, { stderr = self.dir .. "/stderr" })
+  } do words[#words + 1] = word end
+  self.child = process.start(words, { stderr = self.dir .. "/stderr" })
   if is_up(self) then return true end
   self.child:stop()
 end
 
 --- Starts one. Options: upstream (a base URL), and, as text: options (more of
 --- the client's), init (more of init_by_lua), http (directives), locations,
---- workers (a number).
+--- workers (a number). Or whole, a configuration that has none of these; and
+--- env, a list of "NAME=value".
 function nginx_host.start(options)
   local self = setmetatable({ dir = process.tempdir() }, Host)
   for _ = 1, ATTEMPTS do -- a port may be taken before nginx has it
