@@ -1,0 +1,78 @@
+#!/bin/sh
+# One job of tools/test.sh: runs it, counts its tests, and shows its output
+# where one failed. A test that was skipped counts as failed, and so does a
+# crash, a job without a test, and one that does not end.
+#   tools/test_job.sh WORK STAGE spec LUA plain|sanitized|eager FILE
+#   tools/test_job.sh WORK STAGE c PROGRAM
+#   tools/test_job.sh WORK STAGE one COMMAND...
+set -u
+work=$1 stage=$2 kind=$3
+shift 3
+log=$(mktemp "$work/log.XXXXXX")
+begun=$(date +%s)
+LIMIT=600 # seconds
+
+run() { timeout --foreground -k 10 "$LIMIT" "$@" >"$log" 2>&1; }
+
+# A cmocka program.
+run_c() {
+  run "$1"
+  status=$?
+  passed=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log")
+  failed=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log")
+  skipped=$(sed -n 's/^\[  SKIPPED \] \([0-9]*\) test.*/\1/p' "$log")
+  failed=$((${failed:-0} + ${skipped:-0}))
+}
+
+# Specs under one Lua. The sanitizers' runtime must come first in a process that
+# was not built with it. LuaJIT keeps its objects where the leak checker cannot
+# look.
+run_spec() {
+  lua=$1 mode=$2 file=$3 tree=build skip=once
+  set --
+  if [ "$lua" = lua5.4 ] && [ "$mode" = plain ]; then skip=none; fi
+  if [ "$mode" != plain ] && { [ "$mode" = sanitized ] || [ "$lua" != luajit ]
+  }; then
+    tree=build/sanitize skip=once,unsanitized
+    set -- CLOSE_SPEC_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 \
+      "LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(
+        gcc -print-file-name=libubsan.so)"
+  fi
+  eval "$(make -s env LUA="$lua" TREE="$tree")"
+  export LUA_PATH="$PWD/?.lua;$LUA_PATH" CLOSE_SPEC_LUA="$lua"
+  set -- "$@" "$lua" "$(command -v busted)" "--exclude-tags=$skip"
+  [ "$mode" != eager ] || set -- "$@" --helper=spec/support/eager_gc.lua
+  run env "$@" "$file"
+  status=$?
+  counts=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$log")
+  # shellcheck disable=SC2086 # four numbers
+  set -- ${counts:-0 0 0 0}
+  passed=$1 failed=$(($2 + $3 + $4))
+}
+
+run_one() {
+  run "$@"
+  status=$?
+  passed=1 failed=0
+  [ "$status" -eq 0 ] || passed=0
+}
+
+name="$*"
+"run_$kind" "$@"
+passed=${passed:-0}
+if [ "$failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$passed" -eq 0 ]; }; then
+  failed=1
+fi
+seconds=$(($(date +%s) - begun))
+mkdir -p "$work/results"
+echo "$passed $failed $seconds" >>"$work/results/$stage"
+printf '%-18s %4d passed, %d failed, %3d s: %s\n' "$stage" "$passed" \
+  "$failed" "$seconds" "$name"
+if [ "$failed" -gt 0 ]; then
+  [ "$status" -ne 124 ] || echo "it did not end within $LIMIT seconds"
+  cat "$log"
+elif [ "$stage" = faults ]; then
+  grep -v '^[+]*$' "$log" # its tables
+fi
+rm -f "$log"
+exit 0
