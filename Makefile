@@ -5,6 +5,7 @@
 LUA ?= lua5.4
 LUAS = lua5.1 lua5.2 lua5.3 lua5.4 luajit
 PREFIX ?= /usr/local
+CORES = $(shell nproc)
 
 # The tests set this to -Werror. A user's compiler may have newer warnings.
 WERROR ?=
@@ -128,7 +129,7 @@ demo:
 test: export WERROR = -Werror
 test:
 	@tools/setup.sh test
-	@for lua in $(LUAS); do $(MAKE) -s build LUA=$$lua || exit 1; done
+	@for lua in $(LUAS); do $(MAKE) -s -j$(CORES) build LUA=$$lua || exit 1; done
 	@$(MAKE) -s sanitized
 	@tools/test.sh
 
@@ -168,9 +169,9 @@ build/witness: spec/support/witness.c
 
 .PHONY: sanitized
 sanitized: build/slow_dns.so build/witness
-	@$(MAKE) -s c-tests SANITIZE=1
+	@$(MAKE) -s -j$(CORES) c-tests SANITIZE=1
 	@for lua in lua5.4 luajit; do \
-	  $(MAKE) -s build LUA=$$lua SANITIZE=1 || exit 1; done
+	  $(MAKE) -s -j$(CORES) build LUA=$$lua SANITIZE=1 || exit 1; done
 
 .PHONY: bench
 bench:

@@ -116,6 +116,7 @@ describe("a walk", function()
   end)
 end)
 
+-- Tagged once: what is plain Lua alike in every Lua is played by one of them.
 describe("a walk during which something", function()
   -- Each change at each moment of the walk, for all lists of n items.
   local function with_each_change(n, changes)
@@ -136,21 +137,21 @@ describe("a walk during which something", function()
     end
   end
 
-  it("is removed leaves nothing out", function()
+  it("is removed leaves nothing out #once", function()
     with_each_change(6, {
       places = function(n) return n end,
       act = function(list, always, place) always[list:remove(place)] = nil end,
     })
   end)
 
-  it("is added gives nothing twice", function()
+  it("is added gives nothing twice #once", function()
     with_each_change(6, {
       places = function() return 13 end, -- at each moment, and between
       act = function(list, _, place) list:add(place * 5) end,
     })
   end)
 
-  it("is added and removed in one moment is whole", function()
+  it("is added and removed in one moment is whole #once", function()
     with_each_change(6, {
       places = function(n) return n end,
       act = function(list, always, place)
