@@ -64,9 +64,16 @@ static void lose(struct book *b, struct connection *c) {
   connection_end(c, 0);
 }
 
+/* At most so many parts in one go: a reply without end must not keep the thread
+ * from other connections. */
+#define PARTS_AT_ONCE 64
+
 static void write_reply(struct book *b, struct connection *c) {
+  int parts = 0;
   while (next_part(c)) {
-    ssize_t n = send(c->fd, c->out, c->out_left, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n;
+    if (parts++ == PARTS_AT_ONCE) return;
+    n = send(c->fd, c->out, c->out_left, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0) {
       if (errno != EAGAIN) lose(b, c);
       return;

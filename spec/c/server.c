@@ -233,6 +233,10 @@ void server_await_left(struct server *s, size_t count) {
   await(s, offsetof(struct server_counts, left), count);
 }
 
+void server_await_sent(struct server *s, size_t count) {
+  await(s, offsetof(struct server_counts, sent), count);
+}
+
 void server_hang_up(struct server *s, int reset) {
   double until = clock_now() + 5;
   int busy = 1;

@@ -77,11 +77,12 @@ size_t server_copies(struct server *server, const void *body, size_t len);
  * pointer is good until the server is stopped. */
 const struct taken *server_taken(struct server *server, size_t i);
 
-/* Wait, 5 s at most, until so many requests were read whole, or begun; or
- * clients gone. They fail the test if that does not come. */
+/* Wait, 5 s at most, until so many requests were read whole, or begun; clients
+ * gone; or bytes sent. They fail the test if that does not come. */
 void server_await_taken(struct server *server, size_t count);
 void server_await_begun(struct server *server, size_t count);
 void server_await_left(struct server *server, size_t count);
+void server_await_sent(struct server *server, size_t count);
 
 /* Closes (or resets) all connections there are, and returns when it is done. */
 void server_hang_up(struct server *server, int reset);

@@ -197,7 +197,7 @@ static void a_cancel_after_a_wait_is_no_trouble(void **state) {
   id = submit(&request);
   submit_posts(3);
   step_until_taken(4);
-  nap(0.15);
+  server_await_sent(server, 4 * strlen(OK_REPLY));
   clo_engine_wait(engine, 1);
   assert_int_equal(clo_engine_cancel(engine, id), 1);
   release(clo_engine_done(engine));

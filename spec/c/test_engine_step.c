@@ -4,7 +4,6 @@
 
 #define BODY "{\"text\": \"step\"}"
 
-static const struct reaction answers[] = {{.reply = OK_REPLY}};
 static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.1}};
 static const struct reaction silence[] = {{.then = THEN_SILENCE}};
 
@@ -38,13 +37,18 @@ static void a_step_with_no_budget_goes_on(void **state) {
   }
 }
 
+/* Eight calls whose answers are there, and unread. */
+static void submit_eight_and_await_answers(void) {
+  scene_open(late, 1);
+  submit_posts(8);
+  step_until_taken(8);
+  server_await_sent(server, 8 * strlen(OK_REPLY));
+}
+
 static void no_call_starves_without_budget(void **state) {
   size_t steps, i;
   (void)state;
-  scene_open(answers, 1);
-  submit_posts(8);
-  step_until_taken(8);
-  nap(0.05); /* all eight answers are there */
+  submit_eight_and_await_answers();
   release_done();
   steps = clo_engine_pending(engine);
   assert_true(steps > 0);
@@ -81,10 +85,7 @@ static void no_call_starves_beside_a_flood(void **state) {
 
 static void a_short_step_says_that_there_is_more(void **state) {
   (void)state;
-  scene_open(late, 1);
-  submit_posts(8);
-  step_until_taken(8);
-  nap(0.15);
+  submit_eight_and_await_answers();
   assert_int_equal(clo_engine_step(engine, 0), 7);
   assert_true(clo_engine_deadline(engine) == 0);
 }
