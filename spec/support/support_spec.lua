@@ -7,6 +7,7 @@ local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local schema = require "spec.support.schema"
+local stream = require "spec.support.faults.stream"
 
 local BODY = '{"status": "outbox"}'
 
@@ -414,6 +415,31 @@ describe("nginx", function()
 
   it("says why it does not start", function()
     assert.has_error(function() nginx.start{} end)
+  end)
+end)
+
+describe("a stream of the fault server", function()
+  -- A socket that a client has broken, as LuaSec 1.3 has it with OpenSSL 3.5:
+  -- there is an error, and no text for it.
+  local function broken_socket()
+    local calls, sock = 0, {}
+    local function fail()
+      calls = calls + 1
+      assert(calls < 10, "it is tried again and again")
+    end
+    function sock.receive() fail() return nil, nil, "" end
+    function sock.send() fail() return nil, nil, 0 end
+    function sock.settimeout() end
+    function sock.close() end
+    return sock
+  end
+
+  it("ends with an error that has no text", function()
+    local sent, read
+    stream.spawn(broken_socket(), function(self) sent = self:send "data" end)
+    stream.spawn(broken_socket(), function(self) read = self:fill() end)
+    assert.is_false(sent)
+    assert.is_false(read)
   end)
 end)
 

@@ -83,12 +83,13 @@ function Stream.wait_readable(self)
 end
 
 -- Reads what is there; nil where there is nothing yet, false at the end. After
--- an end nothing is tried again: LuaSec 1.2 would turn in circles.
+-- an end nothing is tried again: LuaSec 1.2 would turn in circles. An error may
+-- be nil: OpenSSL 3.5 has no text for the system's errors, such as a reset.
 function Stream.read(self)
   if self.over then return false end
   local data, err, partial = self.socket:receive(CHUNK)
+  self.over = not data and err ~= "timeout" and err ~= "wantread"
   data = data or partial
-  self.over = err and err ~= "timeout" and err ~= "wantread"
   if data and #data > 0 then return data end
   if self.over then return false end
   return nil
@@ -137,9 +138,9 @@ function Stream.send(self, data)
   local i, sock = 1, self.sink or self.socket
   while i <= #data and not self.over do
     local last, err, partial = sock:send(data, i)
-    self.over = err and err ~= "timeout" and err ~= "wantwrite"
+    self.over = not last and err ~= "timeout" and err ~= "wantwrite"
     i = (last or partial or i - 1) + 1
-    if err and not self.over then coroutine.yield("write") end
+    if not last and not self.over then coroutine.yield("write") end
   end
   return not self.over
 end
