@@ -27,11 +27,10 @@ close_sms.remote_phone = +18183334444
 name = owner
 END
 
-program=minetestserver
-for path in luantiserver /usr/games/minetestserver \
-  /usr/lib/minetest/minetestserver; do
-  command -v "$path" >/dev/null && program=$path
-done
+# It was called Minetest before; Debian has it in directories of its own.
+PATH="/usr/libexec/luanti:/usr/lib/minetest:$PATH:/usr/games"
+program=$(command -v luantiserver || command -v minetestserver) ||
+  { echo "no luantiserver is here" >&2; exit 1; }
 export HOME="$world/home"
 exec "$here/../with_sandbox.sh" "$program" --world "$world" \
   --config "$world/minetest.conf" --logfile "$world/debug.txt" "$@"

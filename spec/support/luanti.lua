@@ -1,5 +1,5 @@
--- A real Luanti server (minetestserver) without a player, in a world of its own
--- with nothing in it, and what a test asks of it: to run Lua between two steps.
+-- A real Luanti server without a player, in a world of its own with nothing in
+-- it, and what a test asks of it: to run Lua between two steps.
 -- Its Lua is LuaJIT, whichever Lua drives it from here.
 local json = require("cjson").new()
 local socket = require "socket"
@@ -30,6 +30,14 @@ close_sms.local_phone = +14154445555
 close_sms.remote_phone = +18183334444
 ]]
 
+-- It was called Minetest before. Debian's own directories come first, as the
+-- scripts on its path add the machine's settings.
+local PROGRAM = [[
+PATH="/usr/libexec/luanti:/usr/lib/minetest:$PATH:/usr/games"
+program=$(command -v luantiserver || command -v minetestserver) || exit 127
+exec "$program" "$@"
+]]
+
 local root
 
 -- A world with the tests' mod, which may require C modules where it is trusted.
@@ -58,9 +66,9 @@ local function launch(options, dir)
   else
     for _, word in ipairs {
       ("LUA_PATH=%s/?.lua;%s/lua/?.lua;;"):format(root, root),
-      ("LUA_CPATH=%s/build/luajit/?.so;;"):format(root), "sh", "-c",
-      'PATH="$PATH:/usr/lib/minetest"; exec minetestserver "$@"', "sh",
-      "--world", dir, "--config", dir .. "/minetest.conf",
+      ("LUA_CPATH=%s/build/luajit/?.so;;"):format(root),
+      "sh", "-c", PROGRAM, "sh", "--world", dir,
+      "--config", dir .. "/minetest.conf",
       "--logfile", dir .. "/debug.txt" } do
       words[#words + 1] = word
     end
