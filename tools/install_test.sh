@@ -76,7 +76,9 @@ ln -s "$(command -v lua5.4)" "$dir/bin/lua"
   try "$dir/stage/usr" lua 5.4)
 
 # Nothing went into the checkout.
-[ -z "$(git ls-files --others --exclude-standard)" ]
+if git ls-files --others --exclude-standard | grep .; then
+  fail 'make install has put these into the checkout'
+fi
 git diff --exit-code
 
 # ---- another Lua's headers ----
@@ -155,5 +157,7 @@ git checkout -q src/core/clo_buf.c
 # ---- make clean ----
 
 make -s clean
-[ -z "$(git ls-files --others)" ]
+if git ls-files --others | grep .; then
+  fail 'make clean does not remove these'
+fi
 git diff --exit-code

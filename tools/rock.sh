@@ -41,7 +41,13 @@ done
 "$tree/bin/close-sandbox" --help
 
 cd "$copy"
-[ -z "$(git ls-files --others --exclude-standard)" ]
+if git ls-files --others --exclude-standard | grep .; then
+  echo 'git does not ignore these'
+  exit 1
+fi
 make -s clean
-[ -z "$(git ls-files --others)" ]
+if git ls-files --others | grep .; then
+  echo 'make clean does not remove these'
+  exit 1
+fi
 git diff --exit-code
