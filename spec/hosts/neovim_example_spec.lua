@@ -130,13 +130,38 @@ describe("the Neovim example", function()
     assert.equal("0 required", faults())
   end)
 
-  it("leaves at once with a message under way, and the sandbox with it",
+  it("sends what is under way when it quits", function()
+    local server = assert(require("close.sandbox").start())
+    local other = nvim.start {
+      env = { CLOSE_API_KEY = server.api_key, CLOSE_BASE_URL = server.url },
+      args = { "--cmd", "set runtimepath^=examples/neovim", "--cmd",
+        "let g:close_sms = {'local_phone': '+14154445555'}" },
+    }
+    server:fault { kind = "delay", seconds = 0.3 }
+    other:keys "iHello<Esc>:CloseSms +18183334444<CR>"
+    assert.equal(0, other:quit "!")
+    local sent, said = server:messages(), other:said()
+    other:stop()
+    server:stop()
+    assert.equal(1, #sent)
+    assert.not_equal("draft", sent[1].status)
+    assert.matches("Sending a text message.*Sent to %+18183334444", said)
+  end)
+
+  it("quits with a message under way, says so, and ends the sandbox",
     function()
+      editor:lua [[
+        local settings = vim.g.close_sms
+        settings.wait = 0.2
+        vim.g.close_sms = settings
+      ]]
       http.request(sandbox .. "/faults", '{"kind": "delay", "seconds": 20}')
       write { "one" }
       editor:keys ":CloseSms<CR>"
       assert.matches("^%s*$", editor:messages())
       assert.equal(0, editor:quit "!")
+      assert.matches("Neovim quits.\nTo +18183334444: close: cancelled: ",
+        editor:said(), 1, true)
       assert.is_false(process.exists(editor.child.pid))
       local gone
       for _ = 1, 50 do

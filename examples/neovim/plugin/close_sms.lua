@@ -20,3 +20,11 @@ vim.api.nvim_create_autocmd("FileType", {
   group = group, pattern = "sms",
   callback = function(event) require("close_sms").watch(event.buf) end,
 })
+
+vim.api.nvim_create_autocmd("VimLeavePre", {
+  group = group,
+  callback = function()
+    local close_sms = package.loaded.close_sms
+    if close_sms then close_sms.leave() end
+  end,
+})

@@ -1,6 +1,8 @@
 -- Sends lines of a buffer as a text message, and never waits for it: the answer
 -- comes as a notification. The API key is taken from CLOSE_API_KEY, the numbers
 -- from vim.g.close_sms = { local_phone = "+1...", remote_phone = "+1..." }.
+-- When Neovim quits, it waits for messages under way: 5 seconds, or as many as
+-- vim.g.close_sms.wait says.
 --
 -- A buffer of filetype sms is one message. It may begin with lines such as
 -- "to: +18183334444" (and "from:", "at:" with a date), then an empty line. What
@@ -16,6 +18,10 @@ local HEADERS = {
 }
 
 local TITLE = { title = "Close" }
+local WAIT_S = 5
+
+local client -- made with the first message: it needs the key
+local unsent -- what was not sent, as lines, once Neovim quits
 
 local found = vim.api.nvim_create_namespace "close_sms"
 
@@ -68,7 +74,7 @@ function close_sms.watch(buffer)
   close_sms.check(buffer)
 end
 
-local function show(sms, err)
+local function show(sms, err, to)
   if sms then
     local done = sms.status == "scheduled" and "Scheduled for " or "Sent to "
     return vim.notify(done .. sms.remote_phone .. ".", vim.log.levels.INFO,
@@ -78,7 +84,21 @@ local function show(sms, err)
   if err.outcome == "unknown" then
     line = line .. "\nIt may have been sent: look before you send it again."
   end
+  if unsent then
+    unsent[#unsent + 1] = ("To %s: %s"):format(to, line)
+    return
+  end
   vim.notify(line, vim.log.levels.ERROR, TITLE)
+end
+
+local function send(params)
+  local why, request, err
+  if not client then client, why = close.new() end
+  if not client then return show(nil, why) end
+  request, err = client.sms.send_async(params, function(sms, problem)
+    show(sms, problem, params.remote_phone)
+  end)
+  if not request then show(nil, err) end
 end
 
 --- :CloseSms, with what Neovim tells a command.
@@ -89,8 +109,26 @@ function close_sms.command(command)
     false)
   local params = is_whole and read(lines) or message(table.concat(lines, "\n"))
   if command.args ~= "" then params.remote_phone = command.args end
-  local request, err = close.sms.send_async(params, show)
-  if not request then show(nil, err) end
+  send(params)
+end
+
+--- Neovim quits: nothing is sent after this, and what was not is said. The
+--- screen is gone in a moment, so that asks for a key, or goes to stderr.
+function close_sms.leave()
+  if not client or client:pending() == 0 then return end
+  unsent = {}
+  vim.api.nvim_echo({ { "Sending a text message; Ctrl-C stops that" } }, false,
+    {})
+  vim.cmd "redraw"
+  client:wait((vim.g.close_sms or {}).wait or WAIT_S)
+  client:close()
+  if not unsent[1] then return end
+  local text = "Neovim quits.\n" .. table.concat(unsent, "\n")
+  if vim.api.nvim_list_uis()[1] then
+    vim.fn.confirm(text, "&OK", 1, "Warning")
+  else
+    io.stderr:write(text, "\n")
+  end
 end
 
 return close_sms
