@@ -6,6 +6,9 @@ local close = require "close"
 
 local FROM = assert(os.getenv "CLOSE_LOCAL_PHONE",
   "CLOSE_LOCAL_PHONE: a number of yours")
+-- The countries that are texted, by their codes. Others may cost many times as
+-- much, and are what those want who abuse such a form.
+local COUNTRIES = os.getenv "CLOSE_COUNTRY_CODES" or "+1"
 local client, why = close.new() -- CLOSE_API_KEY, CLOSE_BASE_URL
 if not client then error(tostring(why)) end -- nginx prints no tables
 
@@ -33,8 +36,14 @@ label, input, .fault { display: block } .fault { color: #a00 }
 </html>
 ]]
 
--- Which input a field of the message was filled from.
-local INPUTS = { remote_phone = "phone", text = "name" }
+-- What a visitor is told of a field of the message, and beside which input. The
+-- library's own sentences are for the owner: they name fields and rules.
+local FAULTS = {
+  remote_phone = { input = "phone", text = "Please give your number with its "
+    .. "country code, such as +1 415 444 5555." },
+  text = { input = "name", text = "Please write your name in other "
+    .. "characters." },
+}
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;",
   ['"'] = "&quot;", ["'"] = "&#39;" }
@@ -59,24 +68,31 @@ local function show(status, form, faults, notice)
   ngx.print((PAGE:gsub("@([%l_]+)@", values)))
 end
 
--- What went wrong, beside the inputs that it belongs to; the rest as one text.
+-- What went wrong, in words for the visitor: beside the inputs that it belongs
+-- to, or as one text. The log has the error itself.
 local function explain(err)
-  local faults, others = {}, {}
-  for _, item in ipairs(err.errors) do
-    local input = INPUTS[item.field]
-    if input then
-      faults[input] = faults[input] or item.message
-    else
-      others[#others + 1] = item.message
-    end
-  end
+  ngx.log(ngx.NOTICE, "not sent: ", tostring(err))
   if err.outcome == "unknown" then -- it may be sent twice if asked for again
-    return faults, "We cannot tell whether the message is on its way. "
+    return {}, "We cannot tell whether the message is on its way. "
       .. "Please wait a few minutes before you try again."
   end
-  if next(faults) and not others[1] then return faults end
-  ngx.log(ngx.NOTICE, "not sent: ", tostring(err))
-  return faults, "The message was not sent."
+  local faults = {}
+  for _, item in ipairs(err.errors) do
+    local fault = FAULTS[item.field]
+    if not fault then return {}, "The message was not sent." end
+    faults[fault.input] = fault.text
+  end
+  return faults, not next(faults) and "The message was not sent." or nil
+end
+
+-- A number without what people write between its digits.
+local function bare(phone) return (phone:gsub("[ ().-]", "")) end
+
+local function is_texted(phone)
+  for code in COUNTRIES:gmatch "%S+" do
+    if phone:sub(1, #code) == code then return true end
+  end
+  return false
 end
 
 local function text_of(form)
@@ -87,8 +103,16 @@ local function send(form)
   if form.name == "" then
     return show(422, form, { name = "Please tell us your name." })
   end
+  local phone = bare(form.phone)
+  if phone:sub(1, 1) ~= "+" then
+    return show(422, form, { phone = FAULTS.remote_phone.text })
+  end
+  if not is_texted(phone) then
+    return show(422, form, { phone = "We only text numbers that begin with "
+      .. COUNTRIES:gsub("%s+", ", ") .. "." })
+  end
   local sms, err = client.sms.send {
-    local_phone = FROM, remote_phone = form.phone, text = text_of(form),
+    local_phone = FROM, remote_phone = phone, text = text_of(form),
   }
   if sms then
     return show(200, { name = "", phone = "" }, {}, "Your text is on its way.")
@@ -105,6 +129,12 @@ local function line(value)
 end
 
 local handler = {}
+
+--- The answer to who has asked for too many texts.
+function handler.later()
+  show(429, { name = "", phone = "" }, {},
+    "That was a lot of texts. Please wait a minute, and try again.")
+end
 
 function handler.answer()
   if ngx.req.get_method() ~= "POST" then

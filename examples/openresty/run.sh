@@ -1,6 +1,7 @@
 #!/bin/sh
 # Serves the form until Ctrl-C: against a sandbox, where nothing is sent to
 # anybody; or, with CLOSE_API_KEY set, against Close, from CLOSE_LOCAL_PHONE.
+# CLOSE_COUNTRY_CODES has the countries that are texted ("+1 +44"); +1 if unset.
 #   examples/openresty/run.sh [PORT]
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/local/openresty/nginx/sbin

@@ -10,7 +10,8 @@ local url = require "socket.url"
 -- What run.sh prints first, and the process.
 local function start(environment)
   local words = { "env", "-u", "LD_PRELOAD", "-u", "CLOSE_API_KEY", "-u",
-    "CLOSE_ACCESS_TOKEN", "-u", "CLOSE_BASE_URL", "-u", "CLOSE_LOCAL_PHONE" }
+    "CLOSE_ACCESS_TOKEN", "-u", "CLOSE_BASE_URL", "-u", "CLOSE_LOCAL_PHONE",
+    "-u", "CLOSE_COUNTRY_CODES" }
   for _, word in ipairs(environment) do words[#words + 1] = word end
   words[#words + 1] = "examples/openresty/run.sh"
   local child = process.start(words, { stdout = "pipe" })
@@ -35,14 +36,24 @@ describe("the OpenResty example", function()
     server:stop()
   end)
 
-  -- Sends the form: status, page.
-  local function fill_in(name, phone)
+  -- Sends the form: status, page. Each time from another address, unless one is
+  -- given: the form has a limit for each.
+  local addresses = 1
+  local function fill_in(name, phone, address)
+    addresses = addresses + 1
+    address = address or "127.0.0." .. addresses
     local body = ("name=%s&phone=%s"):format(url.escape(name),
       url.escape(phone))
     local pieces = {}
     local _, status = http.request {
       url = page, method = "POST", source = ltn12.source.string(body),
-      sink = ltn12.sink.table(pieces), headers = {
+      sink = ltn12.sink.table(pieces),
+      create = function()
+        local connection = socket.tcp()
+        connection:bind(address, 0)
+        return connection
+      end,
+      headers = {
         ["content-type"] = "application/x-www-form-urlencoded",
         ["content-length"] = #body,
       },
@@ -73,8 +84,8 @@ describe("the OpenResty example", function()
   it("shows what is wrong beside the field, and keeps the rest", function()
     local status, text = fill_in('"><b>Ada', "0818 333")
     assert.equal(422, status)
-    assert.matches('value="0818 333"[^>]*>\n<p class="fault">[^<]+E%.164',
-      text)
+    assert.matches('value="0818 333"[^>]*>\n<p class="fault">Please give your '
+      .. "number with its country code", text)
     assert.truthy(text:find('value="&quot;&gt;&lt;b&gt;Ada"', 1, true))
     assert.is_nil(text:find("<b>", 1, true))
     assert.is_nil(text:find('class="notice"', 1, true))
@@ -88,13 +99,48 @@ describe("the OpenResty example", function()
     assert.equal(0, #server:requests())
   end)
 
-  it("shows what Close refused beside the field", function()
-    assert(server:fault { kind = "status", status = 400,
-      body = '{"field-errors": {"remote_phone": "cannot be texted <here>"}}' })
-    local status, text = fill_in("Ada", "+18183334444")
+  it("takes a number as people write it", function()
+    local status = fill_in("Ada", "+1 (818) 333-4444")
+    assert.equal(200, status)
+    assert.equal("+18183334444", server:messages()[1].remote_phone)
+  end)
+
+  it("texts the countries it was told of, and no others", function()
+    for _, phone in ipairs { "+447911123456", "+8818333444" } do
+      local status, text = fill_in("Ada", phone)
+      assert.equal(422, status)
+      assert.truthy(text:find("numbers that begin with +1.", 1, true))
+    end
+    assert.equal(0, #server:requests())
+  end)
+
+  it("texts nobody for an address that asks too often", function()
+    local address = "127.0.1.1"
+    for _ = 1, 2 do
+      assert.equal(200, (fill_in("Ada", "+18183334444", address)))
+    end
+    local status, text = fill_in("Ada", "+18183334444", address)
+    assert.equal(429, status)
+    assert.truthy(text:find("Please wait a minute", 1, true))
+    assert.equal(2, #server:messages())
+    assert.equal(200, (fill_in("Ada", "+18183334444")))
+    assert.equal(200, (select(2, http.request(page))))
+  end)
+
+  it("says in its own words what Close refused", function()
+    local function refuse(field)
+      assert(server:fault { kind = "status", status = 400,
+        body = ('{"field-errors": {"%s": "cannot be <here>"}}'):format(field) })
+      local status, text = fill_in("Ada", "+18183334444")
+      assert.is_nil(text:find("cannot be", 1, true))
+      return status, text
+    end
+    local status, text = refuse "remote_phone"
     assert.equal(422, status)
-    assert.matches(
-      'name="phone".-<p class="fault">cannot be texted &lt;here&gt;', text)
+    assert.matches('name="phone".-<p class="fault">Please give your', text)
+    status, text = refuse "lead_id"
+    assert.equal(502, status)
+    assert.truthy(text:find("The message was not sent.", 1, true))
   end)
 
   it("says so where nobody knows whether it was sent", function()
@@ -123,9 +169,9 @@ describe("the OpenResty example", function()
   it("starts with a sandbox of its own, and ends with all of it", function()
     local other
     local first = page
-    other, page = start {}
+    other, page = start { "CLOSE_COUNTRY_CODES=+1 +44" }
     assert.truthy(page)
-    local status, text = fill_in("Ada", "+18183334444")
+    local status, text = fill_in("Ada", "+447911123456")
     local port = tonumber(page:match ":(%d+)/")
     page = first
     assert.equal(200, status)
