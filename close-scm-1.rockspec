@@ -90,6 +90,7 @@ build = {
         "src/core/clo_upload.c",
         "src/core/clo_violations.c",
         "src/http/clo_attempts.c",
+        "src/http/clo_coding.c",
         "src/http/clo_curl.c",
         "src/http/clo_engine.c",
         "src/http/clo_sockets.c",

@@ -129,6 +129,9 @@ static CURLcode set_transport(CURL *easy, const struct clo_config *config) {
   SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
   SET(CURLOPT_USERAGENT, config->user_agent);
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none for a proxy */
+  /* Asks for no compression, and decodes an answer that is compressed all the
+   * same (RFC 9110, 8.4). */
+  SET(CURLOPT_ACCEPT_ENCODING, "identity");
   return code;
 }
 

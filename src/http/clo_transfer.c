@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clo_coding.h"
 #include "clo_curl.h"
 
 #define KEPT_MAX (64 * 1024) /* a larger buffer is not kept between calls */
@@ -78,7 +79,7 @@ void clo_transfer_rewind(struct clo_transfer *t) {
   t->handed = 0;
   t->too_large = t->unwatched = 0;
   t->head = 0;
-  t->headers_whole = t->answer_began = 0;
+  t->headers_whole = t->answer_began = t->codings = 0;
   t->code = CURLE_OK;
   t->asked = -1;
   t->has_rate = 0;
@@ -120,11 +121,15 @@ size_t clo_transfer_on_header(char *line, size_t size, size_t n,
   /* Each status line begins a new answer: a 1xx, then the final one. */
   if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
     clo_buf_reset(&t->headers);
-    t->headers_whole = 0;
+    t->headers_whole = t->codings = 0;
     t->answer_began = 1;
     return n;
   }
+  if (!t->headers_whole) t->codings += clo_coding_count(line, n);
   if (n > 0 && (line[0] == '\r' || line[0] == '\n')) t->headers_whole = 1;
+  /* Codings in each other could keep libcurl busy for a minute with some MB
+   * that yield nothing, so that no limit on what they yield ends it. */
+  if (t->headers_whole && t->codings > 1) return 0;
   return gather(t, &t->headers, line, n) ? n : 0;
 }
 
@@ -237,6 +242,11 @@ void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
   if (t->too_large) {
     cause = CLO_CAUSE_PROTOCOL;
     explain(t, "the answer is larger than this client accepts");
+  } else if (t->codings > 1) {
+    cause = CLO_CAUSE_PROTOCOL;
+    explain(t, "the answer is compressed more than once");
+  } else if (code == CURLE_WRITE_ERROR && t->codings > 0) {
+    explain(t, "the compressed answer cannot be decoded");
   } else if (code == CURLE_SEND_FAIL_REWIND) { /* that was the guard */
     explain(t, "the connection ended before an answer came");
   } else if (code != CURLE_OK && t->message[0] == '\0') {

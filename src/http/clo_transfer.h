@@ -65,6 +65,7 @@ struct clo_transfer {
   struct clo_buf answer;  /* its body */
   int answer_began;       /* a status line was read */
   int headers_whole;      /* the blank line after them was read */
+  int codings;            /* that the body is in: gzip or the like */
   size_t head;            /* bytes of headers, those of 1xx answers too */
   int too_large;          /* headers or answer hit their maximum */
   int parents;            /* it is that of the process we were forked from */

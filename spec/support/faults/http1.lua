@@ -1,5 +1,6 @@
 -- The fault server's HTTP/1.1: requests, read stage by stage and written into
 -- the ledger; answers, whole or broken.
+local gzip = require "spec.support.gzip"
 local ledger = require "spec.support.faults.ledger"
 local plan = require "spec.support.faults.plan"
 local stream = require "spec.support.faults.stream"
@@ -44,9 +45,9 @@ end
 -- Fills in what the table of faults leaves open: the activity, an address, a
 -- value that is known only now. Returns the body and a list of headers.
 function http1.fill_in(answer, entry, elsewhere)
-  local body = (answer.body or ""):gsub("@sms", function()
-    return ledger.activity(entry)
-  end)
+  local body = (answer.body or ""):gsub("^@gzip$", function()
+    return gzip.pack(ledger.activity(entry))
+  end):gsub("@sms", function() return ledger.activity(entry) end)
   local headers, typed = {}, false
   for name, value in pairs(answer.headers or {}) do
     if type(value) == "function" then value = value() end

@@ -5,7 +5,8 @@
 --            have come), "hello" (these are TLS's first ones), "headers",
 --            "half" (of the body), "body" (all of it)
 --   listen   false: nobody listens any more
---   answer   what is sent then: status, headers, body ("@sms" is the activity),
+--   answer   what is sent then: status, headers, body ("@sms" is the activity,
+--            "@gzip" is it compressed),
 --            interim (statuses of 1xx), cut ("status", "headers": half of
 --            them), announce (bytes that the length is wrong by), raw (bytes,
 --            for HTTP/1.1), frames (bytes or frames, for HTTP/2), endless
@@ -22,6 +23,8 @@
 --   once     the same where only the first attempt meets the fault
 --   kept     the letters that come to those on a kept connection, whose end
 --            crosses the call's beginning
+local gzip = require "spec.support.gzip"
+
 local table_of = {}
 
 local LARGE, HUGE = 3e6, 12e6
@@ -181,6 +184,19 @@ fault("endless headers", { acted = true, expect = "U",
 fault("endless body", { acted = true, expect = "U",
   answer = { endless = "body" } })
 
+-- ---- compressed, though nobody asked ----
+
+local function compressed(name, expect, body, coding)
+  fault("compressed, " .. name, { acted = true, expect = expect,
+    answer = { body = body, headers = { ["Content-Encoding"] = coding } } })
+end
+
+compressed("gzip", "S", "@gzip", "gzip")
+compressed("twice", "U", "@gzip", "gzip, gzip")
+compressed("damaged", "U", gzip.pack("{}"):sub(1, -5) .. "\0\0\0\0", "gzip")
+compressed("unknown coding", "U", "@sms", "sdch")
+compressed("64 MiB of blanks", "U", gzip.bomb(64), "gzip")
+
 -- ---- TLS, and HTTP/2's own ----
 
 for _, name in ipairs{ "expired", "wrong_host", "self_signed" } do
@@ -203,6 +219,8 @@ end
 
 framed("GOAWAY, last stream 0", { { "goaway", 0, 0 } },
   { expect = "U", ending = "close" })
+framed("GOAWAY, last stream 0, kept open", { { "goaway", 0, 0 } },
+  { expect = "U" })
 framed("GOAWAY amid the body", { { "goaway", 0, 0 } },
   { expect = "NU", at = "half", size = LARGE, ending = "close" })
 framed("RST_STREAM, refused", { { "rst", 7 } }, { expect = "U" })
