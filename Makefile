@@ -10,8 +10,13 @@ CORES = $(shell nproc)
 # The tests set this to -Werror. A user's compiler may have newer warnings.
 WERROR ?=
 
-# SANITIZE=1 builds a second tree with ASan and UBSan, for the tests alone.
-ifdef SANITIZE
+# For the tests alone: SANITIZE=1 builds a second tree with ASan and UBSan,
+# SANITIZE=thread a third with TSan.
+ifeq ($(SANITIZE),thread)
+TREE = build/tsan
+WERROR = -Werror
+SANFLAGS = -fsanitize=thread -O1
+else ifdef SANITIZE
 TREE = build/sanitize
 WERROR = -Werror
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -129,7 +134,8 @@ demo:
 test: export WERROR = -Werror
 test:
 	@tools/setup.sh test
-	@for lua in $(LUAS); do $(MAKE) -s -j$(CORES) build LUA=$$lua || exit 1; done
+	@for lua in $(LUAS); do \
+	  $(MAKE) -s -j$(CORES) build threads LUA=$$lua || exit 1; done
 	@$(MAKE) -s sanitized
 	@tools/test.sh
 
@@ -141,8 +147,10 @@ spec:
 	@test -n "$(FILE)" || \
 	  { echo 'Which one? For example: make spec FILE=spec/text_spec.lua'; exit 2; }
 	@tools/setup.sh test
-	@$(MAKE) -s build build/slow_dns.so build/witness
+	@$(MAKE) -s build threads build/slow_dns.so build/witness
 	@$(MAKE) -s build LUA=luajit
+	@case '$(FILE)' in *threads*) $(MAKE) -s build threads SANITIZE=thread \
+	  LUA=lua5.4 ;; esac
 	@eval "$$($(MAKE) -s --no-print-directory env)" && \
 	  export LUA_PATH="$(CURDIR)/?.lua;$$LUA_PATH" CLOSE_SPEC_LUA=$(LUA) && \
 	  $(LUA) /usr/bin/busted $(FILE)
@@ -167,11 +175,22 @@ build/witness: spec/support/witness.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) -Werror -O2 $(CURL_CFLAGS) -o $@ $< $(CURL_LIBS)
 
+# Several lua_States in threads.
+.PHONY: threads
+threads: $(TREE)/$(LUA)/threads
+
+$(TREE)/$(LUA)/threads: spec/support/threads.c $(TREE)/obj/flags \
+  $(TREE)/obj/$(LUA)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS:-I%=-isystem %) -o $@ $< \
+	  $(shell pkg-config --libs $(LUA)) -pthread
+
 .PHONY: sanitized
 sanitized: build/slow_dns.so build/witness
 	@$(MAKE) -s -j$(CORES) c-tests SANITIZE=1
 	@for lua in lua5.4 luajit; do \
-	  $(MAKE) -s -j$(CORES) build LUA=$$lua SANITIZE=1 || exit 1; done
+	  $(MAKE) -s -j$(CORES) build threads LUA=$$lua SANITIZE=1 || exit 1; done
+	@$(MAKE) -s -j$(CORES) build threads LUA=lua5.4 SANITIZE=thread
 
 .PHONY: bench
 bench:
