@@ -1,6 +1,7 @@
--- What each lua_State of threads.c runs: calls that wait and calls that do not,
--- refusals, and a client that is closed with calls in flight. CLOSE_BASE_URL and
--- CLOSE_API_KEY are a server's. Returns how many calls were answered.
+-- What each lua_State of threads.c runs: calls that wait and calls that do
+-- not, refusals, and a client that is closed with a call in flight.
+-- CLOSE_BASE_URL and CLOSE_API_KEY are a server's. Returns how many calls were
+-- answered.
 -- luacheck: globals thread
 local close = require "close"
 
