@@ -173,6 +173,22 @@ describe("the body of create", function()
     assert.same(list, json.decode(body).attachments)
   end)
 
+  it("has of an attachment that came in an answer what is asked for", function()
+    local answered = { size = 12, media_id = close.null, thumbnail_url = {} }
+    local list = { support.attachment(answered), support.attachment() }
+    local expected = { support.attachment(), support.attachment() }
+    local body = is_accepted(support.params{ attachments = list })
+    assert.same(expected, json.decode(body).attachments)
+    local client = support.new(server)
+    assert(client.sms.update("acti_1", { attachments = list }))
+    local ledger = server:ledger()
+    assert.same(expected, json.decode(ledger[#ledger].body).attachments)
+    client.sms.send(support.params{ status = false, attachments = list })
+    assert.same(expected, json.decode(server:ledger()[#ledger + 1].body)
+      .attachments)
+    assert.same({ support.attachment(answered), support.attachment() }, list)
+  end)
+
   it("has a null where the caller gave one", function()
     local params = { status = "draft" }
     for _, field in ipairs(NULLABLE) do params[field] = close.null end

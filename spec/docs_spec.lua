@@ -132,6 +132,18 @@ describe("the reference", function()
       documented "client.sms.create(params [, options])")
   end)
 
+  it("has every content type of an attachment", function()
+    local _, attachment = core.fields()
+    local section = reference:match "\nAn attachment has .-\n\n"
+    local expected, found = {}, {}
+    for _, field in ipairs(attachment) do
+      if field.name == "content_type" then expected = field.values end
+    end
+    for name in section:gmatch "`(%l+/[^`]+)`" do found[#found + 1] = name end
+    assert.equal(40, #found)
+    assert.same(expected, found)
+  end)
+
   it("has every function of files", function()
     local client = assert(close.new { api_key = "api_x" })
     for key in pairs(client.files) do

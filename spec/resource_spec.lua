@@ -656,7 +656,8 @@ local ASYNC = {
   update = { { ID, { text = "a" } }, { ID, { textt = "a" } } },
   cancel = { { ID }, { 5 } },
   delete = { { ID }, { "" } },
-  send = { { { text = "a", local_phone = "+14154445555" } }, { {} } },
+  send = { { { text = "a", local_phone = "+14154445555",
+    lead_id = "lead_1" } }, { {} } },
 }
 
 for name, arguments in pairs(ASYNC) do

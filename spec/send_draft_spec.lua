@@ -61,7 +61,8 @@ describe("a send of a draft", function()
   it("schedules it by its own date", function()
     local client = messages.client()
     local sms = assert(client.sms.create{ status = "draft", text = "a",
-      local_phone = "+14154445555", date_scheduled = "2031-01-01T08:00:00Z" })
+      local_phone = "+14154445555", lead_id = messages.LEAD,
+      date_scheduled = "2031-01-01T08:00:00Z" })
     local sent = assert(client.sms.send{ draft_id = sms.id })
     assert.equal("scheduled", sent.status)
     assert.equal(sms.date_scheduled, sent.date_scheduled)
@@ -74,7 +75,8 @@ describe("a send of a draft", function()
       messages.reset()
       local client = messages.client()
       local sms = assert(client.sms.create{ status = "draft", text = "a",
-        local_phone = "+14154445555", date_scheduled = date })
+        local_phone = "+14154445555", lead_id = messages.LEAD,
+        date_scheduled = date })
       fault{ kind = "body", body = "<html>", method = "GET", times = 2 }
       local sent = assert(client.sms.send{ draft_id = sms.id })
       assert.equal(sms.date_scheduled, sent.date_scheduled)
@@ -85,7 +87,8 @@ describe("a send of a draft", function()
   it("sends it at once where the date is null", function()
     local client = messages.client()
     local sms = assert(client.sms.create{ status = "draft", text = "a",
-      local_phone = "+14154445555", date_scheduled = "2031-01-01T08:00:00Z" })
+      local_phone = "+14154445555", lead_id = messages.LEAD,
+      date_scheduled = "2031-01-01T08:00:00Z" })
     assert(client.sms.send{ draft_id = sms.id, date_scheduled = close.null })
     assert.equal("sent", messages.find(sms.id).status)
     assert.same({ status = "outbox" }, messages.requests "PUT"[1].json)
@@ -94,7 +97,8 @@ describe("a send of a draft", function()
   it("schedules it by the date that is given", function()
     local client = messages.client()
     local sms = assert(client.sms.create{ status = "draft", text = "a",
-      local_phone = "+14154445555", date_scheduled = "2031-01-01T08:00:00Z" })
+      local_phone = "+14154445555", lead_id = messages.LEAD,
+      date_scheduled = "2031-01-01T08:00:00Z" })
     local sent = assert(client.sms.send{ draft_id = sms.id,
       date_scheduled = "2032-01-01T08:00:00Z" })
     assert.matches("^2032", sent.date_scheduled)

@@ -162,12 +162,29 @@ describe("what send refuses", function()
   it("is what no message can be made of", function()
     refuses(nil, { "params: type" })
     refuses("Hi!", { "params: type" })
-    refuses({}, { "local_phone: required", "text: required" })
+    refuses({}, { "local_phone: required", "remote_phone: required",
+      "text: required" })
+    refuses(params{ remote_phone = false }, { "remote_phone: required" })
     refuses(params{ status = "outbox" }, { "status: unknown_field" })
     refuses(params{ send_to_inbox = true }, { "send_to_inbox: unknown_field" })
     refuses(params{ to = "x" }, { "to: unknown_field" })
     refuses(params{ date_scheduled = 0, send_in = 5 }, { "send_in: conflict" })
     refuses(params{ template_id = "a" }, { "template_id: conflict" })
+  end)
+
+  it("is told in the words of send", function()
+    local client = support.new(scripted)
+    local function says(part, given)
+      local _, err = calmly(client.sms.send, given)
+      assert.matches(part, err.message, 1, true)
+      assert.is_nil(err.message:find("status", 1, true), err.message)
+    end
+    says('a table such as {remote_phone = "+14154445555", ...}', "Hi!")
+    says("text is required to send an SMS: give text", {})
+    says("send_in cannot go with date_scheduled",
+      params{ date_scheduled = 0, send_in = 5 })
+    says('"type" is not a field of an SMS; leave it out',
+      params{ type = "outbox" })
   end)
 
   it("is a status in extra", function()

@@ -64,11 +64,11 @@ describe("an error of validation", function()
       template_id = "smstmpl_1", date_scheduled = "2026-11-23T08:00:00Z",
       send_in = 5, send_to_inbox = true, direction = "up",
       activity_at = "soon", lead_id = true, to = "+14154445555",
-      attachments = { support.attachment(), { url = 1, size = 2 } },
+      attachments = { support.attachment(), { url = 1, colour = 2 } },
     }, {
-      "activity_at: format", "attachments[2].content_type: required",
-      "attachments[2].filename: required",
-      "attachments[2].size: unknown_field", "attachments[2].url: type",
+      "activity_at: format", "attachments[2].colour: unknown_field",
+      "attachments[2].content_type: required",
+      "attachments[2].filename: required", "attachments[2].url: type",
       "date_scheduled: conflict", "direction: enum", "lead_id: type",
       "local_phone: format", "remote_phone: type", "send_in: conflict",
       "send_to_inbox: conflict", "template_id: conflict",
@@ -186,6 +186,25 @@ describe("what a status needs", function()
     end
   end)
 
+  it("is somebody to send to, for outbox and scheduled", function()
+    for _, status in ipairs{ "outbox", "scheduled" } do
+      for _, nobody in ipairs{ false, close.null } do
+        local params = with(status, {})
+        params.remote_phone = nobody or nil
+        params.contact_id, params.lead_id = params.remote_phone, nil
+        local err = refuses(params, { "remote_phone: required" })
+        assert.matches("contact_id or lead_id", err.message, 1, true)
+        params.contact_id = "cont_1"
+        accepts(params)
+        params.contact_id, params.lead_id = nil, "lead_1"
+        accepts(params)
+        params.lead_id, params.text = nil, nil
+        params.template_id = "smstmpl_1"
+        refuses(params, { "remote_phone: required" })
+      end
+    end
+  end)
+
   it("is something to send, for outbox and scheduled", function()
     for _, status in ipairs{ "outbox", "scheduled" } do
       for _, text in ipairs{ false, close.null } do
@@ -286,7 +305,7 @@ describe("nothing else", function()
       { status = "sent" }, -- without a local_phone, as recorded
       { status = "inbox", direction = "outbound" },
       { status = "sent", direction = "inbound", source = "Close.io" },
-      support.params{ remote_phone = false },
+      support.params{ remote_phone = false, lead_id = "lead_1" },
       support.params{ contact_id = "", lead_id = "x y", user_id = "?" },
       support.params{ activity_at = "1999-01-01T00:00:00Z" },
       { status = "draft", attachments = {

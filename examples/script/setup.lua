@@ -69,7 +69,8 @@ function setup.print_result(sms, err)
   if sms then return setup.show("sms", sms) end
   print("failed: " .. tostring(err))
   if err.outcome == "unknown" then
-    print("Close may have the message: look before you send it again.")
+    print("Close may have the message. Go on with it, which never sends it " ..
+      "twice: send { draft_id = \"" .. tostring(err.draft_id) .. "\" }")
   end
 end
 

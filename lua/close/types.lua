@@ -23,7 +23,7 @@
 ---@alias close.Source "Close.io"|"External"
 
 ---@class close.AttachmentParams
----@field content_type string one of the 40 types that Close takes
+---@field content_type string one of 40, which docs/reference.md lists
 ---@field filename string
 ---@field url string where Close fetches it
 
@@ -39,7 +39,8 @@
 ---@field lead_id? string|close.Null
 ---@field local_phone? string|close.Null your number, E.164
 ---@field organization_id? string|close.Null
----@field remote_phone? string|close.Null the other side's number, E.164
+---@field remote_phone? string|close.Null the other side's number, E.164; to
+---  send, it or contact_id or lead_id is required
 ---@field send_in? number seconds, 0 <= n < 60; with status "outbox"
 ---@field send_to_inbox? boolean notify the inbox too; with status "inbox"
 ---@field source? close.Source
@@ -78,7 +79,8 @@
 ---@field lead_id? string|close.Null
 ---@field local_phone? string|close.Null your number, E.164
 ---@field organization_id? string|close.Null
----@field remote_phone? string|close.Null the other side's number, E.164
+---@field remote_phone? string|close.Null the other side's number, E.164; it or
+---  contact_id or lead_id is required, unless draft_id is given
 ---@field send_in? number seconds, 0 <= n < 60; not with date_scheduled
 ---@field source? close.Source
 ---@field template_id? string|close.Null instead of text

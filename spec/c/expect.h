@@ -38,6 +38,7 @@ struct rule_case {
 #define STATUS(s) {CLO_SMS_STATUS, STR(s)}
 #define TEXT {CLO_SMS_TEXT, STR("Hello")}
 #define FROM {CLO_SMS_LOCAL_PHONE, STR("+14154445555")}
+#define TO {CLO_SMS_REMOTE_PHONE, STR("+18183334444")}
 #define WHEN {CLO_SMS_DATE_SCHEDULED, STR("2026-11-23T08:00:00Z")}
 
 /* Fails unless there are just the violations of want, in its order, each with

@@ -81,7 +81,7 @@ static const struct rule_case field_cases[] = {
      {STATUS("draft"), {CLO_SMS_SOURCE, NIL}},
      {{"source", "type", "must be a string, got null"}}},
     {"send_in null",
-     {STATUS("outbox"), TEXT, FROM, {CLO_SMS_SEND_IN, NIL}},
+     {STATUS("outbox"), TO, TEXT, FROM, {CLO_SMS_SEND_IN, NIL}},
      {{"send_in", "type", "must be a number, got null"}}},
     {"send_to_inbox null",
      {STATUS("inbox"), {CLO_SMS_SEND_TO_INBOX, NIL}},
@@ -89,7 +89,7 @@ static const struct rule_case field_cases[] = {
 
     /* type: one violation, and nothing that only follows from it */
     {"text a number",
-     {STATUS("outbox"), FROM, {CLO_SMS_TEXT, NUM(5)}},
+     {STATUS("outbox"), TO, FROM, {CLO_SMS_TEXT, NUM(5)}},
      {{"text", "type", "text must be a string, got a number"}}},
     {"text a function",
      {STATUS("draft"), {CLO_SMS_TEXT, OBJ("a function")}},
@@ -104,16 +104,16 @@ static const struct rule_case field_cases[] = {
      {{CLO_SMS_STATUS, OBJ("sent")}, WHEN},
      {{"status", "type", "got sent"}}},
     {"a phone as a number",
-     {STATUS("outbox"), TEXT, {CLO_SMS_LOCAL_PHONE, NUM(14154445555.0)}},
+     {STATUS("outbox"), TO, TEXT, {CLO_SMS_LOCAL_PHONE, NUM(14154445555.0)}},
      {{"local_phone", "type", "such as \"+14154445555\", got a number"}}},
     {"status false",
      {{CLO_SMS_STATUS, BOOL(0)}, WHEN},
      {{"status", "type", "got a boolean"}}},
     {"date_scheduled true",
-     {STATUS("scheduled"), TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, BOOL(1)}},
+     {STATUS("scheduled"), TO, TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, BOOL(1)}},
      {{"date_scheduled", "type", "an RFC 3339 string or a number"}}},
     {"date_scheduled true, with outbox",
-     {STATUS("outbox"), TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, BOOL(1)}},
+     {STATUS("outbox"), TO, TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, BOOL(1)}},
      {{"date_scheduled", "type", "got a boolean"}}},
     {"send_in a string, with draft",
      {STATUS("draft"), {CLO_SMS_SEND_IN, STR("5")}},
@@ -122,11 +122,11 @@ static const struct rule_case field_cases[] = {
      {STATUS("draft"), {CLO_SMS_SEND_TO_INBOX, STR("true")}},
      {{"send_to_inbox", "type", "must be a boolean, got a string"}}},
     {"attachments a map",
-     {STATUS("outbox"), FROM, {CLO_SMS_ATTACHMENTS, OBJ("a map")}},
+     {STATUS("outbox"), TO, FROM, {CLO_SMS_ATTACHMENTS, OBJ("a map")}},
      {{"attachments", "type", "a list of attachments, even if it is of one, "
                               "got a map"}}},
     {"template_id a number",
-     {STATUS("outbox"), FROM, {CLO_SMS_TEMPLATE_ID, NUM(1)}},
+     {STATUS("outbox"), TO, FROM, {CLO_SMS_TEMPLATE_ID, NUM(1)}},
      {{"template_id", "type", "got a number"}}},
     {"template_id a number beside text",
      {STATUS("draft"), TEXT, {CLO_SMS_TEMPLATE_ID, NUM(1)}},
@@ -140,10 +140,10 @@ static const struct rule_case field_cases[] = {
      {STATUS("draft"), {CLO_SMS_REMOTE_PHONE, STR("4154445555")}},
      {{"remote_phone", "format", "then 2 to 15 digits"}}},
     {"an empty phone",
-     {STATUS("outbox"), TEXT, {CLO_SMS_LOCAL_PHONE, STR("")}},
+     {STATUS("outbox"), TO, TEXT, {CLO_SMS_LOCAL_PHONE, STR("")}},
      {{"local_phone", "format", "is not in E.164 form"}}},
     {"the id of a phone number",
-     {STATUS("outbox"), TEXT, {CLO_SMS_LOCAL_PHONE, STR("phon_1aB")}},
+     {STATUS("outbox"), TO, TEXT, {CLO_SMS_LOCAL_PHONE, STR("phon_1aB")}},
      {{"local_phone", "format",
        "is the id of a phone number; give the number itself in E.164 form"}}},
     {"the id of a remote phone",
@@ -160,7 +160,7 @@ static const struct rule_case field_cases[] = {
        "it has no offset: end it with Z or one like +01:00; got "
        "\"2026-11-23T08:00:00\""}}},
     {"an empty date",
-     {STATUS("scheduled"), TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, STR("")}},
+     {STATUS("scheduled"), TO, TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, STR("")}},
      {{"date_scheduled", "format", "it is empty"}}},
     {"a date in milliseconds",
      {STATUS("draft"), {CLO_SMS_ACTIVITY_AT, NUM(1795420800000.0)}},
@@ -169,16 +169,16 @@ static const struct rule_case field_cases[] = {
      {STATUS("draft"), {CLO_SMS_ACTIVITY_AT, NUM(-62167219201.0)}},
      {{"activity_at", "range", "0000 to 9999"}}},
     {"a bad date with a status it does not go with",
-     {STATUS("outbox"), TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, STR("now")}},
+     {STATUS("outbox"), TO, TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, STR("now")}},
      {{"date_scheduled", "format", "is not written like"},
       {"date_scheduled", "conflict", "sent at once"}}},
 
     /* range: send_in */
     {"send_in 60",
-     {STATUS("outbox"), TEXT, FROM, {CLO_SMS_SEND_IN, NUM(60)}},
+     {STATUS("outbox"), TO, TEXT, FROM, {CLO_SMS_SEND_IN, NUM(60)}},
      {{"send_in", "range", "at least 0 and less than 60"}}},
     {"send_in below 0",
-     {STATUS("outbox"), TEXT, FROM, {CLO_SMS_SEND_IN, NUM(-0.001)}},
+     {STATUS("outbox"), TO, TEXT, FROM, {CLO_SMS_SEND_IN, NUM(-0.001)}},
      {{"send_in", "range", "at least 0"}}},
     {"send_in 60 with draft",
      {STATUS("draft"), {CLO_SMS_SEND_IN, NUM(60)}},
@@ -272,6 +272,7 @@ static void refuses_numbers_that_are_not_finite(void **state) {
       sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("outbox");
       sms.field[CLO_SMS_TEXT] = (struct clo_value)STR("Hello");
       sms.field[CLO_SMS_LOCAL_PHONE] = (struct clo_value)STR("+14154445555");
+      sms.field[CLO_SMS_LEAD_ID] = (struct clo_value)STR("lead_1");
       sms.field[fields[f]] = (struct clo_value)NUM(numbers[n]);
       clo_violations_init(&got);
       clo_sms_check(&sms, &got);

@@ -81,7 +81,7 @@ static void survives_random_strings(void **state) {
     s = random_string(&len, 1);
     agree_on(s, len);
     clo_violations_init(&got);
-    clo_sms_unknown(s, len, below(2) * below(10), &got);
+    clo_sms_unknown(CLO_CREATE, s, len, below(2) * below(10), &got);
     expect_one_line(got.list[0].message);
     clo_violations_free(&got);
     free(s);
@@ -169,6 +169,9 @@ static int sms_is_good(const struct clo_sms *sms) {
   if (given(&v[CLO_SMS_SEND_IN]) && !is(status, "outbox")) return 0;
   if (given(&v[CLO_SMS_SEND_TO_INBOX]) && !is(status, "inbox")) return 0;
   if (sends && !given(&v[CLO_SMS_LOCAL_PHONE])) return 0;
+  if (sends && !given(&v[CLO_SMS_REMOTE_PHONE]) &&
+      !given(&v[CLO_SMS_CONTACT_ID]) && !given(&v[CLO_SMS_LEAD_ID]))
+    return 0;
   if (sends && !template && v[CLO_SMS_TEXT].len == 0 &&
       (!given(&v[CLO_SMS_ATTACHMENTS]) || sms->attachment_count == 0))
     return 0;

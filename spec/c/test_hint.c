@@ -48,6 +48,9 @@ static const struct {
     {"delay", 0, "delay", "did you mean \"send_in\"?"},
     {"txt", 0, "txt", "did you mean \"text\"?"},
     {"localPhone", 0, "localPhone", "did you mean \"local_phone\"?"},
+    {"tetx", 0, "tetx", "did you mean \"text\"?"},
+    {"ettx", 0, "ettx", "did you mean \"text\"?"},
+    {"urel_id", 0, "urel_id", "did you mean \"user_id\"?"},
     {"remote_fone", 0, "remote_fone", "did you mean \"remote_phone\"?"},
     {"created_by", 0, "created_by", "did you mean \"created_by_id\"?"},
     {"organization", 0, "organization", "did you mean \"organization_id\"?"},
@@ -111,7 +114,7 @@ static void hints_at_the_right_name(void **state) {
     want[0].part = unknown_cases[i].part;
     want[1].field = NULL;
     clo_violations_init(&got);
-    clo_sms_unknown(name, len, unknown_cases[i].item, &got);
+    clo_sms_unknown(CLO_CREATE, name, len, unknown_cases[i].item, &got);
     expect_violations(unknown_cases[i].name, &got, want, 2);
     clo_violations_free(&got);
     free(name);
@@ -125,7 +128,7 @@ static void shows_a_nul_in_a_name(void **state) {
 
   (void)state;
   clo_violations_init(&got);
-  clo_sms_unknown("text\0", 5, 0, &got);
+  clo_sms_unknown(CLO_CREATE, "text\0", 5, 0, &got);
   expect_violations("NUL", &got, want, 2);
   clo_violations_free(&got);
 }
@@ -137,9 +140,9 @@ static void cuts_a_long_name(void **state) {
   (void)state;
   memset(name, 'x', sizeof name);
   clo_violations_init(&got);
-  clo_sms_unknown(name, 99, 0, &got);
-  clo_sms_unknown(name, 100, 0, &got);
-  clo_sms_unknown(name, sizeof name, 7, &got);
+  clo_sms_unknown(CLO_CREATE, name, 99, 0, &got);
+  clo_sms_unknown(CLO_CREATE, name, 100, 0, &got);
+  clo_sms_unknown(CLO_CREATE, name, sizeof name, 7, &got);
   assert_int_equal(strlen(got.list[0].field), 99);
   snprintf(want, sizeof want, "%.40s...", name);
   assert_string_equal(got.list[1].field, want);
@@ -158,7 +161,7 @@ static void has_room_for_the_longest_name(void **state) {
   (void)state;
   memset(name, '\xFF', sizeof name);
   clo_violations_init(&got);
-  clo_sms_unknown(name, sizeof name, SIZE_MAX, &got);
+  clo_sms_unknown(CLO_CREATE, name, sizeof name, SIZE_MAX, &got);
   field = got.list[0].field;
   assert_int_equal(strlen(strchr(field, '.') + 1), 4 * 40 + 3);
   assert_string_equal(field + strlen(field) - 7, "\\xFF...");
@@ -177,7 +180,7 @@ static void cuts_between_characters(void **state) {
     for (i = shift; i + 4 <= sizeof name; i += 4)
       memcpy(name + i, "\xF0\x9F\x98\x80", 4);
     clo_violations_init(&got);
-    clo_sms_unknown(name, i, 0, &got);
+    clo_sms_unknown(CLO_CREATE, name, i, 0, &got);
     expect_one_line(got.list[0].message);
     assert_null(strstr(got.list[0].field, "\\x"));
     clo_violations_free(&got);

@@ -40,6 +40,9 @@ static const struct {
        "content_type must be one of the 40 types listed at https://developer."
        "close.com/api/resources/activities/sms/create, got \"image/pn\"; did "
        "you mean \"image/png\"?"}}},
+    {"a type with two letters swapped",
+     {STR("image/pgn"), NAME},
+     {{"content_type", "enum", "did you mean \"image/png\"?"}}},
     {"a type with a byte more",
      {STR("image/png\0"), NAME},
      {{"content_type", "enum", "\\x00"}}},

@@ -65,6 +65,8 @@ static struct rule_case case_with(enum clo_verb verb, size_t field,
     made.sets[n++] = (struct set)STATUS("outbox");
   if (verb == CLO_SEND && field != CLO_SMS_LOCAL_PHONE)
     made.sets[n++] = (struct set)FROM;
+  if (verb == CLO_SEND && field != CLO_SMS_REMOTE_PHONE)
+    made.sets[n++] = (struct set)TO;
   if (verb == CLO_SEND && field != CLO_SMS_TEXT &&
       field != CLO_SMS_TEMPLATE_ID)
     made.sets[n++] = (struct set)TEXT;
@@ -140,7 +142,8 @@ static void takes_null_where_the_schema_does(void **state) {
       /* What a sending needs is another test's. */
       if (verbs[v] != CLO_UPDATE && i == CLO_SMS_LOCAL_PHONE) continue;
       if (verbs[v] == CLO_SEND &&
-          (i == CLO_SMS_TEXT || i == CLO_SMS_TEMPLATE_ID))
+          (i == CLO_SMS_TEXT || i == CLO_SMS_TEMPLATE_ID ||
+           i == CLO_SMS_REMOTE_PHONE))
         continue;
       made = case_with(verbs[v], i, (struct clo_value)NIL, name, sizeof name);
       if (i == CLO_SMS_DATE_SCHEDULED && verbs[v] == CLO_UPDATE)
@@ -204,6 +207,12 @@ static const struct rule_case update_cases[] = {
     {"outbox with local_phone null",
      {STATUS("outbox"), FROM_NIL},
      {{"local_phone", "required", "with status \"outbox\": give your"}}},
+    {"outbox with remote_phone null",
+     {STATUS("outbox"), {CLO_SMS_REMOTE_PHONE, NIL}}, {{0}}},
+    {"outbox to nobody any more",
+     {STATUS("outbox"), {CLO_SMS_REMOTE_PHONE, NIL}, {CLO_SMS_CONTACT_ID, NIL},
+      {CLO_SMS_LEAD_ID, NIL}},
+     {{"remote_phone", "required", "with status \"outbox\""}}},
     {"scheduled with local_phone null",
      {STATUS("scheduled"), FROM_NIL},
      {{"local_phone", "required", "with status \"scheduled\""}}},
@@ -227,11 +236,11 @@ static const struct rule_case update_cases[] = {
      {{"date_scheduled", "conflict",
        "goes only with status \"draft\", \"scheduled\", not with \"outbox\""}}},
     {"a date without a status",
-     {WHEN}, {{"date_scheduled", "conflict", "not with none; "}}},
+     {WHEN}, {{"date_scheduled", "conflict", "which is not given; "}}},
     {"send_in without a status",
      {SOON},
      {{"send_in", "conflict",
-       "goes only with status \"outbox\", not with none; leave it out"}}},
+       "goes only with status \"outbox\", which is not given; leave it out"}}},
     {"send_in with draft",
      {STATUS("draft"), SOON},
      {{"send_in", "conflict", "not with \"draft\""}}},
@@ -255,38 +264,43 @@ static const struct rule_case update_cases[] = {
 };
 
 static const struct rule_case send_cases[] = {
-    {"a message", {TEXT, FROM}, {{0}}},
-    {"a scheduled one", {TEXT, FROM, WHEN}, {{0}}},
-    {"one in a while", {TEXT, FROM, SOON}, {{0}}},
-    {"date null", {TEXT, FROM, DATE_NIL}, {{0}}},
-    {"date null, and in a while", {TEXT, FROM, DATE_NIL, SOON}, {{0}}},
-    {"a template", {FROM, TEMPLATE}, {{0}}},
-    {"a template, text null", {FROM, TEMPLATE, {CLO_SMS_TEXT, NIL}}, {{0}}},
+    {"a message", {TEXT, FROM, TO}, {{0}}},
+    {"a scheduled one", {TEXT, FROM, TO, WHEN}, {{0}}},
+    {"one in a while", {TEXT, FROM, TO, SOON}, {{0}}},
+    {"date null", {TEXT, FROM, TO, DATE_NIL}, {{0}}},
+    {"date null, and in a while", {TEXT, FROM, TO, DATE_NIL, SOON}, {{0}}},
+    {"a template", {FROM, TO, TEMPLATE}, {{0}}},
+    {"a template, text null", {FROM, TO, TEMPLATE, {CLO_SMS_TEXT, NIL}}, {{0}}},
 
     {"nothing",
      {{0, NONE}},
-     {{"local_phone", "required", "with status \"outbox\""},
-      {"text", "required", "with status \"outbox\""}}},
+     {{"local_phone", "required", "is required to send an SMS: give your"},
+      {"remote_phone", "required", "is required to send an SMS: give the"},
+      {"text", "required", "text is required to send an SMS: give text"}}},
     {"nothing but a date",
      {WHEN},
-     {{"local_phone", "required", "with status \"scheduled\""},
-      {"text", "required", "with status \"scheduled\""}}},
+     {{"local_phone", "required", "to send"},
+      {"remote_phone", "required", "to send"},
+      {"text", "required", "to send"}}},
     {"nothing but nulls",
      {FROM_NIL, {CLO_SMS_TEXT, NIL}, {CLO_SMS_TEMPLATE_ID, NIL}},
-     {{"local_phone", "required", ""}, {"text", "required", ""}}},
+     {{"local_phone", "required", ""},
+      {"remote_phone", "required", ""},
+      {"text", "required", ""}}},
     {"an empty text",
-     {FROM, {CLO_SMS_TEXT, STR("")}}, {{"text", "required", ""}}},
+     {FROM, TO, {CLO_SMS_TEXT, STR("")}}, {{"text", "required", ""}}},
     {"a list of no attachments",
-     {FROM, {CLO_SMS_ATTACHMENTS, LIST}}, {{"text", "required", ""}}},
+     {FROM, TO, {CLO_SMS_ATTACHMENTS, LIST}}, {{"text", "required", ""}}},
     {"scheduled in a while",
-     {TEXT, FROM, WHEN, SOON},
-     {{"send_in", "conflict", "not with \"scheduled\""}}},
+     {TEXT, FROM, TO, WHEN, SOON},
+     {{"send_in", "conflict",
+       "send_in cannot go with date_scheduled; leave one of them out"}}},
     {"text and template_id",
-     {TEXT, FROM, TEMPLATE}, {{"template_id", "conflict", ""}}},
+     {TEXT, FROM, TO, TEMPLATE}, {{"template_id", "conflict", ""}}},
     {"a wrong date, which counts as one",
-     {TEXT, FROM, {CLO_SMS_DATE_SCHEDULED, STR("soon")}, SOON},
+     {TEXT, FROM, TO, {CLO_SMS_DATE_SCHEDULED, STR("soon")}, SOON},
      {{"date_scheduled", "format", ""},
-      {"send_in", "conflict", "not with \"scheduled\""}}},
+      {"send_in", "conflict", "cannot go with date_scheduled"}}},
 };
 
 static const struct rule_case draft_cases[] = {
@@ -299,14 +313,20 @@ static const struct rule_case draft_cases[] = {
 
     {"local_phone null",
      {FROM_NIL},
-     {{"local_phone", "required", "with status \"outbox\""}}},
+     {{"local_phone", "required", "to send an SMS"}}},
     {"local_phone null, scheduled",
      {FROM_NIL, WHEN},
-     {{"local_phone", "required", "with status \"scheduled\""}}},
+     {{"local_phone", "required", "to send an SMS"}}},
     {"scheduled in a while",
-     {WHEN, SOON}, {{"send_in", "conflict", "not with \"scheduled\""}}},
+     {WHEN, SOON}, {{"send_in", "conflict",
+       "send_in cannot go with date_scheduled; leave one of them out"}}},
     {"text and template_id",
      {TEXT, TEMPLATE}, {{"template_id", "conflict", ""}}},
+    {"remote_phone null", {{CLO_SMS_REMOTE_PHONE, NIL}}, {{0}}},
+    {"to nobody any more",
+     {{CLO_SMS_REMOTE_PHONE, NIL}, {CLO_SMS_CONTACT_ID, NIL},
+      {CLO_SMS_LEAD_ID, NIL}},
+     {{"remote_phone", "required", "to send an SMS"}}},
     {"a status",
      {STATUS("outbox")},
      {{"status", "unknown_field",
@@ -354,6 +374,7 @@ static void checks_attachments_of_each_verb(void **state) {
     sms.verb = verbs[v];
     sms.field[CLO_SMS_ATTACHMENTS] = (struct clo_value)LIST;
     sms.field[CLO_SMS_LOCAL_PHONE] = (struct clo_value)STR("+14154445555");
+    sms.field[CLO_SMS_REMOTE_PHONE] = (struct clo_value)STR("+18183334444");
     sms.attachments = &item;
     sms.attachment_count = 1;
     clo_violations_init(&got);

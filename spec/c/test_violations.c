@@ -58,7 +58,7 @@ static void lists_so_many_and_counts_the_rest(void **state) {
   sms.attachment_count = count;
   clo_violations_init(&got);
   clo_sms_check(&sms, &got);
-  clo_sms_unknown("to", 2, 0, &got);
+  clo_sms_unknown(CLO_CREATE, "to", 2, 0, &got);
   assert_int_equal(got.count, CLO_VIOLATIONS_MAX);
   assert_int_equal(got.unlisted, 3 * count + 2 - CLO_VIOLATIONS_MAX);
   assert_string_equal(got.list[999].field, "attachments[334].content_type");
@@ -83,7 +83,7 @@ static void report_many(struct clo_violations *violations) {
   sms.attachments = items;
   sms.attachment_count = 3;
   clo_sms_check(&sms, violations);
-  clo_sms_unknown("to", 2, 0, violations);
+  clo_sms_unknown(CLO_CREATE, "to", 2, 0, violations);
 }
 
 static void says_that_memory_ran_out(void **state) {

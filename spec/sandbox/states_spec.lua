@@ -126,14 +126,19 @@ describe("close.sandbox updating an SMS", function()
     assert.matches("^2099", after.date_scheduled)
   end)
 
-  it("needs a number and a date for that", function()
+  it("needs two numbers and a date for that", function()
     local sms = client:create(DRAFT)
     local status, body = update(sms.id, { status = "scheduled" })
     assert.equal(400, status)
     assert.same({ date_scheduled = "This field is required.",
-      local_phone = "This field is required." }, body["field-errors"])
+      local_phone = "This field is required.",
+      remote_phone = "This field is required." }, body["field-errors"])
     status = update(sms.id, { status = "outbox", local_phone = cjson.null })
     assert.equal(400, status)
+    for _, name in ipairs { "remote_phone", "contact_id", "lead_id" } do
+      assert.equal(200, (update(client:create(DRAFT).id, { status = "outbox",
+        local_phone = "+16505172539", [name] = "+447911123456" })))
+    end
   end)
 
   it("cancels what is scheduled or in outbox", function()

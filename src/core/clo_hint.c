@@ -115,26 +115,31 @@ const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
   return NULL;
 }
 
-static size_t least(size_t a, size_t b, size_t c) {
-  if (b < a) a = b;
-  return c < a ? c : a;
-}
+static size_t least(size_t a, size_t b) { return b < a ? b : a; }
 
-/* Levenshtein's, without regard to case; len is at most WORD_MAX. */
+/* The number of single edits from one to the other, without regard to case: to
+ * insert, delete or replace a letter, or to swap two neighbours, which is a slip
+ * of its own ("optimal string alignment"). len is at most WORD_MAX. */
 static size_t edit_distance(const char *s, size_t len, const char *word) {
-  size_t row[WORD_MAX + 1], i, diagonal, above;
+  size_t rows[3][WORD_MAX + 1], i, j;
+  size_t *before = rows[0], *above = rows[1], *row = rows[2], *spare;
 
-  for (i = 0; i <= len; i++) row[i] = i;
-  for (; *word != '\0'; word++) {
-    diagonal = row[0]++;
+  for (i = 0; i <= len; i++) above[i] = i;
+  for (j = 1; word[j - 1] != '\0'; j++) {
+    row[0] = j;
     for (i = 1; i <= len; i++) {
-      above = row[i];
-      diagonal += lower(s[i - 1]) != lower(*word);
-      row[i] = least(diagonal, above + 1, row[i - 1] + 1);
-      diagonal = above;
+      char a = lower(s[i - 1]), b = lower(word[j - 1]);
+
+      row[i] = least(above[i - 1] + (a != b), least(above[i], row[i - 1]) + 1);
+      if (i > 1 && j > 1 && a == lower(word[j - 2]) && lower(s[i - 2]) == b)
+        row[i] = least(row[i], before[i - 2] + 1);
     }
+    spare = before;
+    before = above;
+    above = row;
+    row = spare;
   }
-  return row[len];
+  return above[len];
 }
 
 /* The nearest of the words offered so far, if it is near enough. */
@@ -229,14 +234,24 @@ const char *clo_show_name(const char *name, size_t len,
   return out;
 }
 
-void clo_sms_unknown(const char *name, size_t len, size_t item,
-                     struct clo_violations *violations) {
+/* The name of a field that the verb takes, or NULL. */
+static const char *hint_taken(enum clo_verb verb, const char *name,
+                              size_t len) {
+  const char *hint = hint_name(name, len, 0);
+  int field = hint != NULL ? clo_sms_find(hint, strlen(hint)) : -1;
+
+  return field >= 0 && clo_sms_takes(verb, (enum clo_sms_field)field) ? hint
+                                                                      : NULL;
+}
+
+void clo_sms_unknown(enum clo_verb verb, const char *name, size_t len,
+                     size_t item, struct clo_violations *violations) {
   char quoted[CLO_QUOTE_SIZE], shown[CLO_QUOTE_SIZE];
   char field[CLO_QUOTE_SIZE + 48], place[48] = "";
   const char *hint = NULL;
 
   if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
-    hint = hint_name(name, len, item > 0);
+    hint = item > 0 ? hint_name(name, len, 1) : hint_taken(verb, name, len);
   clo_quote(name, len, quoted);
   if (item > 0) snprintf(place, sizeof place, "attachments[%zu].", item);
   snprintf(field, sizeof field, "%s%s", place,

@@ -116,6 +116,15 @@ static void check_attachment(const struct clo_attachment *attachment,
   }
 }
 
+int clo_attachment_is_answered(const char *name, size_t len) {
+  static const char *const names[] = {"size", "media_id", "thumbnail_url"};
+  size_t i;
+
+  for (i = 0; i < sizeof names / sizeof *names; i++)
+    if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) return 1;
+  return 0;
+}
+
 static double attachment_bytes(const struct clo_sms *sms) {
   double bytes = 0;
   size_t i;
@@ -188,6 +197,8 @@ static const struct status_rule required_with[] = {
      "say when, such as \"2026-11-23T08:00:00Z\""},
     {CLO_SMS_LOCAL_PHONE, IS(OUTBOX) | IS(SCHEDULED),
      "give your number in Close that the SMS is to be sent from"},
+    {CLO_SMS_REMOTE_PHONE, IS(OUTBOX) | IS(SCHEDULED),
+     "give the number to send to, or contact_id or lead_id"},
     {CLO_SMS_TEXT, IS(OUTBOX) | IS(SCHEDULED),
      "give text, template_id or an attachment"},
 };
@@ -211,49 +222,80 @@ static int exists(const struct clo_sms *sms) {
   return sms->verb == CLO_UPDATE || sms->verb == CLO_SEND_DRAFT;
 }
 
+/* Whether a field is not given; of an SMS that exists, whether it is taken
+ * away. */
+static int is_without(const struct clo_sms *sms, enum clo_sms_field field) {
+  return exists(sms) ? sms->field[field].type == CLO_NULL
+                     : !is_given(&sms->field[field]);
+}
+
 static int is_missing(const struct clo_sms *sms, enum clo_sms_field field) {
-  if (exists(sms)) return sms->field[field].type == CLO_NULL &&
-                          field != CLO_SMS_TEXT;
-  if (field == CLO_SMS_TEXT) return !has_content(sms);
-  return !is_given(&sms->field[field]);
+  if (field == CLO_SMS_TEXT) return !exists(sms) && !has_content(sms);
+  if (field == CLO_SMS_REMOTE_PHONE && !(is_without(sms, CLO_SMS_CONTACT_ID) &&
+                                         is_without(sms, CLO_SMS_LEAD_ID)))
+    return 0;
+  return is_without(sms, field);
+}
+
+static int is_sending(enum clo_verb verb) {
+  return verb == CLO_SEND || verb == CLO_SEND_DRAFT;
+}
+
+/* The sentence is in the words of the verb: whoever sends gives no status. */
+static void report_at_odds(const struct clo_sms *sms, unsigned status,
+                           const struct status_rule *rule,
+                           struct clo_violations *violations) {
+  const struct clo_field *statuses_of = &clo_sms_fields[CLO_SMS_STATUS];
+  struct clo_spot spot = {&clo_sms_fields[rule->field], 0, violations};
+  char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
+
+  clo_field_join(statuses_of, rule->statuses, list);
+  if (is_sending(sms->verb)) /* send_in, the only one */
+    clo_spot_report(&spot, "conflict",
+                    "cannot go with date_scheduled; leave one of them out");
+  else if (status == 0)
+    clo_spot_report(&spot, "conflict",
+                    "goes only with status %s, which is not given; %s", list,
+                    rule->mend);
+  else
+    clo_spot_report(&spot, "conflict",
+                    "goes only with status %s, not with %s; %s", list,
+                    clo_field_join(statuses_of, status, own), rule->mend);
+}
+
+static void report_missing(const struct clo_sms *sms, unsigned status,
+                           const struct status_rule *rule,
+                           struct clo_violations *violations) {
+  struct clo_spot spot = {&clo_sms_fields[rule->field], 0, violations};
+  char own[CLO_JOIN_SIZE];
+
+  if (is_sending(sms->verb))
+    clo_spot_report(&spot, "required", "is required to send an SMS: %s",
+                    rule->mend);
+  else
+    clo_spot_report(&spot, "required", "is required with status %s: %s",
+                    clo_field_join(&clo_sms_fields[CLO_SMS_STATUS], status,
+                                   own),
+                    rule->mend);
 }
 
 /* status is a bit, or 0 for an update that leaves it as it is. */
 static void check_status_rules(const struct clo_sms *sms, unsigned status,
                                struct clo_violations *violations) {
-  const struct clo_field *statuses_of = &clo_sms_fields[CLO_SMS_STATUS];
   const struct status_rule *rule, *end;
-  struct clo_spot spot = {NULL, 0, violations};
-  char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
 
-  if (status == 0)
-    strcpy(own, "none");
-  else
-    clo_field_join(statuses_of, status, own);
   end = only_with + sizeof only_with / sizeof *only_with;
-  for (rule = only_with; rule < end; rule++) {
-    if ((rule->statuses & status) || !is_usable(sms, rule->field)) continue;
-    if (!clo_sms_takes(sms->verb, rule->field)) continue;
-    spot.field = &clo_sms_fields[rule->field];
-    clo_spot_report(&spot, "conflict",
-                    "goes only with status %s, not with %s; %s",
-                    clo_field_join(statuses_of, rule->statuses, list), own,
-                    rule->mend);
-  }
+  for (rule = only_with; rule < end; rule++)
+    if (!(rule->statuses & status) && is_usable(sms, rule->field) &&
+        clo_sms_takes(sms->verb, rule->field))
+      report_at_odds(sms, status, rule, violations);
   end = required_with + sizeof required_with / sizeof *required_with;
-  for (rule = required_with; rule < end; rule++) {
-    if (!(rule->statuses & status) || !is_missing(sms, rule->field)) continue;
-    spot.field = &clo_sms_fields[rule->field];
-    clo_spot_report(&spot, "required", "is required with status %s: %s", own,
-                    rule->mend);
-  }
+  for (rule = required_with; rule < end; rule++)
+    if ((rule->statuses & status) && is_missing(sms, rule->field))
+      report_missing(sms, status, rule, violations);
 }
 
 /* -- verbs ---------------------------------------------------------------- */
-
-static int is_sending(enum clo_verb verb) {
-  return verb == CLO_SEND || verb == CLO_SEND_DRAFT;
-}
 
 int clo_sms_takes(enum clo_verb verb, enum clo_sms_field field) {
   if (is_sending(verb))

@@ -99,6 +99,10 @@ extern const struct clo_field clo_attachment_fields[CLO_ATTACHMENT_FIELDS];
 int clo_sms_find(const char *name, size_t len);
 int clo_attachment_find(const char *name, size_t len);
 
+/* Whether an attachment has a member of this name in an answer only. Who hands
+ * on what he got has it, too, so it is left out of a request. */
+int clo_attachment_is_answered(const char *name, size_t len);
+
 /* Whether a verb takes a field. */
 int clo_sms_takes(enum clo_verb verb, enum clo_sms_field field);
 
@@ -164,8 +168,8 @@ void clo_sms_check(const struct clo_sms *sms,
 /* Adds an unknown_field violation for a name that clo_sms_find (item 0) or
  * clo_attachment_find (item = the attachment's place, from 1) does not know,
  * with a hint: the known wrong names (to, from, body, message, phone, ...) or
- * the nearest right one. */
-void clo_sms_unknown(const char *name, size_t len, size_t item,
-                     struct clo_violations *violations);
+ * the nearest right one, where the verb takes that. */
+void clo_sms_unknown(enum clo_verb verb, const char *name, size_t len,
+                     size_t item, struct clo_violations *violations);
 
 #endif

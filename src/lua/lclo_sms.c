@@ -22,10 +22,11 @@ enum {
 
 #define EXTRA_MAX 1000000 /* that the body is made for; more fit, too */
 
-/* Keeps what is found in the item on top of the stack, whatever its owner does
- * with it meanwhile. */
-static void read_item_fields(lua_State *L, struct clo_attachment *item,
-                             size_t place, struct clo_violations *violations) {
+/* Replaces the item on top of the stack by a copy of what a request takes of
+ * it, which keeps what was read, whatever its owner does with it meanwhile. */
+static void read_item_fields(lua_State *L, enum clo_verb verb,
+                             struct clo_attachment *item, size_t place,
+                             struct clo_violations *violations) {
   int places = lua_gettop(L) + 1, at;
   lua_settop(L, places + CLO_ATTACHMENT_FIELDS - 1);
   lua_pushnil(L);
@@ -38,22 +39,27 @@ static void read_item_fields(lua_State *L, struct clo_attachment *item,
       lua_replace(L, places + field);
       continue;
     }
-    clo_sms_unknown(name ? name : LCLO_NO_NAME,
-                    name ? len : sizeof LCLO_NO_NAME - 1, place, violations);
+    if (!name || !clo_attachment_is_answered(name, len))
+      clo_sms_unknown(verb, name ? name : LCLO_NO_NAME,
+                      name ? len : sizeof LCLO_NO_NAME - 1, place, violations);
     lua_pop(L, 1);
   }
+  lua_createtable(L, 0, CLO_ATTACHMENT_FIELDS);
   for (at = 0; at < CLO_ATTACHMENT_FIELDS; at++) {
-    if (!lua_isnil(L, -1)) lclo_keep(L, KEPT);
-    lua_pop(L, 1);
+    lua_pushvalue(L, places + at);
+    lua_setfield(L, -2, clo_attachment_fields[at].name);
   }
+  lua_replace(L, places - 1);
+  lua_settop(L, places - 1);
 }
 
-static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
+static void read_item(lua_State *L, enum clo_verb verb,
+                      struct clo_attachment *item, size_t place,
                       struct clo_violations *violations) {
   struct clo_value what;
   if (lua_type(L, -1) == LUA_TTABLE) {
     item->type = CLO_OBJECT;
-    read_item_fields(L, item, place, violations);
+    read_item_fields(L, verb, item, place, violations);
     return;
   }
   memset(&what, 0, sizeof what);
@@ -62,7 +68,7 @@ static void read_item(lua_State *L, struct clo_attachment *item, size_t place,
   item->type_name = what.type == CLO_OBJECT ? what.data : NULL;
 }
 
-/* Reads the list on top of the stack. */
+/* Reads the list on top of the stack; a copy of it takes its place. */
 static void read_attachments(lua_State *L, struct clo_sms *sms,
                              struct clo_violations *violations) {
   struct clo_value *value = &sms->field[CLO_SMS_ATTACHMENTS];
@@ -76,11 +82,13 @@ static void read_attachments(lua_State *L, struct clo_sms *sms,
   items = lclo_new_items(L, (size_t)count, sizeof *items);
   lclo_keep(L, KEPT);
   lua_pop(L, 1);
+  lua_createtable(L, (int)count, 0);
   for (i = 0; i < count; i++) {
-    lua_rawgeti(L, -1, (int)(i + 1));
-    read_item(L, &items[i], (size_t)(i + 1), violations);
-    lua_pop(L, 1);
+    lua_rawgeti(L, -2, (int)(i + 1));
+    read_item(L, sms->verb, &items[i], (size_t)(i + 1), violations);
+    lua_rawseti(L, -2, (int)(i + 1));
   }
+  lua_replace(L, PLACES + CLO_SMS_ATTACHMENTS);
   value->type = CLO_LIST;
   sms->attachments = items;
   sms->attachment_count = (size_t)count;
@@ -181,7 +189,7 @@ static void find_fields(lua_State *L, const struct clo_sms *sms,
       lua_replace(L, EXTRA);
     } else {
       if (!name || !is_draft_id(sms, name, len))
-        clo_sms_unknown(name ? name : LCLO_NO_NAME,
+        clo_sms_unknown(sms->verb, name ? name : LCLO_NO_NAME,
                         name ? len : sizeof LCLO_NO_NAME - 1, 0, violations);
       lua_pop(L, 1);
     }
@@ -204,6 +212,9 @@ static int read_params(lua_State *L, struct clo_sms *sms, char *is_given,
 static int validate(lua_State *L) {
   static const char *const verbs[] = {"create", "update", "send", "send_draft",
                                       NULL}; /* as in enum clo_verb */
+  static const char *const examples[] = {
+      "status = \"outbox\"", "text = \"Hello\"",
+      "remote_phone = \"+14154445555\"", "draft_id = \"acti_...\""};
   struct clo_violations *violations;
   struct lclo_held *held;
   struct clo_sms sms;
@@ -221,8 +232,8 @@ static int validate(lua_State *L) {
     clo_sms_check(&sms, violations);
   } else {
     clo_violations_add(violations, "params", "type",
-                       "params must be a table such as {status = \"outbox\", "
-                       "...}, got %s", luaL_typename(L, PARAMS));
+                       "params must be a table such as {%s, ...}, got %s",
+                       examples[sms.verb], luaL_typename(L, PARAMS));
   }
   if (lclo_refuse(L, held)) return 3;
   push_body(L, &sms, is_given, extras);

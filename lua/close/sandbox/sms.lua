@@ -95,6 +95,9 @@ local function check_status(status, values, message, problems)
       problems[name] = "This field is required."
     end
   end
+  if missing "remote_phone" and missing "contact_id" and missing "lead_id" then
+    problems.remote_phone = "This field is required."
+  end
 end
 
 -- An attachment that was to be uploaded here must have been. Notes its size,
