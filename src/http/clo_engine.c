@@ -40,6 +40,16 @@ static int on_timer(CURLM *multi, long ms, void *engine) {
   return 0;
 }
 
+/* CURLMOPT_QUICK_EXIT, since 8.20, by its number: headers may be older than the
+ * library. */
+#define MULTI_QUICK_EXIT ((CURLMoption)21)
+
+/* Closing a client must not wait for the threads that look hosts up. A libcurl
+ * that does not know the option does not wait, so its refusal is no failure. */
+static void set_quick_exit(CURLM *multi) {
+  (void)curl_multi_setopt(multi, MULTI_QUICK_EXIT, 1L);
+}
+
 static int make_multi(struct clo_engine *e) {
   long kept = e->config.max_in_flight;
   e->timer = -1;
@@ -47,6 +57,7 @@ static int make_multi(struct clo_engine *e) {
   e->next_up = 0;
   e->pid = getpid();
   e->multi = curl_multi_init();
+  if (e->multi) set_quick_exit(e->multi);
   return e->multi &&
          !curl_multi_setopt(e->multi, CURLMOPT_SOCKETFUNCTION,
                             clo_sockets_on_interest) &&
