@@ -25,7 +25,8 @@ local DEEP = 30 -- callbacks that wait inside each other; Lua bears 200 C calls
 function calls.tell(state, event)
   local on_event = state.settings.on_event
   if not on_event then return end
-  if state.loop.tell then return state.loop.tell(on_event, event) end
+  local tell = state.loop.tell
+  if tell and tell(on_event, event) then return end
   pcall(on_event, event) -- a faulty logger stops no message
 end
 

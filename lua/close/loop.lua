@@ -9,7 +9,8 @@
 --   close()           lets go of what it holds of the host
 --   run(f, ...)       runs a function of the user's, where that takes more than
 --                     a call: now or later, in a context of its own
---   tell(f, event)    the same for on_event, which may share its context
+--   tell(f, event)    the same for on_event, which may share its context; false
+--                     where it has to be called here and now
 --   spawns            true where run does not wait for the function's end
 
 local LOOPS = {

@@ -100,6 +100,12 @@ local function in_neovim(vim, driver, set)
     end)
   end
 
+  function host.tell(on_event, event)
+    if not vim.in_fast_event() then return false end
+    vim.schedule(function() pcall(on_event, event) end)
+    return true
+  end
+
   function host.hindrance(verb, name)
     if verb == "begin" or not vim.in_fast_event() then return nil end
     return ("%s does not work inside of a callback of libuv: use %s_async, " ..
@@ -189,7 +195,7 @@ function luv_loop.new(driver)
   end)
   host = vim and in_neovim(vim, driver, set) or in_program(uv, driver, set)
 
-  loop.hindrance, loop.run = host.hindrance, host.run
+  loop.hindrance, loop.run, loop.tell = host.hindrance, host.run, host.tell
 
   loop.kick = set.follow
 

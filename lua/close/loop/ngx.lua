@@ -158,6 +158,7 @@ function ngx_loop.new(driver)
     timers.tell(...)
     timers.attend()
     start_driver()
+    return true
   end
 
   function loop.wait(due)
