@@ -75,6 +75,25 @@ describe("an option", function()
     end
   end)
 
+  it("with a character that cannot be seen says which and where", function()
+    local NBSP, MARK = "\194\160", "\239\187\191"
+    for _, case in ipairs{
+      { "api_key", support.KEY .. "\n", "U+000A at byte " .. #support.KEY + 1 },
+      { "api_key", MARK .. support.KEY, "U+FEFF at byte 1" },
+      { "api_key", support.KEY .. " ", "U+0020 at byte " },
+      { "base_url", "https://api.close.com/api/v1\r", "U+000D at byte 29" },
+      { "base_url", "https://api.close.com/api/v1" .. NBSP,
+        "U+00A0 at byte 29" },
+      { "base_url", NBSP .. "https://api.close.com/", "U+00A0 at byte 1" },
+      { "proxy", "http://127.0.0.1:1" .. NBSP, "U+00A0 at byte 19" },
+      { "ca_file", "ca.pem\t", "U+0009 at byte 7" },
+    } do
+      local message = refuses(options{ [case[1]] = case[2] })
+      assert.matches(case[1], message, 1, true)
+      assert.matches("it has " .. case[3], message, 1, true)
+    end
+  end)
+
   it("of false is not taken for an absent one", function()
     for name in pairs(WRONG) do
       local given = options()

@@ -141,6 +141,20 @@ describe("get", function()
     end
   end)
 
+  it("tells of an id's character that cannot be seen", function()
+    local client = support.new(scripted)
+    for given, part in pairs{ [ID .. "\n"] = "U+000A at byte " .. #ID + 1,
+      ["\226\128\139" .. ID] = "U+200B at byte 1",
+      [" " .. ID] = "U+0020 at byte 1", [ID .. "\255"] = "0xFF at byte " } do
+      for _, verb in ipairs{ "get", "cancel", "delete" } do
+        local _, err = calmly(client.sms[verb], given)
+        assert.matches("; it has " .. part, err.message, 1, true)
+      end
+      local _, err = calmly(client.sms.send, { draft_id = given })
+      assert.matches("; it has " .. part, err.message, 1, true)
+    end
+  end)
+
   it("refuses fields that it does not know, all at once", function()
     local client = support.new(scripted)
     is_refused({ "_fields: unknown_field", "timeout: unknown_field" },

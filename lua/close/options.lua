@@ -23,7 +23,11 @@ function check.string(value)
   if #value > MAX_STRING then
     return ("of at most %d bytes"):format(MAX_STRING)
   end
-  if value:find("[%z\1-\31\127]") then return "without control characters" end
+  local at = value:find("[%z\1-\31\127]")
+  if at then
+    return ("without control characters; it has U+%04X at byte %d"):format(
+      value:byte(at), at)
+  end
 end
 
 function check.seconds(value)
@@ -187,18 +191,28 @@ function options.check_secret(settings, secret)
     return "api_key must not contain a colon"
   end
   if secret:find("[%s\128-\255]") then
-    return name .. " must be plain ASCII without blanks"
+    return name .. " must be plain ASCII without blanks" ..
+      core.tell_odd(secret)
   end
 end
 
 local function check_addresses(settings)
   settings.base_url = settings.base_url:gsub("/+$", "")
   local plain, why = core.check_url(settings.base_url)
-  if plain == nil then return "base_url: " .. why end
+  if plain == nil then
+    return "base_url: " .. why .. core.tell_odd(settings.base_url)
+  end
+  local path = settings.base_url:match "^%a+://[^/]*(.*)$"
+  if core.tell_odd(path) ~= "" then
+    return "base_url: its path must be plain ASCII" ..
+      core.tell_odd(settings.base_url)
+  end
   settings.plain = plain
   if settings.proxy then
     local loopback, fault = core.check_proxy(settings.proxy)
-    if loopback == nil then return "proxy: " .. fault end
+    if loopback == nil then
+      return "proxy: " .. fault .. core.tell_odd(settings.proxy)
+    end
     if plain and not loopback then
       return "proxy: a base_url with http would send the key through it in " ..
         "the clear: use https"

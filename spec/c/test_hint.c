@@ -93,7 +93,9 @@ static const struct {
     {"a\nb", 0, "a\\x0Ab", "\"a\\x0Ab\" is not"},
     {"a\x7F" "b", 0, "a\\x7Fb", "\"a\\x7Fb\" is not"},
     {"a\xC2\x85" "b", 0, "a\\xC2\\x85b", "\"a\\xC2\\x85b\" is not"},
-    {"a\xC2\xA0" "b", 0, "a\xC2\xA0" "b", "\"a\xC2\xA0" "b\" is not"},
+    {"a\xC2\xA0" "b", 0, "a\\xC2\\xA0b", "\"a\\xC2\\xA0b\" is not"},
+    {"a\xE2\x80\xAE", 0, "a\\xE2\\x80\\xAE", "\"a\\xE2\\x80\\xAE\" is not"},
+    {"text\xE2\x80\x8B", 0, "text\\xE2\\x80\\x8B", "did you mean \"text\"?"},
     {"\xFF\xFEname", 3, "attachments[3].\\xFF\\xFEname", "\"\\xFF\\xFEname\""},
 };
 

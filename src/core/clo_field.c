@@ -70,27 +70,29 @@ static int is_utf8(const struct clo_spot *spot, const struct clo_value *value) {
 
 static void check_phone(const struct clo_spot *spot,
                         const struct clo_value *value) {
-  char number[CLO_E164_SIZE];
+  char number[CLO_E164_SIZE], odd[CLO_ODD_SIZE];
 
   if (clo_e164_check(value->data, value->len) || !is_utf8(spot, value)) return;
+  clo_tell_odd(value->data, value->len, odd);
   if (value->len >= 5 && memcmp(value->data, "phon_", 5) == 0)
     clo_spot_report(spot, "format",
                     "is the id of a phone number; give the number itself in "
                     "E.164 form, such as +14154445555");
   else if (clo_e164_hint(value->data, value->len, number))
     clo_spot_report(spot, "format",
-                    "is not in E.164 form, \"+\" and digits only; did you mean "
-                    "%s?",
-                    number);
+                    "is not in E.164 form, \"+\" and digits only%s; did you "
+                    "mean %s?",
+                    odd, number);
   else
     clo_spot_report(spot, "format",
                     "is not in E.164 form: \"+\", then 2 to 15 digits that "
-                    "start with the country code, such as +14154445555");
+                    "start with the country code, such as +14154445555%s",
+                    odd);
 }
 
 static void check_date(const struct clo_spot *spot,
                        const struct clo_value *value) {
-  char written[CLO_RFC3339_SIZE], quoted[CLO_QUOTE_SIZE];
+  char written[CLO_RFC3339_SIZE], quoted[CLO_QUOTE_SIZE], odd[CLO_ODD_SIZE];
   const char *wrong;
 
   if (value->type == CLO_NUMBER) {
@@ -104,8 +106,9 @@ static void check_date(const struct clo_spot *spot,
   if (wrong == NULL || !is_utf8(spot, value)) return;
   clo_spot_report(spot, "format",
                   "is not an RFC 3339 date-time such as 2026-11-23T08:00:00Z: "
-                  "%s; got %s",
-                  wrong, clo_quote(value->data, value->len, quoted));
+                  "%s; got %s%s",
+                  wrong, clo_quote(value->data, value->len, quoted),
+                  clo_tell_odd(value->data, value->len, odd));
 }
 
 #define TOLD_MAX 8 /* a longer list of values is not told in full */
@@ -113,7 +116,8 @@ static void check_date(const struct clo_spot *spot,
 static void check_enum(const struct clo_spot *spot,
                        const struct clo_value *value) {
   const struct clo_field *field = spot->field;
-  char list[CLO_JOIN_SIZE], quoted[CLO_QUOTE_SIZE], meant[64] = "";
+  char list[CLO_JOIN_SIZE], quoted[CLO_QUOTE_SIZE], odd[CLO_ODD_SIZE];
+  char meant[64 + CLO_ODD_SIZE] = "";
   const char *hint = NULL;
   size_t count = 0;
 
@@ -122,7 +126,8 @@ static void check_enum(const struct clo_spot *spot,
   if (spot->violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = clo_hint_value(field, value->data, value->len);
   if (hint != NULL)
-    snprintf(meant, sizeof meant, "; did you mean \"%s\"?", hint);
+    snprintf(meant, sizeof meant, "%s; did you mean \"%s\"?",
+             clo_tell_odd(value->data, value->len, odd), hint);
   clo_quote(value->data, value->len, quoted);
 
   if (count <= TOLD_MAX)

@@ -57,6 +57,35 @@ size_t clo_utf8_read(const char *s, size_t len, uint32_t *code) {
   return n;
 }
 
+/* -- what cannot be seen --------------------------------------------------
+ * From the Unicode Character Database: the categories Cc, Cf, Zl, Zp, and Zs
+ * but for the space, as far as they come in texts that people copy. */
+
+int clo_is_invisible(uint32_t code) {
+  static const struct {
+    uint32_t first, last;
+  } ranges[] = {
+      {0x00, 0x1F},     {0x7F, 0xA0},     {0xAD, 0xAD},     {0x61C, 0x61C},
+      {0x1680, 0x1680}, {0x180E, 0x180E}, {0x2000, 0x200F}, {0x2028, 0x202F},
+      {0x205F, 0x206F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
+  };
+  size_t i;
+
+  for (i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    if (code >= ranges[i].first && code <= ranges[i].last) return 1;
+  return 0;
+}
+
+size_t clo_find_odd(const char *s, size_t len) {
+  size_t i;
+
+  for (i = 0; i < len; i++) {
+    if (s[i] < ' ' || s[i] > '~') return i; /* a char may have a sign, or not */
+    if (s[i] == ' ' && (i == 0 || i == len - 1)) return i;
+  }
+  return len;
+}
+
 /* -- E.164 ---------------------------------------------------------------- */
 
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -70,16 +99,35 @@ int clo_e164_check(const char *s, size_t len) {
   return 1;
 }
 
-int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
-  size_t i, n = 0;
+/* The ASCII character that the first one of s looks like, or '?'. */
+static char look_alike(const char *s, size_t len, size_t *size) {
+  uint32_t code = 0;
 
-  for (i = 0; i < len; i++) {
+  *size = clo_utf8_read(s, len, &code);
+  if (*size == 0) {
+    *size = 1;
+    return '?';
+  }
+  if (clo_is_invisible(code)) return ' ';
+  if (code < 0x80) return (char)code;
+  if (code >= 0xFF01 && code <= 0xFF5E) return (char)(code - 0xFEE0);
+  if ((code >= 0x2010 && code <= 0x2015) || code == 0x2212 || code == 0xFE63)
+    return '-';
+  return '?';
+}
+
+int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
+  size_t i, size, n = 0;
+  char c, before = '\0';
+
+  for (i = 0; i < len; i += size, before = c) {
+    c = look_alike(s + i, len - i, &size);
     /* "+49 (0) 151 ..." means: no 0 from abroad. Whether it is to go depends
      * on the country, so there is no hint to give. */
-    if (s[i] == '0' && i > 0 && (s[i - 1] == '(' || s[i - 1] == '[')) return 0;
-    if (s[i] != '\0' && memchr(" .()[]-", s[i], 7) != NULL) continue;
+    if (c == '0' && (before == '(' || before == '[')) return 0;
+    if (memchr(" .()[]-", c, 7) != NULL) continue;
     if (n == CLO_E164_SIZE - 1) return 0;
-    out[n++] = s[i];
+    out[n++] = c;
   }
   out[n] = '\0';
   return clo_e164_check(out, n);

@@ -15,14 +15,24 @@ size_t clo_utf8_check(const char *s, size_t len);
  * number in *code; or 0 where there is none, by the same rules. */
 size_t clo_utf8_read(const char *s, size_t len, uint32_t *code);
 
+/* Whether a character leaves no mark of its own: a control or format character,
+ * a blank other than the space, what parts lines or turns their direction. */
+int clo_is_invisible(uint32_t code);
+
+/* Returns the offset of the first byte of s, of what should be plain ASCII,
+ * that is not: of a character that is not printable ASCII, or of a space at the
+ * start or the end; or len. */
+size_t clo_find_odd(const char *s, size_t len);
+
 /* 1 if s is a phone number in E.164 form: "+", then 2 to 15 digits of which
  * the first is not 0. */
 int clo_e164_check(const char *s, size_t len);
 
 #define CLO_E164_SIZE 17 /* "+", 15 digits, NUL */
 
-/* Where only spaces, dots, brackets and dashes keep s from being E.164, writes
- * the cleaned number and a NUL to out and returns 1; else returns 0. */
+/* Where only spaces, dots, brackets, dashes and invisible characters keep s
+ * from being E.164, or fullwidth ones in place of ASCII's, writes the cleaned
+ * number and a NUL to out and returns 1; else returns 0. */
 int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]);
 
 /* NULL if s is an RFC 3339 date-time with an offset, a day the calendar has,

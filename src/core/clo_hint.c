@@ -59,15 +59,12 @@ static const struct clo_alias value_aliases[] = {
 
 /* -- quoting -------------------------------------------------------------- */
 
-/* The length of the character at s if it can be shown as it is, else 0.
- * U+0080 to U+009F are control characters too: 0xC2, then that byte. */
+/* The length of the character at s if it can be shown as it is, else 0. */
 static size_t showable(const char *s, size_t rest) {
-  unsigned char lead = (unsigned char)s[0];
-  size_t n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  uint32_t code = 0;
+  size_t n = clo_utf8_read(s, rest, &code);
 
-  if (n == 1) return lead >= 0x20 && lead != 0x7F;
-  if (rest < n || clo_utf8_check(s, n) < n) return 0;
-  return lead == 0xC2 && (unsigned char)s[1] < 0xA0 ? 0 : n;
+  return n > 0 && !clo_is_invisible(code) ? n : 0;
 }
 
 const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]) {
@@ -91,6 +88,21 @@ const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]) {
     i++;
   }
   memcpy(end, i < len ? "...\"" : "\"", i < len ? 5 : 2);
+  return out;
+}
+
+const char *clo_tell_odd(const char *s, size_t len, char out[CLO_ODD_SIZE]) {
+  size_t at = clo_find_odd(s, len);
+  uint32_t code = 0;
+
+  out[0] = '\0';
+  if (at == len) return out;
+  if (clo_utf8_read(s + at, len - at, &code) > 0)
+    snprintf(out, CLO_ODD_SIZE, "; it has U+%04X at byte %zu", (unsigned)code,
+             at + 1);
+  else
+    snprintf(out, CLO_ODD_SIZE, "; it has 0x%02X at byte %zu",
+             (unsigned)(unsigned char)s[at], at + 1);
   return out;
 }
 
@@ -171,12 +183,25 @@ static void offer(struct search *search, const char *word) {
   search->found = word;
 }
 
+/* Copies s without what is not printable ASCII and without spaces, as far as a
+ * word may be long. Returns the length. */
+static size_t copy_plain(const char *s, size_t len, char out[WORD_MAX + 1]) {
+  size_t i, n = 0;
+
+  for (i = 0; i < len && n <= WORD_MAX; i++)
+    if (s[i] > ' ' && s[i] <= '~') out[n++] = s[i];
+  return n;
+}
+
 const char *clo_hint_value(const struct clo_field *field, const char *s,
                            size_t len) {
   const struct clo_alias *alias;
   const char *const *value;
   struct search search;
+  char plain[WORD_MAX + 1];
 
+  len = copy_plain(s, len, plain);
+  s = plain;
   for (alias = value_aliases; alias->wrong != NULL; alias++) {
     if (!same_word(s, len, alias->wrong)) continue;
     for (value = field->values; *value != NULL; value++)
@@ -190,9 +215,10 @@ const char *clo_hint_value(const struct clo_field *field, const char *s,
 const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
                              const char *s, size_t len) {
   struct search search;
+  char plain[WORD_MAX + 1];
   size_t i;
 
-  start(&search, s, len);
+  start(&search, plain, copy_plain(s, len, plain));
   for (i = 0; i < count; i++) offer(&search, fields[i].name);
   return search.found;
 }

@@ -10,10 +10,16 @@
 
 #define CLO_QUOTE_SIZE 192
 
-/* Writes s to out in double quotes and returns out. Control bytes, quotes,
+/* Writes s to out in double quotes and returns out. What is invisible, quotes,
  * backslashes and what is not UTF-8 show as \xNN; after 40 bytes or so it is
  * cut, with "..." for the rest. */
 const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]);
+
+#define CLO_ODD_SIZE 64
+
+/* Writes to out where s, which should be plain ASCII, is not, such as "; it has
+ * U+202A at byte 1", or nothing; and returns out. */
+const char *clo_tell_odd(const char *s, size_t len, char out[CLO_ODD_SIZE]);
 
 /* Writes a name to out as it can stand in a violation's field, and returns out:
  * as it is where it can do no harm there, otherwise as clo_quote shows it, but
@@ -32,11 +38,13 @@ struct clo_alias {
 const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
                            size_t len);
 
-/* The field whose name is nearest to a word and near enough, or NULL. */
+/* The field whose name is nearest to a word and near enough, or NULL. Characters
+ * that no name has do not count. */
 const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
                              const char *s, size_t len);
 
-/* The value of an ENUM field that the caller probably means, or NULL. */
+/* The value of an ENUM field that the caller probably means, or NULL; likewise.
+ */
 const char *clo_hint_value(const struct clo_field *field, const char *s,
                            size_t len);
 

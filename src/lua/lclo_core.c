@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "clo_format.h"
+#include "clo_hint.h"
 #include "clo_url.h"
 #include "clo_version.h"
 
@@ -55,6 +56,16 @@ static int escape(lua_State *L) {
   if (clo_url_escape(text, len, escaped) == 0 && len > 0)
     return luaL_error(L, "not enough memory");
   lua_pushstring(L, escaped);
+  return 1;
+}
+
+/* tell_odd(text) -> where text is not plain ASCII, such as "; it has U+000A at
+ * byte 9", or "" */
+static int tell_odd(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  char out[CLO_ODD_SIZE];
+  lua_pushstring(L, clo_tell_odd(text, len, out));
   return 1;
 }
 
@@ -117,6 +128,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"readable_json", lclo_readable_json},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
+                                       {"tell_odd", tell_odd},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);
