@@ -21,7 +21,7 @@ local TURNS = 1000 -- of one timer
 -- request to notice.
 local TRUST, LATE = 1, 0.05
 local RETRY = 1
-local LOOKS = { 1, 5, 20 }
+local LOOKS = { 1, 2, 5, 10, 20 }
 
 local CAN_YIELD = { rewrite = true, access = true, content = true,
   timer = true }
