@@ -95,9 +95,14 @@ function Nvim:lua(code, arg)
   local base = ("%s/%d"):format(self.dir, self.asked)
   files.write(base .. ".lua", CHUNK:format(json.encode(arg == nil and json.null
     or arg), code, base .. ".json"))
-  process.run(("%s --server %s --remote-expr %s >%s.out 2>&1"):format(ASK,
+  local command = ("%s --server %s --remote-expr %s >%s.out 2>&1"):format(ASK,
     process.quote(self.address), process.quote(
-      ("luaeval('dofile(_A)', '%s.lua')"):format(base)), base))
+      ("luaeval('dofile(_A)', '%s.lua')"):format(base)), base)
+  self:eventually(START_SECONDS, function()
+    process.run(command)
+    -- The socket is there before the editor listens on it.
+    return not files.read(base .. ".out"):find "[Cc]onnection refused"
+  end)
   local answer = files.read(base .. ".json")
   if answer == "" then error("nvim: " .. files.read(base .. ".out"), 2) end
   answer = json.decode(answer)
