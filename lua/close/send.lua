@@ -13,7 +13,6 @@ local json = require "close.json"
 local params = require "close.params"
 
 local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
-local BACKOFF_FIRST, BACKOFF_MOST = 0.25, 10 -- seconds
 
 local send = {}
 
@@ -91,14 +90,9 @@ end
 -- or leave, for it.
 local function ask_again(task, call, request, step, failure)
   task.repeats = task.repeats + 1
-  local pause = math.min(BACKOFF_FIRST * 2 ^ (task.repeats - 1), BACKOFF_MOST)
-  pause = pause * (0.5 + core.now() * 1000 % 1 / 2) -- not all at once
-  pause = math.max(pause, failure and failure.retry_after or 0)
-  if task.repeats > call.retries or core.now() + pause >= call.due then
-    return nil
-  end
-  request.delay = pause
-  return ask(task, request, step)
+  request.delay = core.pause(task.repeats, call.retries,
+    call.due - core.now(), failure and failure.retry_after)
+  return request.delay and ask(task, request, step)
 end
 
 -- What the send has come to.

@@ -168,7 +168,7 @@
 ---@field status? integer HTTP status
 ---@field body? string the answer as it came
 ---@field attempts? integer requests that were begun
----@field retry_after? number seconds that Close asks to wait
+---@field retry_after? number seconds that Close asks to wait, 60 at most
 ---@field code? integer libcurl's result code
 ---@field draft_id? string of a send: its draft, for send{draft_id = ...}
 ---@field stray_drafts? integer of a send: further drafts that may be left

@@ -86,6 +86,79 @@ static void a_429_alone_holds_too(void **state) {
   assert_true(clo_pace_start(&pace, 0, 100) >= 103);
 }
 
+/* One call goes; the others once it is answered, or one more each second. */
+static void one_call_probes_after_a_429(void **state) {
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_refused(&pace, 3, 100);
+  clo_pace_answered(&pace, 101); /* late news of a call from before */
+  assert_true(clo_pace_start(&pace, 0, 103.1) <= 103.1);
+  clo_pace_begun(&pace, 103.1);
+  assert_true(clo_pace_start(&pace, 1, 103.1) >= 104);
+  assert_true(clo_pace_start(&pace, 0, 103.2) <= 103.2); /* it was lost */
+  assert_true(clo_pace_start(&pace, 1, 104.2) <= 104.2);
+  clo_pace_begun(&pace, 104.2);
+  assert_true(clo_pace_start(&pace, 2, 104.2) >= 105);
+  clo_pace_answered(&pace, 104.3);
+  assert_true(clo_pace_start(&pace, 1, 104.3) <= 104.3);
+}
+
+static void an_absurd_reset_holds_for_a_minute(void **state) {
+  static const double absurd[] = {61, 3600, 1764086400, 1e15};
+  static const double limits[] = {0, 1, 100, 1e15};
+  size_t i;
+  (void)state;
+  for (i = 0; i < 16; i++) {
+    struct clo_rate_limit rate = {0, 0, 0}, fine = {100, 99, 5};
+    struct clo_pace pace;
+    double start;
+    rate.limit = limits[i % 4];
+    rate.reset = absurd[i / 4];
+    clo_pace_init(&pace);
+    clo_pace_seen(&pace, &rate, 0, 100);
+    clo_pace_answered(&pace, 100);
+    start = clo_pace_start(&pace, 0, 100);
+    assert_true(start >= 160 && start <= 161);
+    clo_pace_begun(&pace, start); /* the probe, */
+    assert_true(clo_pace_start(&pace, 1, start) >= start + 0.5);
+    clo_pace_seen(&pace, &fine, 0, start + 0.1); /* and its answer */
+    clo_pace_answered(&pace, start + 0.1);
+    assert_true(clo_pace_start(&pace, 0, start + 0.1) <= start + 0.15);
+  }
+}
+
+static void an_absurd_reset_alone_holds_nobody(void **state) {
+  struct clo_rate_limit rate = {10, 1, 1e12}, many = {0, 1e15, 5};
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &rate, 5, 100);
+  assert_true(clo_pace_start(&pace, 5, 100) <= 100);
+  clo_pace_seen(&pace, &many, 5, 100);
+  clo_pace_begun(&pace, 100);
+  assert_true(clo_pace_start(&pace, 6, 100) <= 100);
+}
+
+/* A limit that was wrong does not slow down what comes after it. */
+static void what_was_learnt_is_forgotten(void **state) {
+  struct clo_rate_limit slow = {1, 0, 60}, fine = {100, 99, 5},
+                        long_one = {100, 0, 60}, used_up = {100, 0, 1};
+  struct clo_pace pace;
+  (void)state;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &slow, 0, 100);
+  clo_pace_begun(&pace, 160.1);
+  assert_true(clo_pace_start(&pace, 1, 160.1) > 200);
+  clo_pace_seen(&pace, &fine, 0, 160.2);
+  assert_true(clo_pace_start(&pace, 0, 160.2) < 160.4);
+  clo_pace_init(&pace); /* the same limit with a window that was wrong */
+  clo_pace_seen(&pace, &long_one, 0, 100);
+  clo_pace_begun(&pace, 300);
+  clo_pace_seen(&pace, &used_up, 0, 300);
+  assert_true(pace.window == 1);
+}
+
 static void goes_out_spread_after_the_reset(void **state) {
   struct clo_rate_limit rate = {10, 0, 1};
   struct clo_pace pace;
@@ -227,6 +300,10 @@ int main(void) {
       cmocka_unit_test(what_close_never_had_leaves_its_place),
       cmocka_unit_test(our_own_count_holds_only_while_calls_are_under_way),
       cmocka_unit_test(a_429_alone_holds_too),
+      cmocka_unit_test(one_call_probes_after_a_429),
+      cmocka_unit_test(an_absurd_reset_holds_for_a_minute),
+      cmocka_unit_test(an_absurd_reset_alone_holds_nobody),
+      cmocka_unit_test(what_was_learnt_is_forgotten),
       cmocka_unit_test(goes_out_spread_after_the_reset),
       cmocka_unit_test(spreading_ends_with_a_window_without_waiting),
       cmocka_unit_test(uses_the_whole_limit_and_runs_into_no_429),

@@ -132,6 +132,19 @@ static void rate_limit_is_read(void **state) {
   assert_true(reads("limit=1, remaining=2, reset=3, burst=4", 1, 2, 3));
 }
 
+static void overlong_numbers_are_read_as_large_ones(void **state) {
+  char value[1000] = "limit=0, remaining=0, reset=";
+  struct clo_rate_limit rate = {7, 8, 9};
+  size_t len = strlen(value);
+  (void)state;
+  memset(value + len, '9', 500);
+  assert_true(clo_policy_rate_limit(value, len + 500, &rate));
+  assert_true(rate.limit == 0 && rate.remaining == 0 && rate.reset == 1e15);
+  value[len + 1] = '.';
+  assert_true(clo_policy_rate_limit(value, len + 500, &rate));
+  assert_true(rate.reset > 9 && rate.reset < 10.001);
+}
+
 static void malformed_rate_limit_is_ignored(void **state) {
   static const char *const bad[] = {
       "", ",", "limit", "limit=", "limit=100", "limit=100, remaining=50",
@@ -139,6 +152,8 @@ static void malformed_rate_limit_is_ignored(void **state) {
       "limit=1; remaining=1; reset=1", "limit=1, remaining=1, reset=1,",
       "limit=1, limit=1, remaining=1, reset=1", "limit=1, remaining=1 reset=1",
       "limit=1, remaining=1, reset=1e3", "limit=1, remaining=1, reset=.5",
+      "limit=1, remaining=0, reset=-5", "limit=1, remaining=-1, reset=5",
+      "limit=1, remaining=0, reset=0x9", "limit=1, remaining=0, reset=inf",
   };
   struct clo_rate_limit rate = {7, 8, 9};
   size_t i;
@@ -198,6 +213,61 @@ static void a_429_is_repeated_as_asked(void **state) {
   assert_true(clo_policy_retry(&a, &b) == -1);
 }
 
+static double asked(int status, double reset, double retry_after) {
+  struct clo_rate_limit rate = {9, 0, 0};
+  rate.reset = reset;
+  return clo_policy_asked(status, reset < 0 ? NULL : &rate, retry_after);
+}
+
+static void an_answer_asks_by_its_reset_or_retry_after(void **state) {
+  (void)state;
+  assert_true(asked(429, 0.3, -1) == 0.3);
+  assert_true(asked(429, 0.3, 1) == 0.3); /* the same, rounded up */
+  assert_true(asked(429, 0.05, 30) == 30); /* of another limit */
+  assert_true(asked(429, 0, 0) == 0);
+  assert_true(asked(429, -1, 7) == 7);
+  assert_true(asked(429, -1, -1) == -1);
+  assert_true(asked(503, 0.3, 2) == 2);
+  assert_true(asked(503, 0.3, -1) == -1);
+  assert_true(asked(200, 0.3, 2) == -1);
+  assert_true(asked(302, -1, 2) == -1);
+}
+
+static void what_an_answer_asks_for_is_bounded(void **state) {
+  static const double absurd[] = {60.1, 3600, 1764086400, 1764086400000, 1e15};
+  size_t i;
+  (void)state;
+  for (i = 0; i < sizeof absurd / sizeof *absurd; i++) {
+    assert_true(asked(429, absurd[i], -1) == CLO_ASKED_MAX);
+    assert_true(asked(429, -1, absurd[i]) == CLO_ASKED_MAX);
+    assert_true(asked(503, -1, absurd[i]) == CLO_ASKED_MAX);
+  }
+  assert_true(asked(429, -1, 60) == 60);
+}
+
+static void what_is_asked_never_shortens_the_backoff(void **state) {
+  static const double asks[] = {-1, 0, 0.01};
+  size_t i;
+  int attempts;
+  (void)state;
+  for (i = 0; i < sizeof asks / sizeof *asks; i++) {
+    double before = 0;
+    for (attempts = 1; attempts <= 4; attempts++) {
+      struct clo_budget b = budget();
+      double wait = clo_policy_wait(attempts, asks[i], 0);
+      assert_true(wait >= 0.1 && wait >= 2 * before);
+      b.attempts = attempts;
+      b.max_retries = 100;
+      b.asked = asks[i];
+      b.random = 0;
+      assert_true(clo_policy_pause(&b) == wait);
+      before = wait;
+    }
+  }
+  assert_true(clo_policy_wait(1, 5, 0.999) == 5);
+  assert_true(clo_policy_wait(100, 0, 0.999) <= 10);
+}
+
 static void what_may_be_repeated_is_after_unknown_too(void **state) {
   struct clo_attempt a = post(CLO_CAUSE_ANSWER, 500, BODY);
   (void)state;
@@ -251,10 +321,14 @@ int main(void) {
       cmocka_unit_test(outcome_has_the_contract_s_names),
       cmocka_unit_test(kind_follows_status_then_cause),
       cmocka_unit_test(rate_limit_is_read),
+      cmocka_unit_test(overlong_numbers_are_read_as_large_ones),
       cmocka_unit_test(malformed_rate_limit_is_ignored),
       cmocka_unit_test(retry_after_is_seconds_or_nothing),
       cmocka_unit_test(a_post_is_repeated_only_while_untouched),
       cmocka_unit_test(a_429_is_repeated_as_asked),
+      cmocka_unit_test(an_answer_asks_by_its_reset_or_retry_after),
+      cmocka_unit_test(what_an_answer_asks_for_is_bounded),
+      cmocka_unit_test(what_is_asked_never_shortens_the_backoff),
       cmocka_unit_test(what_may_be_repeated_is_after_unknown_too),
       cmocka_unit_test(retries_end_at_their_maximum),
       cmocka_unit_test(the_backoff_doubles_with_jitter_up_to_a_limit),

@@ -5,6 +5,7 @@
 
 #define MARGIN 0.01 /* seconds after a reset, for a clock that rounds */
 #define HASTE 0.9   /* of the even distance between two calls */
+#define PROBE 1.0   /* seconds between probes, where the first is not answered */
 
 void clo_pace_init(struct clo_pace *pace) {
   memset(pace, 0, sizeof *pace);
@@ -16,9 +17,25 @@ static void hold(struct clo_pace *pace, double until) {
   pace->spread = 1;
 }
 
+/* The same where nobody knows what comes after. */
+static void hold_and_probe(struct clo_pace *pace, double until) {
+  hold(pace, until);
+  pace->probing = 1;
+  pace->probe_at = 0;
+}
+
+/* Seconds between two calls that are spread. */
+static double distance(const struct clo_pace *pace) {
+  return pace->limit < 1 ? 0 : HASTE * pace->window / pace->limit;
+}
+
 void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
                    size_t running, double now) {
   double reset_at = now + rate->reset + MARGIN;
+  if (rate->reset > CLO_ASKED_MAX) { /* hardly a window: nothing to learn */
+    if (rate->remaining < 1) hold_and_probe(pace, now + CLO_ASKED_MAX);
+    return;
+  }
   if (rate->limit != pace->limit) pace->window = 0;
   if (rate->reset > pace->window) pace->window = rate->reset;
   pace->limit = rate->limit;
@@ -27,16 +44,25 @@ void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
   if (now < pace->held_to) return;
   pace->left = rate->remaining - (double)running;
   pace->reset_at = reset_at;
+  /* What was taken for the limit before may have been wrong. */
+  if (pace->next_at > now + distance(pace))
+    pace->next_at = now + distance(pace);
 }
 
 void clo_pace_refused(struct clo_pace *pace, double seconds, double now) {
-  hold(pace, now + seconds + MARGIN);
+  hold_and_probe(pace, now + seconds + MARGIN);
+}
+
+void clo_pace_answered(struct clo_pace *pace, double now) {
+  if (now >= pace->held_to) pace->probing = 0;
 }
 
 double clo_pace_start(const struct clo_pace *pace, size_t running,
                       double now) {
   double start = pace->held_to;
   if (pace->spread && pace->next_at > start) start = pace->next_at;
+  if (pace->probing && running > 0 && pace->probe_at > start)
+    start = pace->probe_at;
   /* More under way than remain: an answer, or the reset, says how to go on.
    * Where none is under way, the next one's answer does. */
   if (running > 0 && pace->left < 1 && now < pace->reset_at &&
@@ -46,14 +72,17 @@ double clo_pace_start(const struct clo_pace *pace, size_t running,
 }
 
 void clo_pace_begun(struct clo_pace *pace, double now) {
-  double distance;
+  double step = distance(pace);
   if (now < pace->reset_at) pace->left--;
-  if (now > pace->held_to + 2 * pace->window) pace->spread = 0;
+  pace->probe_at = now + PROBE;
+  if (pace->spread && now > pace->held_to + 2 * pace->window) {
+    pace->spread = 0;
+    pace->window = 0; /* to be learnt anew */
+  }
   if (!pace->spread || pace->limit < 1) return;
-  distance = HASTE * pace->window / pace->limit;
   /* Who woke up late may catch up by one call, not by a burst. */
-  if (pace->next_at < now - distance) pace->next_at = now - distance;
-  pace->next_at += distance;
+  if (pace->next_at < now - step) pace->next_at = now - step;
+  pace->next_at += step;
 }
 
 void clo_pace_unsent(struct clo_pace *pace) {

@@ -4,7 +4,10 @@
  * Calls go out at once until an answer says that nothing remains (or is a 429);
  * then all wait for the reset, and go out spread after it, a little faster than
  * the limit, so that the whole of it is used. A window without waiting ends the
- * spreading. */
+ * spreading.
+ *
+ * Nothing holds for longer than CLO_ASKED_MAX. After that, and after a 429, one
+ * call is sent to see; the others follow once it is answered. */
 #ifndef CLO_PACE_H
 #define CLO_PACE_H
 
@@ -20,6 +23,8 @@ struct clo_pace {
   double held_to;  /* nothing begins before */
   double next_at;  /* where spread: the next one does not begin before */
   int spread;
+  int probing;     /* not known yet: is the hold's end the limit's, too? */
+  double probe_at; /* then the next one begins not before, while one runs */
 };
 
 /* Nothing is known: all zero. */
@@ -30,8 +35,11 @@ void clo_pace_init(struct clo_pace *pace);
 void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
                    size_t running, double now);
 
-/* A 429 that says no more than how long to wait. */
+/* A 429: nothing begins for so many seconds. */
 void clo_pace_refused(struct clo_pace *pace, double seconds, double now);
+
+/* Any other answer: who waits for the end of a probe may go. */
+void clo_pace_answered(struct clo_pace *pace, double now);
 
 /* The moment at which the next call may begin; now or earlier: at once. What
  * Close has not said itself, but our count of those under way, holds only while

@@ -127,17 +127,36 @@ static double backoff(int attempts, double random) {
   return seconds * (0.5 + 0.5 * random);
 }
 
+double clo_policy_asked(int status, const struct clo_rate_limit *rate,
+                        double retry_after) {
+  double asked = retry_after;
+  if (status < 400) return -1;
+  /* Close's Retry-After is the reset, rounded up to whole seconds. Where it is
+   * more than that, it is about another limit. */
+  if (status == 429 && rate && retry_after <= rate->reset + 1)
+    asked = rate->reset;
+  return asked < CLO_ASKED_MAX ? asked : CLO_ASKED_MAX;
+}
+
+double clo_policy_wait(int attempts, double asked, double random) {
+  double seconds = backoff(attempts, random);
+  return asked > seconds ? asked : seconds;
+}
+
+double clo_policy_pause(const struct clo_budget *budget) {
+  double wait;
+  if (budget->attempts > budget->max_retries) return -1;
+  wait = clo_policy_wait(budget->attempts, budget->asked, budget->random);
+  return wait < budget->remaining ? wait : -1;
+}
+
 double clo_policy_retry(const struct clo_attempt *attempt,
                         const struct clo_budget *budget) {
   enum clo_outcome outcome = clo_policy_outcome(attempt);
-  double wait;
   int again = attempt->status == 429 ||
               (outcome == CLO_OUTCOME_NOT_SENT && attempt->handed == 0) ||
               (attempt->repeatable && (outcome == CLO_OUTCOME_UNKNOWN ||
                                        outcome == CLO_OUTCOME_NOT_SENT));
   if (!again || attempt->cause == CLO_CAUSE_CANCELLED) return -1;
-  if (budget->attempts > budget->max_retries) return -1;
-  wait = budget->asked >= 0 ? budget->asked
-                            : backoff(budget->attempts, budget->random);
-  return wait < budget->remaining ? wait : -1;
+  return clo_policy_pause(budget);
 }

@@ -59,6 +59,21 @@ int clo_policy_rate_limit(const char *value, size_t len,
  * Returns them, or -1 where it is something else, such as a date. */
 double clo_policy_retry_after(const char *value, size_t len);
 
+/* What an answer asks for is believed up to this many seconds: a slip, such as
+ * the time of day in place of a duration, must not stop an endpoint for good. */
+#define CLO_ASKED_MAX 60.0
+
+/* Seconds that an answer asks us to wait, at most CLO_ASKED_MAX; -1 where it
+ * does not ask. rate is its RateLimit header or NULL, retry_after what its
+ * Retry-After header says or -1. */
+double clo_policy_asked(int status, const struct clo_rate_limit *rate,
+                        double retry_after);
+
+/* Seconds to wait after so many attempts: the backoff, which doubles, or what
+ * the answer asks for (or -1), whichever is longer. RFC 9110, 10.2.3: a server
+ * says how long to wait at least. random in [0, 1). */
+double clo_policy_wait(int attempts, double asked, double random);
+
 /* What a call has spent and may still spend. */
 struct clo_budget {
   int attempts; /* made so far, the ended one included */
@@ -68,9 +83,14 @@ struct clo_budget {
   double random;    /* in [0, 1) */
 };
 
-/* Seconds to wait before the next attempt, or -1: do not try again. A POST is
+/* Seconds to wait before the next attempt of what may be tried again, or -1:
+ * there are no retries left, or no time. A wait that cannot end before the
+ * deadline is not begun. */
+double clo_policy_pause(const struct clo_budget *budget);
+
+/* The same after an attempt; -1, too, where it may not be repeated. A POST is
  * tried again only where no byte of its body had been handed over, or where
- * Close said 429. A wait that cannot end before the deadline is not begun. */
+ * Close said 429. */
 double clo_policy_retry(const struct clo_attempt *attempt,
                         const struct clo_budget *budget);
 

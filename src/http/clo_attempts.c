@@ -152,7 +152,8 @@ static void end_late(struct clo_engine *e, struct clo_transfer *t, double at) {
                       held ? "the rate limit is used up, and its reset is past "
                              "the call's timeout"
                            : "the call's timeout passed before it could start");
-  t->asked = held ? start - at : -1;
+  t->asked = !held ? -1 : start - at < CLO_ASKED_MAX ? start - at
+                                                     : CLO_ASKED_MAX;
   clo_attempts_finish(e, t);
 }
 
@@ -245,14 +246,18 @@ int clo_attempts_start(struct clo_engine *e) {
   return 1;
 }
 
-/* What an answer says of its group's rate limit. */
-static void note_rate(const struct clo_transfer *t) {
+/* What an answer says of its group's rate limit. A 429 holds the whole group,
+ * and for no less than a first backoff, whatever it asks for. */
+static void note_rate(struct clo_engine *e, const struct clo_transfer *t) {
   struct clo_group *group = t->group;
   double at = clo_engine_now();
   if (t->has_rate)
     clo_pace_seen(&group->pace, &t->rate, group->running, at);
-  else if (t->end.status == 429 && t->asked >= 0)
-    clo_pace_refused(&group->pace, t->asked, at);
+  if (t->end.status == 429)
+    clo_pace_refused(&group->pace,
+                     clo_policy_wait(1, t->asked, next_random(e)), at);
+  else if (t->end.status != 0)
+    clo_pace_answered(&group->pace, at);
 }
 
 /* A connection that has just answered over HTTP/1 waits for the next request.
@@ -318,7 +323,7 @@ void clo_attempts_collect(struct clo_engine *e) {
     clo_transfer_end(t, code);
     if (code == CURLE_OK) keep(e, t);
     clo_attempts_leave(e, &e->running, t);
-    note_rate(t);
+    note_rate(e, t);
     settle(e, t);
   }
   drop_unwatched(e);

@@ -204,19 +204,16 @@ static double read_retry_after(const char *value, size_t len) {
   return seconds > 0 ? seconds : 0;
 }
 
-/* What the answer says of its rate limit, and how long it asks us to wait: by
- * RateLimit in a 429, which is the more exact, otherwise by Retry-After. */
+/* What the answer says of its rate limit, and how long it asks us to wait. */
 static void read_limits(struct clo_transfer *t) {
   size_t len;
   const char *value = clo_transfer_header(t, "ratelimit", &len);
+  double after = -1;
   t->has_rate = value && clo_policy_rate_limit(value, len, &t->rate);
-  t->asked = -1;
-  if (t->end.status < 400) return;
-  if (t->end.status == 429 && t->has_rate) {
-    t->asked = t->rate.reset;
-  } else if ((value = clo_transfer_header(t, "retry-after", &len))) {
-    t->asked = read_retry_after(value, len);
-  }
+  if ((value = clo_transfer_header(t, "retry-after", &len)))
+    after = read_retry_after(value, len);
+  t->asked = clo_policy_asked(t->end.status, t->has_rate ? &t->rate : NULL,
+                              after);
 }
 
 static void explain(struct clo_transfer *t, const char *message) {

@@ -75,6 +75,22 @@ static int now(lua_State *L) {
   return 1;
 }
 
+/* pause(attempts, max_retries, remaining, asked|nil) -> seconds to wait before
+ * the next attempt, or nil: as clo_policy_pause() has it */
+static int pause_before(lua_State *L) {
+  struct clo_budget budget;
+  double micros = clo_engine_now() * 1e6, seconds;
+  budget.attempts = (int)luaL_checknumber(L, 1);
+  budget.max_retries = (int)luaL_checknumber(L, 2);
+  budget.remaining = luaL_checknumber(L, 3);
+  budget.asked = luaL_optnumber(L, 4, -1);
+  budget.random = micros - (double)(long long)micros; /* jitter, no secret */
+  seconds = clo_policy_pause(&budget);
+  if (seconds < 0) return 0;
+  lua_pushnumber(L, seconds);
+  return 1;
+}
+
 /* seconds(date) -> seconds since 1970 of an RFC 3339 date-time, or nil */
 static int seconds_of(lua_State *L) {
   size_t len;
@@ -125,6 +141,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"filter_fields", lclo_filter_fields},
                                        {"is_special", is_special},
                                        {"now", now},
+                                       {"pause", pause_before},
                                        {"readable_json", lclo_readable_json},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
