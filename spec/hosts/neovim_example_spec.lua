@@ -97,7 +97,9 @@ describe("the Neovim example", function()
     editor:keys ":CloseSms<CR>"
     local text = told().text
     assert.matches("outcome: unknown", text, 1, true)
-    assert.matches("look before you send it again", text, 1, true)
+    local code = assert(text:match "\n:lua =(require.*)$", text)
+    local id = code:match '"(acti_%w+)"'
+    assert.equal(id, editor:lua("return assert(" .. code .. ").id"))
     assert.equal(1, #messages())
   end)
 

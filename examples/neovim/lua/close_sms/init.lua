@@ -82,7 +82,9 @@ local function show(sms, err, to)
   end
   local line = tostring(err)
   if err.outcome == "unknown" then
-    line = line .. "\nIt may have been sent: look before you send it again."
+    line = line .. "\nIt may have been sent. This goes on with it, and never " ..
+      "sends it twice:\n:lua =require(\"close\").sms.send { draft_id = \"" ..
+      tostring(err.draft_id) .. "\" }"
   end
   if unsent then
     unsent[#unsent + 1] = ("To %s: %s"):format(to, line)
