@@ -100,7 +100,9 @@ describe("an answer that is compressed twice", function()
     } do
       server:default{ body = gzip.pack(gzip.pack(activity)),
         headers = headers }
-      local _, err = support.new(server).sms.create(support.params())
+      local _, err, response =
+        support.new(server).sms.create(support.params())
+      assert.equal("", response.body)
       assert.matches("compressed more than once", err.message)
       assert.equal("protocol unknown", err.kind .. " " .. err.outcome)
       assert.equal(200, err.status)
