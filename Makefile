@@ -147,7 +147,7 @@ spec:
 	@test -n "$(FILE)" || \
 	  { echo 'Which one? For example: make spec FILE=spec/text_spec.lua'; exit 2; }
 	@tools/setup.sh test
-	@$(MAKE) -s build threads build/slow_dns.so build/witness
+	@$(MAKE) -s build threads $(PRELOADED) build/witness
 	@$(MAKE) -s build LUA=luajit
 	@case '$(FILE)' in *threads*) $(MAKE) -s build threads SANITIZE=thread \
 	  LUA=lua5.4 ;; esac
@@ -165,10 +165,14 @@ c-test:
 	@build/sanitize/c/$(NAME) >build/c-test.log 2>&1; status=$$?; \
 	  sed '/^\[ RUN /{$$!N;/\n\[       OK \]/d;}' build/c-test.log; exit $$status
 
-# A slow resolver, which a spec preloads.
-build/slow_dns.so: spec/support/slow_dns.c
+# What specs preload: a slow resolver, another libcurl.
+PRELOADED = build/slow_dns.so build/other_curl.so
+# It asks the real one, which Lua loads later, where it would not be found.
+build/other_curl.so: LDLIBS = -Wl,--no-as-needed $(CURL_LIBS)
+$(PRELOADED): build/%.so: spec/support/%.c
 	@mkdir -p $(@D)
-	$(CC) $(STRICT) -Werror -shared -fvisibility=default -o $@ $<
+	$(CC) $(STRICT) -Werror $(CURL_CFLAGS) -shared -fvisibility=default -o $@ \
+	  $< $(LDLIBS)
 
 # Bare libcurl, which the fault matrix compares with.
 build/witness: spec/support/witness.c
@@ -186,7 +190,7 @@ $(TREE)/$(LUA)/threads: spec/support/threads.c $(TREE)/obj/flags \
 	  $(shell pkg-config --libs $(LUA)) -pthread
 
 .PHONY: sanitized
-sanitized: build/slow_dns.so build/witness
+sanitized: $(PRELOADED) build/witness
 	@$(MAKE) -s -j$(CORES) c-tests SANITIZE=1
 	@for lua in lua5.4 luajit; do \
 	  $(MAKE) -s -j$(CORES) build threads LUA=$$lua SANITIZE=1 || exit 1; done

@@ -6,6 +6,7 @@
 
 struct server *server;
 struct clo_engine *engine;
+char why[CLO_WHY_MAX];
 
 enum { PROGRAM_MAX = 60, CALL_MAX = 15 }; /* seconds */
 
@@ -35,8 +36,8 @@ struct clo_config scene_config(void) {
 void scene_open_with(const struct clo_config *config,
                      const struct reaction *script, size_t count) {
   server = server_start(script, count);
-  engine = clo_engine_new(config);
-  assert_non_null(engine);
+  engine = clo_engine_new(config, why);
+  if (!engine) fail_msg("%s", why);
 }
 
 void scene_open(const struct reaction *script, size_t count) {

@@ -19,6 +19,7 @@
 /* Those of the scene that is open, for the test to use. */
 extern struct server *server;
 extern struct clo_engine *engine;
+extern char why[CLO_WHY_MAX]; /* the engine could not be made */
 
 /* For a whole program: the setup of its group of tests, which ends a program
  * that hangs; and the last thing that main does. */

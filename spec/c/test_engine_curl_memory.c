@@ -77,11 +77,11 @@ static int lives_through(size_t nth, void (*ask)(void), int warm,
   int ended = 1;
   server = server_start(answers, 1);
   if (warm) {
-    engine = clo_engine_new(&config);
+    engine = clo_engine_new(&config, why);
     assert_works("POST", "{\"text\": \"first\"}");
   }
   starve(nth);
-  if (!warm) engine = clo_engine_new(&config);
+  if (!warm) engine = clo_engine_new(&config, why);
   if (engine) {
     ask();
     ended = ends();

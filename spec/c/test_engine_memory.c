@@ -61,7 +61,7 @@ static int lives_through(size_t nth, void (*starve)(size_t)) {
   request.secret = "api_1";
   request.max_retries = 1;
   starve(nth);
-  engine = clo_engine_new(&config);
+  engine = clo_engine_new(&config, why);
   if (engine && clo_engine_submit(engine, &request) > 0) ended = ends(&last);
   count = alloc_count();
   alloc_fail(0);

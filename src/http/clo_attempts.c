@@ -129,7 +129,7 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   t->attempts++;
   t->started_at = at;
   t->overdue_at = at + timeout + GRACE;
-  code = clo_curl_aim(t, timeout);
+  code = clo_curl_aim(t, timeout, t->message);
   if (!code && curl_multi_add_handle(e->multi, t->easy) == CURLM_OK) {
     clo_pace_begun(&t->group->pace, at);
     t->group->running++;

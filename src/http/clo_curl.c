@@ -6,10 +6,12 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Older ones let OpenSSL raise SIGPIPE, which would end the host's process. */
-#if LIBCURL_VERSION_NUM < 0x075700
+#define LEAST_VERSION 0x075700
+#if LIBCURL_VERSION_NUM < LEAST_VERSION
 #error "libcurl 7.87 or newer is needed"
 #endif
 
@@ -47,7 +49,16 @@ static void start(void) {
   has_hashed_dir = info->capath && is_hashed(info->capath);
 }
 
-int clo_curl_start(void) {
+int clo_curl_start(char *why) {
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  snprintf(why, CLO_WHY_MAX, "libcurl %s could not be started", info->version);
+  if (info->version_num < LEAST_VERSION) {
+    snprintf(why, CLO_WHY_MAX,
+             "libcurl %s is too old: this module was built with %s and needs "
+             "7.87.0 or newer",
+             info->version, LIBCURL_VERSION);
+    return 0;
+  }
   return pthread_once(&once, start) == 0 && started == CURLE_OK;
 }
 
@@ -74,25 +85,34 @@ static long milliseconds(double seconds) {
   return ms > 2e9 ? 2000000000L : (long)ms;
 }
 
-/* One failing option makes the whole handle unusable. */
-#define SET(option, value) \
-  (code = code ? code : curl_easy_setopt(easy, option, value))
+/* A handle whose options are being set. One that is refused makes the whole
+ * handle unusable. */
+struct setup {
+  CURL *easy;
+  CURLcode code;
+  const char *option; /* that was refused, where code is not 0 */
+};
+
+#define SET(name, value)                                     \
+  do {                                                       \
+    if (s->code) break;                                      \
+    s->code = curl_easy_setopt(s->easy, name, value);        \
+    if (s->code) s->option = #name;                          \
+  } while (0)
 
 /* Reading the file of all authorities holds the thread for 40 ms, three frames
  * of an editor; a directory costs one small file. */
-static CURLcode set_authorities(CURL *easy, const char *ca_file) {
-  CURLcode code = CURLE_OK;
+static void set_authorities(struct setup *s, const char *ca_file) {
   if (ca_file) {
     SET(CURLOPT_CAINFO, ca_file);
     SET(CURLOPT_CAPATH, NULL); /* those and no others */
   } else if (has_hashed_dir) {
     SET(CURLOPT_CAINFO, NULL);
   }
-  return code;
 }
 
-static CURLcode set_security(CURL *easy, const struct clo_config *config) {
-  CURLcode code = set_authorities(easy, config->ca_file);
+static void set_security(struct setup *s, const struct clo_config *config) {
+  set_authorities(s, config->ca_file);
   SET(CURLOPT_PROTOCOLS_STR, config->plain ? "http,https" : "https");
   SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect would carry the message on */
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -104,7 +124,6 @@ static CURLcode set_security(CURL *easy, const struct clo_config *config) {
   SET(CURLOPT_NOPROXY, ""); /* nor past the proxy, by no_proxy */
   SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-  return code;
 }
 
 /* Seconds that a connection may wait for its next request: less than the
@@ -112,8 +131,7 @@ static CURLcode set_security(CURL *easy, const struct clo_config *config) {
  * does not cross a request on the way. */
 #define IDLE_MAX 50L
 
-static CURLcode set_transport(CURL *easy, const struct clo_config *config) {
-  CURLcode code = CURLE_OK;
+static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_NOSIGNAL, 1L); /* the process's signals are its host's */
   /* Giving a call up must not wait for the thread that looks its host up. */
   SET(CURLOPT_QUICK_EXIT, 1L);
@@ -132,11 +150,9 @@ static CURLcode set_transport(CURL *easy, const struct clo_config *config) {
   /* Asks for no compression, and decodes an answer that is compressed all the
    * same (RFC 9110, 8.4). */
   SET(CURLOPT_ACCEPT_ENCODING, "identity");
-  return code;
 }
 
-static CURLcode set_callbacks(CURL *easy, struct clo_transfer *t) {
-  CURLcode code = CURLE_OK;
+static void set_callbacks(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_PRIVATE, t);
   SET(CURLOPT_ERRORBUFFER, t->message);
   SET(CURLOPT_READFUNCTION, clo_transfer_on_read);
@@ -147,28 +163,37 @@ static CURLcode set_callbacks(CURL *easy, struct clo_transfer *t) {
   SET(CURLOPT_HEADERDATA, t);
   SET(CURLOPT_WRITEFUNCTION, clo_transfer_on_write);
   SET(CURLOPT_WRITEDATA, t);
-  return code;
+}
+
+static void tell_refused(const struct setup *s, char *why) {
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  if (s->code == CURLE_OUT_OF_MEMORY) return;
+  snprintf(why, CLO_WHY_MAX,
+           "libcurl %s refuses %s (%s); this module was built with %s",
+           info->version, s->option, curl_easy_strerror(s->code),
+           LIBCURL_VERSION);
 }
 
 int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
                    struct curl_slist *headers,
                    curl_opensocket_callback on_open,
-                   curl_closesocket_callback on_close, void *sockets) {
-  CURL *easy = curl_easy_init();
-  CURLcode code;
-  if (!easy) return 0;
-  code = set_security(easy, config);
-  if (!code) code = set_transport(easy, config);
-  if (!code) code = set_callbacks(easy, t);
+                   curl_closesocket_callback on_close, void *sockets,
+                   char *why) {
+  struct setup setup = {curl_easy_init(), CURLE_OK, ""}, *s = &setup;
+  if (!s->easy) return 0;
+  set_security(s, config);
+  set_transport(s, config);
+  set_callbacks(s, t);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
   SET(CURLOPT_OPENSOCKETDATA, sockets);
   SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
   SET(CURLOPT_CLOSESOCKETDATA, sockets);
-  if (code) {
-    curl_easy_cleanup(easy);
+  if (s->code) {
+    tell_refused(s, why);
+    curl_easy_cleanup(s->easy);
     return 0;
   }
-  t->easy = easy;
+  t->easy = s->easy;
   t->lines = headers;
   return 1;
 }
@@ -205,8 +230,7 @@ int clo_curl_form(struct clo_transfer *t, const struct clo_form *form) {
   return !code && !add_file(t->form, t, form);
 }
 
-static CURLcode set_auth(CURL *easy, const struct clo_transfer *t) {
-  CURLcode code = CURLE_OK;
+static void set_auth(struct setup *s, const struct clo_transfer *t) {
   int basic = t->auth == CLO_AUTH_BASIC, bearer = t->auth == CLO_AUTH_BEARER;
   unsigned long scheme = bearer  ? CURLAUTH_BEARER
                          : basic ? CURLAUTH_BASIC
@@ -215,12 +239,11 @@ static CURLcode set_auth(CURL *easy, const struct clo_transfer *t) {
   SET(CURLOPT_USERNAME, basic ? t->secret.data : NULL);
   SET(CURLOPT_PASSWORD, basic ? "" : NULL);
   SET(CURLOPT_XOAUTH2_BEARER, bearer ? t->secret.data : NULL);
-  return code;
 }
 
-CURLcode clo_curl_aim(struct clo_transfer *t, double timeout) {
-  CURL *easy = t->easy;
-  CURLcode code = set_auth(easy, t);
+CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
+  struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
+  set_auth(s, t);
   SET(CURLOPT_URL, t->url.data);
   SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   /* A request without a body has nothing to rewind, so the guard does not see
@@ -241,7 +264,8 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout) {
     SET(CURLOPT_HTTPGET, 1L);
     SET(CURLOPT_CUSTOMREQUEST, strcmp(t->method, "GET") ? t->method : NULL);
   }
-  return code;
+  if (s->code) tell_refused(s, why);
+  return s->code;
 }
 
 enum clo_cause clo_curl_cause(CURLcode code) {

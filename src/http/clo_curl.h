@@ -22,15 +22,20 @@ struct clo_config {
   int events; /* 1 keeps an event for each attempt */
 };
 
+/* The room that a sentence on what went wrong has. Where a function here takes
+ * why, it writes one there before it fails for anything but lack of memory. */
+enum { CLO_WHY_MAX = CURL_ERROR_SIZE };
+
 /* Starts libcurl once for the process; 0 where it cannot. */
-int clo_curl_start(void);
+int clo_curl_start(char *why);
 
 /* Gives the transfer an easy handle with all options that do not change from
  * call to call; 0 on failure, the transfer as it was. */
 int clo_curl_equip(struct clo_transfer *transfer,
                    const struct clo_config *config, struct curl_slist *headers,
                    curl_opensocket_callback on_open,
-                   curl_closesocket_callback on_close, void *sockets);
+                   curl_closesocket_callback on_close, void *sockets,
+                   char *why);
 
 /* The headers every request carries; NULL where memory lacks. Of a form's, the
  * last of them alone. */
@@ -41,7 +46,8 @@ struct curl_slist *clo_curl_headers(void);
 int clo_curl_form(struct clo_transfer *transfer, const struct clo_form *form);
 
 /* Sets what changes with each attempt. */
-CURLcode clo_curl_aim(struct clo_transfer *transfer, double timeout);
+CURLcode clo_curl_aim(struct clo_transfer *transfer, double timeout,
+                      char *why);
 
 enum clo_cause clo_curl_cause(CURLcode code);
 

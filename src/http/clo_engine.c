@@ -2,6 +2,7 @@
  * is and becomes is clo_attempts.c's. */
 #include "clo_engine_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -83,15 +84,48 @@ static int copy_config(struct clo_config *to, const struct clo_config *from) {
   return copy_string(&to->proxy) && ok;
 }
 
-struct clo_engine *clo_engine_new(const struct clo_config *config) {
+/* A transfer that has all options which do not change from call to call. */
+static struct clo_transfer *blank(struct clo_engine *e, char *why) {
+  struct clo_transfer *t =
+      e->spare.last ? clo_list_take(&e->spare, e->spare.last)
+                    : clo_transfer_new(e->config.max_response_bytes);
+  if (!t) return NULL;
+  /* A spare one of before a fork has lost its handle. */
+  if (t->easy || clo_curl_equip(t, &e->config, e->headers, clo_sockets_on_open,
+                                clo_sockets_on_close, &e->sockets, why))
+    return t;
+  clo_transfer_free(t);
+  return NULL;
+}
+
+/* Prepares requests, so that an option which this libcurl refuses is found
+ * before there is a call. */
+static int rehearse(struct clo_engine *e, char *why) {
+  static const struct clo_request requests[] = {
+      {.method = "POST", .url = "https://localhost/", .body = "{}",
+       .body_len = 2, .auth = CLO_AUTH_BEARER, .secret = "none"},
+      {.method = "GET", .url = "https://localhost/", .auth = CLO_AUTH_BASIC,
+       .secret = "none"}};
+  struct clo_transfer *t = blank(e, why);
+  int ok = t != NULL;
+  size_t i;
+  for (i = 0; ok && i < sizeof requests / sizeof *requests; i++)
+    ok = clo_transfer_load(t, &requests[i]) && !clo_curl_aim(t, 1, why);
+  if (t) clo_engine_release(e, t);
+  return ok;
+}
+
+struct clo_engine *clo_engine_new(const struct clo_config *config, char *why) {
   struct clo_engine *e;
-  if (!clo_curl_start() || !(e = calloc(1, sizeof *e))) return NULL;
+  if (!clo_curl_start(why)) return NULL;
+  snprintf(why, CLO_WHY_MAX, "not enough memory");
+  if (!(e = calloc(1, sizeof *e))) return NULL;
   clo_sockets_init(&e->sockets);
   e->events_end = &e->events;
   e->due = e->release = e->overdue = -1;
   e->random = (unsigned long long)(clo_engine_now() * 1e9) | 1;
   if (copy_config(&e->config, config) && (e->headers = clo_curl_headers()) &&
-      make_multi(e))
+      make_multi(e) && rehearse(e, why))
     return e;
   clo_engine_free(e);
   return NULL;
@@ -100,7 +134,10 @@ struct clo_engine *clo_engine_new(const struct clo_config *config) {
 static void free_list(struct clo_engine *e, struct clo_list *list) {
   struct clo_transfer *t;
   while ((t = list->first)) {
-    clo_attempts_leave(e, list, t);
+    if (list == &e->spare) /* it may never have been in a group */
+      clo_list_take(list, t);
+    else
+      clo_attempts_leave(e, list, t);
     clo_transfer_free(t);
   }
 }
@@ -195,19 +232,12 @@ void clo_engine_free(struct clo_engine *e) {
 
 /* ---- calls ---- */
 
-static struct clo_transfer *blank(struct clo_engine *e) {
-  if (e->spare.last) return clo_list_take(&e->spare, e->spare.last);
-  return clo_transfer_new(e->config.max_response_bytes);
-}
-
 unsigned long clo_engine_submit(struct clo_engine *e,
                                 const struct clo_request *request) {
   struct clo_transfer *t;
-  if (!adopt(e) || !(t = blank(e))) return 0;
-  if ((!t->easy &&
-       !clo_curl_equip(t, &e->config, e->headers, clo_sockets_on_open,
-                       clo_sockets_on_close, &e->sockets)) ||
-      !(t->group = clo_attempts_group(e, request->group)) ||
+  char why[CLO_WHY_MAX]; /* that memory lacks: all else was tried before */
+  if (!adopt(e) || !(t = blank(e, why))) return 0;
+  if (!(t->group = clo_attempts_group(e, request->group)) ||
       !clo_transfer_load(t, request)) {
     clo_transfer_free(t);
     return 0;

@@ -29,8 +29,9 @@ struct clo_event {
 /* Seconds on a clock that nobody sets. */
 double clo_engine_now(void);
 
-/* NULL where memory lacks or libcurl cannot start. Copies the config. */
-struct clo_engine *clo_engine_new(const struct clo_config *config);
+/* Copies the config. NULL where memory lacks, or libcurl cannot start or is not
+ * one that can be used; why (CLO_WHY_MAX bytes) says which. */
+struct clo_engine *clo_engine_new(const struct clo_config *config, char *why);
 
 /* Ends all transfers and connections. After a fork, the child's free closes
  * its copies of the sockets and says nothing on them. NULL is fine. */

@@ -48,6 +48,7 @@ static size_t size_field(lua_State *L, const char *name) {
 /* engine(config) -> an engine */
 static int new_engine(lua_State *L) {
   struct clo_config config;
+  char why[CLO_WHY_MAX];
   struct box *box;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -65,8 +66,11 @@ static int new_engine(lua_State *L) {
   box->engine = NULL;
   luaL_getmetatable(L, ENGINE);
   lua_setmetatable(L, -2);
-  box->engine = clo_engine_new(&config);
-  if (!box->engine) return luaL_error(L, "libcurl could not be started");
+  box->engine = clo_engine_new(&config, why);
+  if (!box->engine) {
+    lua_pushstring(L, why);
+    return lua_error(L);
+  }
   return 1;
 }
 

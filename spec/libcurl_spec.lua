@@ -1,0 +1,49 @@
+-- A libcurl that is older than the one we were built with: close.new says so,
+-- and no call is begun that could not end. build/other_curl.so plays it.
+local process = require "spec.support.process"
+
+local VERSION = "[%d.]+"
+local PROTOCOLS_STR, QUICK_EXIT, XOAUTH2_BEARER, POSTFIELDSIZE = 10318, 322,
+  10220, 30120
+
+local SCRIPT = [[
+  local client, err = require("close").new { api_key = "api_x",
+    base_url = "http://127.0.0.1:1/api/v1" }
+  if client then return print "made" end
+  print(err.kind, err.outcome, err.message)
+]]
+
+-- What the script prints where the environment has these variables.
+local function printed(variables)
+  local command = { "env",
+    "LD_PRELOAD=" .. (os.getenv "LD_PRELOAD" or "") .. ":build/other_curl.so" }
+  for name, value in pairs(variables) do
+    command[#command + 1] = ("CLOSE_SPEC_%s=%s"):format(name, value)
+  end
+  for _, word in ipairs(process.lua(SCRIPT)) do
+    command[#command + 1] = word
+  end
+  return process.capture(command)
+end
+
+describe("close.new with another libcurl", function()
+  it("is content where it does what is needed", function()
+    assert.equal("made", printed {})
+  end)
+
+  it("refuses one that is too old, and names both versions", function()
+    assert.matches("^config\tnot_sent\tlibcurl 7%.74%.0 is too old: this " ..
+      "module was built with " .. VERSION .. " and needs 7%.87%.0 or newer$",
+      printed { CURL_VERSION = "7.74.0" })
+  end)
+
+  it("names an option that it refuses, and both versions", function()
+    for name, option in pairs { CURLOPT_PROTOCOLS_STR = PROTOCOLS_STR,
+      CURLOPT_QUICK_EXIT = QUICK_EXIT, CURLOPT_XOAUTH2_BEARER = XOAUTH2_BEARER,
+      CURLOPT_POSTFIELDSIZE_LARGE = POSTFIELDSIZE } do
+      local line = printed { CURL_REFUSES = option }
+      assert.matches("^config\tnot_sent\tlibcurl " .. VERSION .. " refuses " ..
+        name .. " %(.+%); this module was built with " .. VERSION .. "$", line)
+    end
+  end)
+end)
