@@ -82,8 +82,8 @@ local function show(sms, err, to)
   end
   local line = tostring(err)
   if err.outcome == "unknown" then
-    line = line .. "\nIt may have been sent. This goes on with it, and never " ..
-      "sends it twice:\n:lua =require(\"close\").sms.send { draft_id = \"" ..
+    line = line .. "\nIt may have been sent. This goes on with it, and " ..
+      "never sends it twice:\n:lua =require('close').sms.send { draft_id = \"" ..
       tostring(err.draft_id) .. "\" }"
   end
   if unsent then
