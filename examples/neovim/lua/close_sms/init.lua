@@ -83,8 +83,8 @@ local function show(sms, err, to)
   local line = tostring(err)
   if err.outcome == "unknown" then
     line = line .. "\nIt may have been sent. This goes on with it, and " ..
-      "never sends it twice:\n:lua =require('close').sms.send { draft_id = \"" ..
-      tostring(err.draft_id) .. "\" }"
+      "never sends it twice:\n:lua =require('close').sms.send " ..
+      ('{ draft_id = "%s" }'):format(tostring(err.draft_id))
   end
   if unsent then
     unsent[#unsent + 1] = ("To %s: %s"):format(to, line)
