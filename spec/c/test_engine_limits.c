@@ -154,6 +154,50 @@ static void calls_begin_in_the_order_of_submission(void **state) {
 }
 
 /* More calls than transfers are kept for; and again with those. */
+static void submit_as(const char *group, unsigned long id,
+                      unsigned long ticket) {
+  struct clo_request request = request_of("POST", BODY);
+  request.group = group;
+  request.id = id;
+  request.ticket = ticket;
+  assert_int_equal(submit(&request), id);
+}
+
+static void what_has_begun_goes_before_what_has_not(void **state) {
+  static const unsigned long order[] = {15, 14, 10, 11, 12, 13, 16};
+  struct clo_config config = scene_config();
+  size_t i;
+  (void)state;
+  config.max_in_flight = 1;
+  scene_open_with(&config, answers, 1);
+  submit_as("a", 10, 0);
+  submit_as("a", 11, 0);
+  submit_as("b", 12, 0);
+  submit_as("a", 13, 0);
+  submit_as("a", 14, 9);
+  submit_as("b", 15, 8);
+  for (i = 0; i < COUNT(order); i++) {
+    struct clo_transfer *t = until_done();
+    assert_int_equal(t->id, order[i]);
+    if (i == 0) {
+      struct clo_request request = request_of("POST", BODY);
+      assert_int_equal(submit(&request), 16); /* the engine's own number */
+    }
+    release(t);
+  }
+}
+
+static void a_wait_for_nothing_takes_its_time(void **state) {
+  double start;
+  (void)state;
+  scene_open(answers, 1);
+  start = clock_now();
+  clo_engine_wait(engine, -1);
+  assert_true(clock_now() - start < 1);
+  clo_engine_wait(engine, 0.1);
+  assert_true(clock_now() - start > 0.09);
+}
+
 static void transfers_are_used_again(void **state) {
   struct clo_request request;
   int round, i;
@@ -262,6 +306,8 @@ int main(void) {
       TEST(a_queued_call_that_is_late_is_not_sent),
       TEST(no_more_are_in_flight_than_allowed),
       TEST(calls_begin_in_the_order_of_submission),
+      TEST(what_has_begun_goes_before_what_has_not),
+      TEST(a_wait_for_nothing_takes_its_time),
       TEST(transfers_are_used_again),
       TEST(an_answer_too_large_ends_the_call),
       TEST(an_answer_that_says_it_is_too_large_too),

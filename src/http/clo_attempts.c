@@ -35,10 +35,19 @@ struct clo_group *clo_attempts_group(struct clo_engine *e, const char *name) {
   return e->groups = group;
 }
 
-/* A call that is tried again goes before those that came after it. */
+/* Whether a is to start before b: what goes on with begun work comes first,
+ * then what was asked for first. So work that has begun is finished in time, and
+ * a call that is tried again keeps its place. */
+static int goes_before(const struct clo_transfer *a,
+                       const struct clo_transfer *b) {
+  if (!a->ticket != !b->ticket) return a->ticket != 0;
+  if (a->ticket != b->ticket) return a->ticket < b->ticket;
+  return a->id < b->id;
+}
+
 static void put_in_order(struct clo_list *list, struct clo_transfer *t) {
   struct clo_transfer *after = list->last;
-  while (after && after->id > t->id) after = after->prev;
+  while (after && goes_before(t, after)) after = after->prev;
   t->prev = after;
   t->next = after ? after->next : list->first;
   *(t->next ? &t->next->prev : &list->last) = t;
@@ -200,7 +209,7 @@ static void give_up(struct clo_engine *e, struct clo_group *group, double at) {
   }
 }
 
-/* The queued transfer that may start now and has waited longest, or NULL; sets
+/* The queued transfer that is to start now, or NULL; sets
  * e->release where a rate limit holds some back. */
 static struct clo_transfer *next_up(struct clo_engine *e, double at) {
   struct clo_transfer *first = NULL;
@@ -212,7 +221,7 @@ static struct clo_transfer *next_up(struct clo_engine *e, double at) {
     if (!group->queued.first) continue;
     if (start > at) {
       if (e->release < 0 || start < e->release) e->release = start;
-    } else if (!first || group->queued.first->id < first->id) {
+    } else if (!first || goes_before(group->queued.first, first)) {
       first = group->queued.first;
     }
   }

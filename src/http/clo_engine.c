@@ -243,7 +243,9 @@ unsigned long clo_engine_submit(struct clo_engine *e,
     return 0;
   }
   clo_transfer_rewind(t);
-  t->id = ++e->last_id;
+  t->id = request->id ? request->id : e->last_id + 1;
+  if (t->id > e->last_id) e->last_id = t->id;
+  t->ticket = request->ticket;
   t->submitted = clo_engine_now();
   t->start_at = t->submitted + request->delay;
   t->deadline = t->submitted + request->timeout;
@@ -335,7 +337,7 @@ void clo_engine_wait(struct clo_engine *e, double seconds) {
   int ms;
   if (!adopt(e)) return;
   first = clo_engine_deadline(e);
-  if (first < 0 && e->sockets.count == 0) return; /* for nothing */
+  if (first < 0 && seconds < 0 && e->sockets.count == 0) return; /* for good */
   if (first >= 0 && (seconds < 0 || first < seconds)) seconds = first;
   /* Rounded up: waking before the moment would only turn in circles. */
   ms = seconds < 0 ? -1 : seconds > 3600 ? 3600000 : (int)(seconds * 1000 + 1);

@@ -38,7 +38,8 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why);
 void clo_engine_free(struct clo_engine *engine);
 
 /* Takes a call in; nothing is sent before the next step. Returns its id, from
- * 1 on, or 0 where memory lacks. */
+ * 1 on, or 0 where memory lacks. The engine's own ids are larger than all that
+ * it has seen. */
 unsigned long clo_engine_submit(struct clo_engine *engine,
                                 const struct clo_request *request);
 

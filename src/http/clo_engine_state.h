@@ -19,7 +19,7 @@ struct clo_list {
 struct clo_group {
   char *name; /* owned */
   struct clo_pace pace;
-  struct clo_list queued; /* in the order of their ids */
+  struct clo_list queued; /* those that go first come first */
   size_t running;
   double checked; /* the hold that all of queued were held against */
   struct clo_group *next;

@@ -23,6 +23,9 @@ struct clo_form {
 
 /* What a call asks for. Strings are the caller's; submitting copies them. */
 struct clo_request {
+  unsigned long id;     /* the caller's own number for it; 0: the engine's */
+  unsigned long ticket; /* 0, or the first id of the work that it goes on with:
+                           that goes before all that has not begun */
   const char *method; /* GET, POST, PUT or DELETE */
   const char *group;  /* the endpoint group, which a rate limit holds for */
   const char *url;
@@ -38,7 +41,7 @@ struct clo_request {
 };
 
 struct clo_transfer {
-  unsigned long id;
+  unsigned long id, ticket; /* as in its request */
   CURL *easy; /* made once, aimed anew at each attempt */
   struct clo_transfer *prev, *next;
   struct clo_group *group; /* the engine's */

@@ -75,7 +75,7 @@ static int new_engine(lua_State *L) {
 }
 
 /* The arguments of submit, and what is kept of its form. */
-enum { FORM = 12, KEPT };
+enum { FORM = 12, ID, TICKET, KEPT };
 
 /* Takes a string off the stack, and keeps it. */
 static const char *take_string(lua_State *L, size_t *len) {
@@ -115,9 +115,10 @@ static void read_form(lua_State *L, struct clo_form *form) {
 }
 
 /* engine:submit(method, url, group, body|nil, scheme|nil, secret|nil, timeout,
- * max_retries, repeatable|nil, delay|nil, form|nil) -> id; scheme is "basic" or
- * "bearer", the last three as in struct clo_request. nil where the engine is
- * closed, maybe by a finalizer that ran while the form was read. */
+ * max_retries, repeatable|nil, delay|nil, form|nil, id|nil, ticket|nil) -> id;
+ * scheme is "basic" or "bearer", the last five as in struct clo_request. nil
+ * where the engine is closed, maybe by a finalizer that ran while the form was
+ * read. */
 static int submit(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
   struct clo_request request;
@@ -137,6 +138,8 @@ static int submit(lua_State *L) {
   request.max_retries = (int)luaL_checknumber(L, 9);
   request.repeatable = lua_isnoneornil(L, 10) ? -1 : lua_toboolean(L, 10);
   request.delay = luaL_optnumber(L, 11, 0);
+  request.id = (unsigned long)luaL_optnumber(L, ID, 0);
+  request.ticket = (unsigned long)luaL_optnumber(L, TICKET, 0);
   request.form = lua_isnil(L, FORM) ? NULL : &form;
   if (request.form) read_form(L, &form);
   if (!box->engine) return 0;
@@ -233,6 +236,14 @@ static int done(lua_State *L) {
   return failed ? lua_error(L) : 4;
 }
 
+/* engine:next_done() -> the id of the call that done() would return, or nil */
+static int next_done(lua_State *L) {
+  const struct clo_transfer *transfer = clo_engine_done(check_engine(L));
+  if (!transfer) return 0;
+  lua_pushnumber(L, (lua_Number)transfer->id);
+  return 1;
+}
+
 /* engine:event() -> the table of the oldest event, or nil */
 static int next_event(lua_State *L) {
   struct clo_engine *engine = check_engine(L);
@@ -259,8 +270,9 @@ void lclo_push_engine(lua_State *L) {
       {"submit", submit},      {"step", step},         {"wait", wait_for},
       {"cancel", cancel},      {"pending", pending},   {"deadline", deadline},
       {"descriptor", descriptor}, {"ready", ready},    {"done", done},
-      {"event", next_event},   {"close", close_engine},
-      {"__gc", close_engine},  {NULL, NULL}};
+      {"next_done", next_done},   {"event", next_event},
+      {"close", close_engine},    {"__gc", close_engine},
+      {NULL, NULL}};
   luaL_newmetatable(L, ENGINE);
   lclo_setfuncs(L, methods);
   lua_pushvalue(L, -1);
