@@ -213,17 +213,226 @@ describe("a function for the credentials", function()
     assert.equal(2, #server:ledger())
   end)
 
-  it("may never come back: nothing is pending for good", function()
+  it("that waits for its own client's calls fails", function()
+    local client, err
+    client = support.new(server, { access_token = function()
+      local _
+      _, err = client.sms.create(support.params())
+      return "t"
+    end })
+    assert(client.sms.create(support.params()))
+    assert.equal("authentication", err.kind)
+    assert.matches("another client", err.message)
+    assert.equal(1, #server:ledger())
+  end)
+
+  it("may wait for all other calls", function()
+    server:default{ delay = 0.05 }
+    local client
+    local left, got = nil, 0
+    client = support.new(server, { access_token = function()
+      left = client:wait(5)
+      return "t"
+    end })
+    for _ = 1, 2 do
+      assert(client.sms.create_async(support.params(), function(sms)
+        if sms then got = got + 1 end
+      end))
+    end
+    assert.equal(0, client:wait(5))
+    assert.equal(0, left)
+    assert.equal(2, got)
+  end)
+end)
+
+describe("a function for the credentials that yields", function()
+  local asked, threads, got
+
+  before_each(function() asked, threads, got = 0, {}, {} end)
+
+  -- A client whose function yields, and returns what it is resumed with.
+  local function yielding(options)
+    options = options or {}
+    options.loop = options.loop or "poll"
+    function options.access_token()
+      asked = asked + 1
+      threads[asked] = coroutine.running()
+      return coroutine.yield()
+    end
+    return support.new(server, options)
+  end
+
+  -- Begins n creates, in coroutines; the results come into got.
+  local function begin(client, n, options)
+    for _ = 1, n do
+      local i = #got + 1
+      got[i] = {}
+      coroutine.wrap(function()
+        got[i].sms, got[i].err = client.sms.create(support.params(), options)
+        got[i].ended = true
+      end)()
+    end
+  end
+
+  it("is called once for all calls that wait", function()
+    local client = yielding()
+    begin(client, 5)
+    client.sms.create_async(support.params(), function(sms, err)
+      got[6] = { sms = sms, err = err }
+    end)
+    client:poll()
+    assert.equal(1, asked)
+    assert.equal(6, client:pending())
+    assert.equal(0, server:connections())
+    coroutine.resume(threads[1], "t1")
+    assert.equal(0, client:wait(5))
+    for i = 1, 6 do assert(got[i].sms, tostring(got[i].err)) end
+    assert.equal(1, asked)
+  end)
+
+  it("holds up no call that has credentials, after a 401", function()
+    server:script{ {}, { status = 401 }, {} }
+    local client = yielding()
+    begin(client, 1)
+    coroutine.resume(threads[1], "t1")
+    client:wait(5)
+    begin(client, 1) -- its answer is the 401
+    for _ = 1, 1000 do
+      if asked == 2 then break end
+      client:wait(0.005)
+    end
+    assert.equal(2, asked)
+    begin(client, 1) -- needs fresh ones as well
+    assert.is_nil(got[2].ended)
+    assert.equal(2, asked)
+    coroutine.resume(threads[2], "t2")
+    assert.equal(0, client:wait(5))
+    for i = 1, 3 do assert(got[i].sms, tostring(got[i].err)) end
+    assert.same({ "Bearer t1", "Bearer t1", "Bearer t2", "Bearer t2" }, sent())
+  end)
+
+  it("lets calls end alone, out of time or cancelled", function()
+    local client = yielding()
+    begin(client, 1, { timeout = 0.05 })
+    begin(client, 1)
+    local request = client.sms.create_async(support.params(),
+      function(_, err) got[3] = { err = err } end)
+    assert.is_true(request:cancel())
+    assert.is_false(request:cancel())
+    client:wait(0.3)
+    assert.equal("timeout", got[1].err.kind)
+    assert.equal("not_sent", got[1].err.outcome)
+    assert.equal("cancelled", got[3].err.kind)
+    assert.equal("not_sent", got[3].err.outcome)
+    assert.is_nil(got[2].ended)
+    assert.equal(1, client:pending())
+    coroutine.resume(threads[1], "t1")
+    assert.equal(0, client:wait(5))
+    assert(got[2].sms)
+    assert.equal(1, asked)
+  end)
+
+  it("keeps what Close said for those that end meanwhile", function()
+    server:default{ status = 401, body = { error = "stale" } }
+    local client = yielding()
+    begin(client, 1, { timeout = 0.3 })
+    coroutine.resume(threads[1], "t1")
+    assert.equal(0, client:wait(5))
+    assert.equal(2, asked)
+    assert.equal("rejected", got[1].err.outcome)
+    assert.equal("stale", got[1].err.errors[1].message)
+  end)
+
+  it("ends all that wait, with one reason", function()
+    local client = yielding()
+    begin(client, 3)
+    coroutine.resume(threads[1], nil, "no network")
+    assert.equal(0, client:wait(5))
+    for i = 1, 3 do
+      assert.equal("authentication", got[i].err.kind)
+      assert.equal("not_sent", got[i].err.outcome)
+      assert.matches("no network", got[i].err.message)
+    end
+    begin(client, 1)
+    assert.equal(2, asked) -- anew
+  end)
+
+  it("may throw after that", function()
     local client = support.new(server, { loop = "poll",
       access_token = function()
+        threads[1] = coroutine.running()
         coroutine.yield()
-        return "t"
+        error "boom"
       end })
-    local thread = coroutine.create(function()
-      client.sms.create(support.params())
-    end)
-    coroutine.resume(thread) -- and nobody ever resumes it again
+    begin(client, 2)
+    coroutine.resume(threads[1])
+    assert.equal(0, client:wait(5))
+    for i = 1, 2 do
+      assert.equal("authentication", got[i].err.kind)
+      assert.matches("failed", got[i].err.message)
+    end
+  end)
+
+  it("may never come back", function()
+    local client = yielding{ timeout = 0.1 }
+    begin(client, 1)
+    assert.equal(1, client:pending())
+    assert.equal(0, client:wait(5))
+    assert.equal("timeout", got[1].err.kind)
+    assert.equal("not_sent", got[1].err.outcome)
+    -- It had as long as a call may take: it is called anew.
+    begin(client, 1)
+    client:poll()
+    assert.equal(2, asked)
+    coroutine.resume(threads[2], "t2")
+    assert.equal(0, client:wait(5))
+    assert(got[2].sms)
+    assert.same({ "Bearer t2" }, sent())
+  end)
+
+  it("is not waited for once the client is closed", function()
+    local client = yielding()
+    begin(client, 2)
+    client:close()
+    for i = 1, 2 do
+      assert.equal("cancelled", got[i].err.kind)
+      assert.equal("not_sent", got[i].err.outcome)
+    end
     assert.equal(0, client:pending())
-    assert.equal(0, client:wait(1))
+    assert(coroutine.resume(threads[1], "t1"))
+  end)
+
+  it("fails where nothing can resume it", function()
+    local client = yielding{ loop = "blocking" }
+    begin(client, 1)
+    assert.equal("authentication", got[1].err.kind)
+    assert.matches("yielded", got[1].err.message)
+    local _, err = client.sms.create(support.params())
+    assert.equal("authentication", err.kind)
+    assert.equal("not_sent", err.outcome)
+  end)
+
+  it("may be resumed by libuv", function()
+    local uv = require "luv"
+    local client = support.new(server, { loop = "luv",
+      access_token = function()
+        asked = asked + 1
+        local thread = coroutine.running()
+        local timer = uv.new_timer()
+        timer:start(20, 0, function()
+          timer:close()
+          coroutine.resume(thread)
+        end)
+        coroutine.yield()
+        return "t" .. asked
+      end })
+    server:script{ { status = 401 } }
+    for i = 1, 3 do
+      client.sms.create_async(support.params(), function(sms) got[i] = sms end)
+    end
+    assert(client.sms.create(support.params()))
+    assert.equal(0, client:wait(5))
+    assert.equal(3, #got)
+    assert.equal(2, asked)
   end)
 end)

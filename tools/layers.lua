@@ -117,9 +117,11 @@ local REQUIRES = {
   ["close.lua"] = set [[close.client close.core close.errors close.files
     close.json close.sms]],
   ["close/activity.lua"] = set "close.errors close.json",
-  ["close/calls.lua"] = set "close.core close.errors close.options",
-  ["close/client.lua"] = set [[close.calls close.core close.errors close.files
-    close.options close.sms close.loop]],
+  ["close/calls.lua"] = set [[close.core close.credentials close.errors
+    close.options close.protect]],
+  ["close/client.lua"] = set [[close.calls close.core close.credentials
+    close.errors close.files close.options close.sms close.loop]],
+  ["close/credentials.lua"] = set "close.core close.options close.protect",
   ["close/errors.lua"] = set "close.json",
   ["close/files.lua"] = set "close.core close.errors close.json",
   ["close/json.lua"] = set "close.core cjson",
@@ -129,6 +131,7 @@ local REQUIRES = {
   ["close/pages.lua"] = set [[close.activity close.core close.errors
     close.json close.params close.walk]],
   ["close/params.lua"] = set "close.core close.errors close.json",
+  ["close/protect.lua"] = {},
   ["close/send.lua"] = set [[close.activity close.core close.json
     close.params]],
   ["close/sms.lua"] = set [[close.activity close.errors close.json close.pages

@@ -3,6 +3,7 @@
 
 local calls = require "close.calls"
 local core = require "close.core"
+local credentials = require "close.credentials"
 local errors = require "close.errors"
 local files = require "close.files"
 local loops = require "close.loop"
@@ -55,8 +56,7 @@ function Request:cancel()
   return was_pending
 end
 
-local function new_request(state, call, err)
-  if not call then return nil, err end
+local function new_request(state, call)
   local mine = { state = state, call = call }
   return setmetatable({ [OWN] = function() return mine end }, Request)
 end
@@ -73,14 +73,14 @@ function Client:poll()
   end
   state.driver.turn(TICK)
   if not state.closed then state.loop.kick() end
-  return state.pending
+  return calls.pending(state)
 end
 
 --- How many calls are not over.
 function Client:pending()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:pending()" end
-  return state.pending
+  return calls.pending(state)
 end
 
 --- Waits, in the host's way, until no call is pending or the time is over.
@@ -96,7 +96,7 @@ function Client:wait(seconds)
     state.loop.hindrance("wait", "wait")
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
-  return state.pending
+  return calls.pending(state)
 end
 
 --- Closes the client: calls under way end as cancelled, with the outcome that
@@ -105,11 +105,12 @@ function Client:close()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:close()" end
   state.closed = true
+  credentials.close(state)
   local engine = state.engine
-  if not engine then return calls.drain_late(state) end
-  for id in pairs(state.calls) do engine:cancel(id) end
+  for id in pairs(engine and state.calls or {}) do engine:cancel(id) end
   calls.drain(state)
-  if state.engine ~= engine then return end -- who was told closed it again
+  -- Who was told may have closed it again.
+  if not engine or state.engine ~= engine then return end
   state.engine = nil
   state.loop.close() -- first: its handles watch the engine's sockets
   engine:close()
@@ -152,18 +153,24 @@ local function make_driver(state)
 
   --- Whether there is something to drain.
   function driver.ready()
-    return calls.has_late(state) or state.engine ~= nil and state.engine:ready()
+    return calls.has_late(state) or credentials.deadline(state) == 0 or
+      state.engine ~= nil and state.engine:ready()
   end
 
   --- Seconds to the next turn, nil where only a socket can bring something.
   function driver.deadline()
     if driver.ready() then return 0 end
-    return state.engine and state.engine:deadline()
+    local waiting = credentials.deadline(state)
+    local due = state.engine and state.engine:deadline() or waiting
+    return waiting and math.min(waiting, due) or due
   end
 
   --- Waits for a socket or the deadline, at most so many seconds.
   function driver.wait(seconds)
-    if state.engine and not driver.ready() then state.engine:wait(seconds) end
+    if not state.engine or driver.ready() then return end
+    local waiting = credentials.deadline(state)
+    if waiting and (seconds < 0 or waiting < seconds) then seconds = waiting end
+    state.engine:wait(seconds)
   end
 
   --- One descriptor that is readable while a step has work, or nil.
@@ -171,7 +178,7 @@ local function make_driver(state)
     return state.engine and state.engine:descriptor()
   end
 
-  function driver.pending() return state.pending end
+  function driver.pending() return calls.pending(state) end
 
   function driver.cancel(call) return calls.cancel(state, call) end
 
@@ -193,13 +200,18 @@ function client.new(given)
     scheme = settings.api_key and "basic" or "bearer",
     secret = not from_function and secret or nil,
     source = from_function and secret or nil,
-    calls = {},
+    refreshes = {},
+    calls = {}, -- those of the engine, by their ids
+    last_id = 0,
+    live = {},
+    pending = 0,
     late = {},
     late_first = 1,
     late_last = 0,
-    pending = 0,
-    depth = 0,
+    depth = 0, -- of callbacks that wait inside each other
+    apart = 0, -- calls in whose midst a function of the user's runs
   }
+  function state.wrap(call) return new_request(state, call) end
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)
   if not state.loop then return nil, errors.config(why) end
@@ -210,9 +222,7 @@ function client.new(given)
   local transport = {
     plain = settings.plain,
     perform = function(...) return calls.perform(state, ...) end,
-    launch = function(...)
-      return new_request(state, calls.launch(state, ...))
-    end,
+    launch = function(...) return calls.launch(state, ...) end,
     tell = function(event) calls.tell_apart(state, event) end,
     -- What a row of calls is made of.
     request = function(cancel)

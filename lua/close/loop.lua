@@ -7,11 +7,16 @@
 --   await(call)       waits until call.done
 --   wait(due)         waits until nothing is pending, or the clock says due
 --   close()           lets go of what it holds of the host
+--   yields()          whether await yields the coroutine or the light thread
 --   run(f, ...)       runs a function of the user's, where that takes more than
 --                     a call: now or later, in a context of its own
 --   tell(f, event)    the same for on_event, which may share its context; false
 --                     where it has to be called here and now
 --   spawns            true where run does not wait for the function's end
+--   coroutines        true where each callback has a coroutine of its own; it
+--                     has one elsewhere, too, where a coroutine drives the loop
+--   resumes           true where other code of the host's runs while a call
+--                     waits, and may resume a function that has yielded
 
 local LOOPS = {
   blocking = require "close.loop.blocking",

@@ -78,10 +78,13 @@ local function read_page(response, err, answer)
   return page, nil, response
 end
 
-local function to_list(query, name)
+-- before is the call for the page before, or nil: the walk keeps its place in
+-- the queue.
+local function to_list(query, name, before)
   local call = activity.request("GET")
   call.name = name
   call.query, call.read = written(query), read_page
+  call.ticket = before and before.ticket
   return call
 end
 
@@ -99,6 +102,7 @@ end
 local function stepper(transport, walker, given)
   local items, at = {}, 0
   local busy, failure = false, nil
+  local call -- for the last page
 
   local function fail(err, response)
     failure, items, at = err, {}, 0
@@ -108,8 +112,9 @@ local function stepper(transport, walker, given)
 
   local function fetch()
     busy = true
+    call = to_list(walker:ask(), "each", call)
     local fresh, err, response = take(walker,
-      transport.perform(to_list(walker:ask(), "each"), nil, given))
+      transport.perform(call, nil, given))
     busy = false
     if failure then return nil, failure end -- of who stepped in meanwhile
     if fresh then items, at = fresh, 0 end
@@ -142,11 +147,12 @@ end
 local function tell(transport, walker, refused, callback, given)
   local items, at, last = {}, 0, nil -- of the page that is handed on
   local over, ended = false, false -- told its end; asked to end
-  local request -- for a page, while it is under way
+  local call    -- for the last page
+  local request -- and its request, while it is under way
   local take_page
 
   local function ask()
-    local call = not refused and to_list(walker:ask(), "each") or nil
+    call = not refused and to_list(walker:ask(), "each", call) or nil
     local err
     request, err = transport.launch(call, refused, take_page, given)
     return request, err

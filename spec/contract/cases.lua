@@ -551,6 +551,56 @@ case("calls that meet a 401 together ask for new credentials once", {
   end,
 })
 
+case("credentials may take calls of another client, once for all", {
+  steps = { {}, { status = 401 } }, requests = 8,
+  run = function(t)
+    local other, asked, got = t.client(), 0, 0
+    local client = t.client{ access_token = function()
+      asked = asked + 1
+      local sms, err = other.sms.create(t.params())
+      return sms and "token" .. asked, tostring(err)
+    end }
+    for _ = 1, 5 do
+      assert(client.sms.create_async(t.params(), function(sms)
+        if sms then got = got + 1 end
+      end))
+    end
+    for _ = 1, 500 do
+      if client:pending() == 0 then break end
+      other:wait(0.01)
+      client:wait(0.01)
+    end
+    same(5, got, "SMS")
+    same(2, asked, "asked")
+  end,
+})
+
+case("a call that waits for credentials ends alone", {
+  steps = { { delay = 0.3 } }, requests = 2,
+  run = function(t)
+    local other = t.client()
+    local client = t.client{ access_token = function()
+      return other.sms.create(t.params()) and "token"
+    end }
+    local late, tell_late = collector()
+    local good, tell_good = collector()
+    local gone, tell_gone = collector()
+    assert(client.sms.create_async(t.params(), tell_late, { timeout = 0.1 }))
+    local request = client.sms.create_async(t.params(), tell_gone)
+    same(true, request:cancel(), "cancel")
+    assert(client.sms.create_async(t.params(), tell_good))
+    for _ = 1, 500 do
+      if client:pending() == 0 then break end
+      other:wait(0.01)
+      client:wait(0.01)
+    end
+    failed(late.err, "timeout", "not_sent")
+    failed(gone.err, "cancelled", "not_sent")
+    assert(good.sms, tostring(good.err))
+    same(3, late.calls + gone.calls + good.calls, "calls")
+  end,
+})
+
 case("a function for credentials may close the client", {
   requests = 0,
   run = function(t)

@@ -10,6 +10,8 @@ function blocking.new(driver)
 
   function loop.kick() end
 
+  function loop.yields() return false end
+
   function loop.await(call)
     driver.turn()
     while not call.done do

@@ -54,9 +54,10 @@ local function handles(uv, driver, turn)
     local due = driver.deadline()
     if not poll_handle then
       local fd = driver.descriptor()
-      poll_handle = fd and uv.new_poll(fd)
-      if poll_handle then
-        poll_handle:start("r", turn)
+      local handle = fd and uv.new_poll(fd)
+      if handle then
+        handle:start("r", turn)
+        poll_handle = handle
       else -- no such thing here: look again and again
         due = math.min(due or LOOK / 1000, LOOK / 1000)
       end
@@ -69,15 +70,14 @@ end
 
 -- How users' functions are run, and how one waits: Neovim's way. Its API may
 -- not be called inside of libuv's callbacks: what is done is handed on later.
-local function in_neovim(vim, driver, set)
+local function in_neovim(vim, driver, set, drain)
   local host, scheduled = {}, false
 
   local function hand_on()
     scheduled = false
-    driver.drain(BUDGET)
     -- What is left comes by the timer: scheduled at once, again and again, it
     -- would leave the editor no turn.
-    set.follow()
+    drain()
   end
 
   function host.hand_on()
@@ -137,13 +137,8 @@ local function in_neovim(vim, driver, set)
 end
 
 -- The same in a program that runs the loop itself.
-local function in_program(uv, driver, set)
-  local host = {}
-
-  function host.hand_on()
-    driver.drain(BUDGET)
-    set.follow()
-  end
+local function in_program(uv, driver, drain)
+  local host = { hand_on = drain }
 
   function host.hindrance(verb, name)
     if verb == "begin" or not uv.loop_mode() or
@@ -171,11 +166,14 @@ local function in_program(uv, driver, set)
       timer:start(milliseconds(math.max(due - driver.now(), 0)), 1,
         function() end)
     end
-    while not is_over() and driver.now() < due do uv.run "once" end
+    local ok, thrown = pcall(function()
+      while not is_over() and driver.now() < due do uv.run "once" end
+    end)
     if timer then
       timer:close()
       host.let_go()
     end
+    if not ok then error(thrown, 0) end
     return true
   end
 
@@ -185,25 +183,52 @@ end
 function luv_loop.new(driver)
   local uv, vim = library()
   if not uv then return nil, 'loop "luv" needs Neovim or the module luv' end
-  local loop, host = {}, nil
-
+  local loop, host = { resumes = true }, nil
   local set
-  set = handles(uv, driver, function()
-    driver.step(BUDGET)
-    set.follow()
-    if driver.ready() then host.hand_on() end
-  end)
-  host = vim and in_neovim(vim, driver, set) or in_program(uv, driver, set)
+  local waiting, thrown = 0, nil -- how many wait; { what they are to throw }
 
-  loop.hindrance, loop.run, loop.tell = host.hindrance, host.run, host.tell
+  -- An interrupt goes on where somebody waits: libuv would end the program.
+  local function guard(f, ...)
+    local ok, why = pcall(f, ...)
+    set.follow()
+    if not ok and waiting == 0 then error(why, 0) end
+    if not ok then thrown = { why } end
+  end
+
+  local function drain() guard(driver.drain, BUDGET) end
+
+  -- The host's turn_until, through which such an interrupt goes on.
+  local function turn_until(is_over, due)
+    waiting = waiting + 1
+    local ok, goes_on = pcall(host.turn_until, function()
+      return thrown ~= nil or is_over()
+    end, due)
+    waiting = waiting - 1
+    local interrupt = thrown
+    thrown = nil
+    if not ok then error(goes_on, 0) end
+    if interrupt then error(interrupt[1], 0) end
+    return goes_on
+  end
+
+  local function turn()
+    driver.step(BUDGET)
+    if driver.ready() then host.hand_on() end
+  end
+
+  set = handles(uv, driver, function() guard(turn) end)
+  host = vim and in_neovim(vim, driver, set, drain) or
+    in_program(uv, driver, drain)
+
+  loop.hindrance, loop.yields = host.hindrance, host.yields
+  loop.run, loop.tell = host.run, host.tell
 
   loop.kick = set.follow
 
   function loop.await(call)
     if host.yields() then return poll.await(call) end
     while not call.done do
-      local goes_on = host.turn_until(function() return call.done end,
-        math.huge)
+      local goes_on = turn_until(function() return call.done end, math.huge)
       if not goes_on then
         driver.cancel(call)
         driver.drain()
@@ -215,8 +240,7 @@ function luv_loop.new(driver)
   function loop.wait(due)
     local goes_on = true
     while goes_on and driver.pending() > 0 and driver.now() < due do
-      goes_on = host.turn_until(function() return driver.pending() == 0 end,
-        due)
+      goes_on = turn_until(function() return driver.pending() == 0 end, due)
     end
   end
 

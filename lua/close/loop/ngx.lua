@@ -42,6 +42,8 @@ function ngx_loop.new(driver)
   local looked = -math.huge   -- when the looks were made
   local last = 0              -- when something happened
 
+  function loop.yields() return true end
+
   function loop.hindrance(verb, name)
     local phase = ngx.get_phase()
     if CAN_YIELD[phase] or verb == "begin" and not NO_TIMERS[phase] then

@@ -53,21 +53,18 @@ function poll.yieldable()
   return thread
 end
 
---- Yields the coroutine that runs until the call is done.
+--- Yields the coroutine that runs until the call is done; who hands on what is
+--- done resumes call.thread.
 function poll.await(call)
-  local thread = coroutine.running()
-  function call.notify()
-    if coroutine.status(thread) ~= "suspended" then return end
-    local ok, why = coroutine.resume(thread)
-    if not ok then error(why, 0) end
-  end
+  call.thread = coroutine.running()
   -- Somebody else may resume the thread: it goes on waiting.
   while not call.done do coroutine.yield() end
-  call.notify = nil
+  call.thread = nil
 end
 
 function poll.new(driver)
-  local loop = { await = poll.await, wait = blocking.new(driver).wait }
+  local loop = { await = poll.await, wait = blocking.new(driver).wait,
+    coroutines = true, resumes = true }
 
   function loop.hindrance(verb, name)
     if verb ~= "await" then return nil end
@@ -78,6 +75,8 @@ function poll.new(driver)
   end
 
   function loop.kick() end
+
+  function loop.yields() return true end
 
   function loop.close() end
 

@@ -1,0 +1,121 @@
+-- Calls of users' functions, and what they throw. An error that comes from
+-- outside of the function, an interrupt, is told apart: it belongs to whoever
+-- called us. An interrupt is
+--   what the stand-alone interpreters raise at Ctrl-C, and what Neovim does;
+--   what a function raises that debug.sethook had set before the call;
+--   one of these that has passed through another call of this kind.
+-- What a host's hook in C raises cannot be told from the function's own errors.
+
+local protect = {}
+
+local RAISED_AT_CTRL_C = { "^interrupted!$", ": interrupted!$",
+  "Keyboard interrupt$", "Vim:Interrupted$" }
+
+-- Whether an error may be caught below a yield: not in Lua 5.1. It is tried, as
+-- LuaJIT calls itself Lua 5.1, too.
+local thread = coroutine.create(function() pcall(coroutine.yield) end)
+coroutine.resume(thread)
+protect.yields = coroutine.status(thread) == "suspended"
+
+local passing -- { the interrupt that is on its way to whoever called us }
+
+-- The function that debug.sethook has set, where it is one of Lua.
+local function hook_of(...)
+  local debug = rawget(_G, "debug") -- some hosts have none
+  local hook = debug and debug.gethook and debug.gethook(...)
+  return type(hook) == "function" and hook or nil
+end
+
+-- Whether an error came out of the hook, by the stack that it has left: level
+-- by level down to the function that was called.
+local function is_from(hook, f, info)
+  local level = 1
+  local frame = info(level)
+  while frame and frame.func ~= f do
+    if frame.func == hook then return true end
+    level = level + 1
+    frame = info(level)
+  end
+  return false
+end
+
+local function is_interrupt(value)
+  if passing and rawequal(passing[1], value) then return true end
+  if type(value) ~= "string" then return false end
+  for _, pattern in ipairs(RAISED_AT_CTRL_C) do
+    if value:find(pattern) then return true end
+  end
+  return false
+end
+
+-- xpcall with arguments, which Lua 5.1 lacks.
+local function call_with(handler, f, ...)
+  if protect.yields then return xpcall(f, handler, ...) end
+  local n, given = select("#", ...), { ... }
+  return xpcall(function() return f(unpack(given, 1, n)) end, handler)
+end
+
+local function judge(came_from_hook, ok, value, ...)
+  if ok then return true, value, ... end
+  return false, value, came_from_hook[1] or is_interrupt(value)
+end
+
+--- pcall, whose third value says of an error whether it is an interrupt.
+function protect.call(f, ...)
+  passing = nil
+  local hook, came_from_hook = hook_of(), {}
+  if not hook then return judge(came_from_hook, pcall(f, ...)) end
+  return judge(came_from_hook, call_with(function(value)
+    came_from_hook[1] = is_from(hook, f, function(level)
+      return debug.getinfo(level + 2, "f")
+    end)
+    return value
+  end, f, ...))
+end
+
+--- Resumes a coroutine: true, or false, what it threw, whether an interrupt.
+function protect.resume(co, ...)
+  passing = nil
+  local hook = hook_of(co)
+  local ok, value = coroutine.resume(co, ...)
+  if ok then return true end
+  local came_from_hook = hook and is_from(hook, nil, function(level)
+    return debug.getinfo(co, level - 1, "f")
+  end)
+  return false, value, came_from_hook or is_interrupt(value)
+end
+
+--- Lets an interrupt go on.
+function protect.raise(value)
+  passing = { value }
+  error(value, 0)
+end
+
+--- Calls f(arg) in a coroutine of its own, so that it may yield, and at its end
+--- over() with what protect.call would return; what over throws goes on. In Lua
+--- 5.1 what is thrown after a yield goes to whoever resumes the function, and
+--- over is not called.
+function protect.spawn(f, arg, over)
+  local is_over = false
+  local function finish(...)
+    is_over = true
+    over(...)
+  end
+  local co = coroutine.create(protect.yields and
+    function() finish(protect.call(f, arg)) end or
+    function() finish(true, f(arg)) end)
+  local ok, value, interrupts = protect.resume(co)
+  if ok then return end
+  if not is_over and not protect.yields then
+    return finish(false, value, interrupts)
+  end
+  protect.raise(value) -- not the function's: it came between it and us
+end
+
+--- Whether the caller runs in a coroutine.
+function protect.is_in_coroutine()
+  local running, is_main = coroutine.running()
+  return running ~= nil and not is_main
+end
+
+return protect

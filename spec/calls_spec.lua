@@ -1,0 +1,201 @@
+-- Calls under way together: whose turn it is, what a callback may do to the
+-- others, and what is left of a call that could not begin.
+local core = require "close.core"
+local raw = require "spec.support.raw_server"
+local support = require "spec.support.client"
+
+local server
+
+setup(function() server = raw.start{} end)
+teardown(function() server:stop() end)
+before_each(function() server:reset() end)
+after_each(support.close_all)
+
+local function message(i)
+  return support.params{ status = false, text = "No. " .. i }
+end
+
+local function taken()
+  local posts, puts = 0, 0
+  for _, request in ipairs(server:ledger()) do
+    if request.method == "POST" then posts = posts + 1 end
+    if request.method == "PUT" then puts = puts + 1 end
+  end
+  return posts, puts
+end
+
+describe("the queue", function()
+  it("gives sends that have begun their turn before those that have not",
+    function()
+      server:default{ delay = 0.1 }
+      local client = support.new(server, { max_in_flight = 4, timeout = 0.75 })
+      local sent, unsent, drafts = 0, 0, 0
+      for i = 1, 60 do
+        assert(client.sms.send_async(message(i), function(sms, err)
+          if sms then
+            sent = sent + 1
+          else
+            assert(err.outcome ~= "rejected", tostring(err))
+            unsent = unsent + 1
+            if err.draft_id then drafts = drafts + 1 end
+          end
+        end))
+      end
+      assert.equal(0, client:wait(10))
+      assert.equal(60, sent + unsent)
+      assert.is_true(sent >= 4)
+      assert.is_true(drafts <= 4)
+      local posts, puts = taken()
+      assert.is_true(posts - puts <= 8) -- begun, and then out of time
+      assert.is_true(posts < 40)        -- the others have not begun
+    end)
+
+  it("goes on with the pages of a walk", function()
+    local function page(has_more, id)
+      return { status = 200, body = ('{"has_more":%s,"data":[{"id":"%s",' ..
+        '"date_created":"2026-11-23T08:00:0%d+00:00"}]}')
+        :format(tostring(has_more), "acti_" .. id, id) }
+    end
+    server:script{ page(true, 9), page(true, 8), page(false, 7) }
+    local client = support.new(server, { max_in_flight = 1 })
+    local ids = 0
+    client.sms.each_async({ _limit = 1 }, function(sms)
+      if sms then ids = ids + 1 end
+    end)
+    for _ = 1, 3 do client.sms.get_async("acti_x", function() end) end
+    assert.equal(0, client:wait(5))
+    local methods = {}
+    for i, request in ipairs(server:ledger()) do
+      methods[i] = request.target:find "acti_x" and "get" or "page"
+    end
+    assert.equal("get get get", table.concat(methods, " ", #methods - 2))
+    assert.is_true(ids > 0)
+  end)
+end)
+
+describe("a callback that yields", function()
+  for _, loop in ipairs{ "blocking", "poll", "luv" } do
+    it("stops nobody else with the loop " .. loop, function()
+      local client = support.new(server, { loop = loop,
+        on_event = function() coroutine.yield() end })
+      local begun, ended, threads = 0, 0, {}
+      for _ = 1, 40 do
+        client.sms.create_async(support.params(), function()
+          begun = begun + 1
+          threads[begun] = coroutine.running()
+          coroutine.yield()
+          ended = ended + 1
+        end)
+      end
+      local driver = coroutine.create(function() client:wait(5) end)
+      assert(coroutine.resume(driver))
+      assert.equal("dead", coroutine.status(driver))
+      assert.equal(40, begun)
+      assert.equal(0, client:pending())
+      if loop ~= "luv" then -- which runs no callback in a coroutine
+        coroutine.resume(threads[1])
+        assert.equal(1, ended)
+      end
+      local last
+      client.sms.create_async(support.params(), function() last = true end)
+      assert.equal(0, client:wait(5)) -- not too deep
+      assert.is_true(last)
+    end)
+  end
+
+  it("may be one that creates, with the loop poll", function()
+    local client = support.new(server, { loop = "poll" })
+    local first, second
+    client.sms.create_async(support.params(), function(sms)
+      first = sms
+      second = client.sms.create(support.params())
+    end)
+    local tick = coroutine.create(function()
+      while true do
+        client:poll()
+        coroutine.yield()
+      end
+    end)
+    local till = core.now() + 5
+    while not second and core.now() < till do
+      assert(coroutine.resume(tick))
+    end
+    assert(first and second)
+    assert.equal(0, client:pending())
+  end)
+end)
+
+describe("a call that the engine does not take", function()
+  local engine = core.engine
+
+  after_each(function() core.engine = engine end)
+
+  -- A client whose engine lacks memory for one request after the first few.
+  local function failing(after, options)
+    core.engine = function(...)
+      local real, proxy, n = engine(...), {}, 0
+      for _, verb in ipairs{ "step", "wait", "cancel", "deadline", "ready",
+        "descriptor", "done", "next_done", "event", "close" } do
+        proxy[verb] = function(_, ...) return real[verb](real, ...) end
+      end
+      function proxy.submit(_, ...)
+        n = n + 1
+        if n == after + 1 then error("not enough memory", 0) end
+        return real:submit(...)
+      end
+      return proxy
+    end
+    return support.new(server, options)
+  end
+
+  it("counts nothing, and nothing of it is sent", function()
+    local client = failing(0)
+    local ok, why = pcall(client.sms.create, support.params())
+    assert.is_false(ok)
+    assert.matches("not enough memory", why)
+    assert.equal(0, client:pending())
+    assert.equal(0, client:wait(1))
+    assert(client.sms.create(support.params()))
+    assert.equal(1, #server:ledger())
+  end)
+
+  it("calls no callback", function()
+    local client, calls = failing(0), 0
+    local ok = pcall(client.sms.create_async, support.params(), function()
+      calls = calls + 1
+    end)
+    assert.is_false(ok)
+    assert.equal(0, client:pending())
+    assert.equal(0, client:wait(1))
+    assert.equal(0, calls)
+    assert.equal(0, #server:ledger())
+  end)
+
+  it("ends in its callback where it had begun", function()
+    local client, calls, failure = failing(1), 0, nil
+    client.sms.send_async(message(1), function(_, err)
+      calls, failure = calls + 1, err
+    end)
+    assert.is_false((pcall(client.wait, client, 5)))
+    assert.equal(0, client:wait(5))
+    assert.equal(1, calls)
+    assert.equal("cancelled", failure.kind)
+    assert.equal("not_sent", failure.outcome)
+    assert.is_string(failure.draft_id)
+    local _, puts = taken()
+    assert.equal(0, puts)
+  end)
+
+  it("is the same for those that wait for credentials", function()
+    local calls = 0
+    local client = failing(0, { access_token = function() return "t" end })
+    assert(client.sms.create_async(support.params(), function(_, err)
+      calls = calls + 1
+      assert.equal("cancelled", err.kind)
+    end))
+    assert.is_false((pcall(client.wait, client, 5)))
+    assert.equal(0, client:wait(5))
+    assert.equal(1, calls)
+    assert.equal(0, #server:ledger())
+  end)
+end)

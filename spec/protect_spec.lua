@@ -1,0 +1,271 @@
+-- Interrupts: errors that arrive from outside, at any instruction. A call that
+-- waits ends with them, and no function of the user's swallows them.
+local process = require "spec.support.process"
+local raw = require "spec.support.raw_server"
+local support = require "spec.support.client"
+
+local server
+local jit = rawget(_G, "jit") -- whose compiled code calls no hook
+
+setup(function()
+  server = raw.start{}
+  if jit then jit.off() jit.flush() end
+end)
+teardown(function()
+  server:stop()
+  if jit then jit.on() end
+end)
+before_each(function() server:reset() end)
+after_each(support.close_all)
+
+local function message()
+  return support.params{ status = false }
+end
+
+-- What the server has taken, by method.
+local function taken(method)
+  local n = 0
+  for _, request in ipairs(server:ledger()) do
+    if request.method == method then n = n + 1 end
+  end
+  return n
+end
+
+-- A client whose calls wait in this thread.
+local function blocking(options)
+  options = options or {}
+  options.loop = "blocking"
+  return support.new(server, options)
+end
+
+describe("Ctrl-C", function()
+  it("ends the call that waits, and nothing of it goes on", function()
+    server:script{ { delay = 1.5 } }
+    local child = process.start(process.lua(([[
+      local client = assert(require "close".new{ base_url = %q,
+        api_key = "k", loop = "blocking" })
+      local ok, why = pcall(client.sms.send, { text = "x",
+        local_phone = "+14154445555", remote_phone = "+18183334444" })
+      print(ok, tostring(why):match "interrupted!$", client:pending())
+      print(client.sms.get "acti_x" ~= nil)
+    ]]):format(server.url)), { stdout = "pipe" })
+    assert(server:wait(1))
+    child:kill "INT"
+    assert.equal("false\tinterrupted!\t0", child.stdout:read "*l")
+    assert.equal("true", child.stdout:read "*l")
+    child:stop()
+    assert.equal(1, taken "POST")
+    assert.equal(0, taken "PUT")
+  end)
+end)
+
+-- What a user's function that runs within a call throws.
+local THROWN = {
+  ["Ctrl-C"] = function() error("interrupted!", 0) end,
+  ["Ctrl-C, with its place"] = function() error "interrupted!" end,
+  ["a hook"] = function()
+    for _ = 1, 1e7 do end -- the hook strikes here
+  end,
+  ["a hook in a call of a callback's"] = function(client)
+    local inner = blocking()
+    assert(inner.sms.create_async(support.params(), function()
+      for _ = 1, 1e7 do end
+    end))
+    inner:wait(5)
+    client:close() -- not reached
+  end,
+}
+
+-- Calls f with a watchdog that strikes once after that many instructions.
+local function watched(instructions, f)
+  local struck = false
+  local ok, why = pcall(function()
+    debug.sethook(function()
+      debug.sethook()
+      struck = true
+      error("struck", 0)
+    end, "", instructions)
+    f()
+    debug.sethook()
+  end)
+  debug.sethook()
+  return ok, why, struck
+end
+
+describe("an interrupt", function()
+  for name, throw in pairs(THROWN) do
+    local is_hook = name:find "hook"
+
+    local function interrupted(f)
+      local ok, why = watched(is_hook and 200000 or 1e9, f)
+      assert.is_false(ok)
+      assert.matches(is_hook and "^struck$" or "interrupted!$", why)
+    end
+
+    it("by " .. name .. " goes on through a callback", function()
+      local events, second = 0, 0
+      local client
+      client = blocking{ on_event = function(event)
+        if event.callback_error then events = events + 1 end
+      end }
+      client.sms.create_async(support.params(), function() throw(client) end)
+      client.sms.create_async(support.params(), function()
+        second = second + 1
+      end)
+      interrupted(function() client:wait(5) end)
+      assert.is_true(client:pending() <= 1)
+      assert.equal(0, client:wait(5))
+      assert.equal(1, second)
+      assert.equal(0, events)
+    end)
+
+    it("by " .. name .. " goes on through on_event", function()
+      local calls = 0
+      local client
+      client = blocking{ on_event = function()
+        calls = calls + 1
+        if calls == 1 then throw(client) end
+      end }
+      interrupted(function() client.sms.create(support.params()) end)
+      assert.equal(0, client:pending())
+      assert(client.sms.create(support.params()))
+    end)
+
+    it("by " .. name .. " goes on through the credentials", function()
+      local calls, told = 0, 0
+      local client
+      client = blocking{ access_token = function()
+        calls = calls + 1
+        if calls == 1 then throw(client) end
+        return "t"
+      end }
+      interrupted(function() client.sms.create(support.params()) end)
+      assert.equal(0, client:pending())
+      client.sms.create_async(support.params(), function(sms)
+        if sms then told = told + 1 end
+      end)
+      assert.equal(0, client:wait(5))
+      assert.equal(1, told)
+    end)
+  end
+
+  it("is not what a callback throws itself", function()
+    local told = {}
+    local client = blocking{ on_event = function(event)
+      told[#told + 1] = event.callback_error
+    end }
+    for _, why in ipairs{ "x", "it was interrupted! no", "struck" } do
+      client.sms.create_async(support.params(), function() error(why, 0) end)
+    end
+    local ok = watched(1e9, function() client:wait(5) end)
+    assert.is_true(ok)
+    table.sort(told)
+    assert.same({ "it was interrupted! no", "struck", "x" }, told)
+  end)
+
+  it("in a coroutine ends the call that yields there", function()
+    local client = support.new(server, { loop = "poll" })
+    local thread = coroutine.create(client.sms.send)
+    assert(coroutine.resume(thread, message()))
+    client:poll()
+    debug.sethook(thread, function()
+      if coroutine.running() ~= thread then return end -- LuaJIT has one hook
+      debug.sethook(thread)
+      debug.sethook()
+      error("struck", 0)
+    end, "", 1)
+    local ok, why = coroutine.resume(thread)
+    debug.sethook()
+    assert.is_false(ok)
+    assert.equal("struck", why)
+    client:wait(5)
+    assert.equal(0, client:pending())
+    assert.equal(0, taken "PUT")
+  end)
+
+  if coroutine.close then
+    it("is not needed to end a coroutine's send", function()
+      local client = support.new(server, { loop = "poll" })
+      local thread = coroutine.create(client.sms.send)
+      assert(coroutine.resume(thread, message()))
+      coroutine.close(thread)
+      assert.equal(0, client:wait(5))
+      assert.equal(1, taken "POST")
+      assert.equal(0, taken "PUT")
+    end)
+  end
+end)
+
+-- One that strikes after n instructions, for many n.
+describe("an interrupt at any instruction", function()
+  local function sweep(scene, first, step)
+    local n = first
+    repeat
+      server:reset()
+      local struck = scene(n)
+      support.close_all()
+      n = n + step
+    until not struck
+    assert(n > 10 * step, "it strikes nowhere")
+  end
+
+  it("of a send that waits ends it", function()
+    sweep(function(n)
+      local client = blocking()
+      local ok, why, struck = watched(n, function()
+        client.sms.send(message())
+      end)
+      assert.equal(not struck, ok, why)
+      assert.equal(0, client:pending())
+      local posts = taken "POST"
+      assert(client.sms.get "acti_x")
+      assert.equal(0, client:wait(5))
+      if posts == 0 then assert.equal(0, taken "PUT") end
+      return struck
+    end, math.random(50), 97)
+  end)
+
+  -- Whether it strikes where a callback is called, or in one: then that was
+  -- its call.
+  local function is_telling()
+    local info = debug.getinfo(3, "S")
+    return info.source:find "protect_spec" or info.source:find "calls.lua"
+  end
+
+  for _, loop in ipairs{ "blocking", "poll" } do
+    it("loses no call, with the loop " .. loop, function()
+      sweep(function(n)
+        server:script{ {}, { status = 401 } }
+        local client = support.new(server, { loop = loop,
+          access_token = function() return "t" end,
+          on_event = function() end })
+        local begun, told, telling = {}, {}, false
+        local ok, why, struck
+        ok, why = pcall(function()
+          debug.sethook(function()
+            debug.sethook()
+            struck, telling = true, is_telling()
+            error("struck", 0)
+          end, "", n)
+          for i = 1, 2 do
+            begun[i] = client.sms.send_async(message(), function()
+              told[i] = (told[i] or 0) + 1
+            end)
+          end
+          client:wait(5)
+          debug.sethook()
+        end)
+        debug.sethook()
+        assert.equal(not struck, ok, why)
+        assert.equal(0, client:wait(5))
+        local missing = 0
+        for i = 1, 2 do
+          assert.is_true((told[i] or 0) <= 1)
+          if begun[i] and not told[i] then missing = missing + 1 end
+        end
+        assert.is_true(missing <= (telling and 1 or 0))
+        return struck
+      end, math.random(100), 211)
+    end)
+  end
+end)
