@@ -142,6 +142,32 @@ describe("a 400", function()
   end)
 end)
 
+describe("a header that comes many times", function()
+  it("is joined once", function()
+    local lines = { "HTTP/1.1 200 OK", "x-one: 1", "A: first" }
+    for i = 1, 12000 do lines[#lines + 1] = "a:" .. i % 10 end
+    lines[#lines + 1] = "x-two: 2"
+    lines[#lines + 1] = "X-One: 3"
+    server:default{ answer = table.concat(lines, "\r\n") ..
+      '\r\nContent-Length: 15\r\n\r\n{"id":"acti_1"}', close = true }
+    local client = support.new(server)
+    collectgarbage()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    local sms, err, response = client.sms.create(support.params())
+    local made = collectgarbage "count" - before
+    collectgarbage "restart"
+    assert(made < 20 * 1024, made) -- KiB; one by one, 290 MiB
+    assert(sms, tostring(err))
+    assert.equal("1, 3", response.headers["x-one"])
+    assert.equal("2", response.headers["x-two"])
+    local joined = response.headers.a
+    assert.equal("first, 1, 2, 3", joined:sub(1, 14))
+    assert.equal(#"first" + 12000 * #", 1", #joined)
+    client:close()
+  end)
+end)
+
 describe("another 4xx", function()
   it("has its kind, and is a refusal", function()
     for status, kind in pairs{

@@ -50,6 +50,47 @@ local function is_whole(list, ids, always, err)
   end
 end
 
+describe("pages without end and without anything new", function()
+  local walk = require "close.walk"
+
+  -- How many pages are taken before it is an error.
+  local function taken(page_of)
+    local walker = walk.new{}
+    for i = 1, 1000 do
+      assert(walker:ask())
+      local page = page_of(i)
+      page.has_more = true
+      local fresh, why = walker:take(page, "body " .. i)
+      if not fresh then
+        assert.equal("string", type(why))
+        return i
+      end
+    end
+  end
+
+  local function item(id, at)
+    return { id = id, date_created =
+      os.date("!%Y-%m-%dT%H:%M:%SZ", 1700000000 + at) }
+  end
+
+  it("are an error soon, whatever moves", function()
+    local sorts = {
+      function(i) return { data = { item("same", -i) } } end,
+      function(i) return { data = { item("same", -i), item("same", -i) } } end,
+      function(i) return { data = { item("same", i) } } end,
+      function(i)
+        return { data = { item("same", -i), item("same", -i - 1) } }
+      end,
+      function() return { data = { item("same", 0) } } end,
+      function(i) return { data = { { id = "same", date_created = i } } } end,
+    }
+    for place, page_of in ipairs(sorts) do
+      local count = taken(page_of)
+      assert(count and count <= 20, place .. ": " .. tostring(count))
+    end
+  end)
+end)
+
 describe("a walk", function()
   it("gives everything, in pages of any size and moments of any length",
     function()

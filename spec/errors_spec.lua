@@ -1,5 +1,6 @@
 -- close.errors by itself: what it reads out of a body, what bounds that, and
 -- the one line that an error prints as.
+local core = require "close.core"
 local errors = require "close.errors"
 local json = require("cjson").new()
 local support = require "spec.support.client"
@@ -136,6 +137,28 @@ describe("the errors in a body", function()
     assert.equal("b: y", (read{ ["field-errors"] = wide })[1])
   end)
 
+  it("are found in little more time than the answer is read in", function()
+    local numbers, members, empty = {}, {}, {}
+    for i = 1, 150000 do
+      numbers[i] = "1"
+      members[i] = ('"%x":"1"'):format(i * 7919)
+      empty[i] = "{}"
+    end
+    for _, body in ipairs{ "[" .. table.concat(numbers, ",") .. "]",
+      "{" .. table.concat(members, ",") .. "}",
+      "[" .. table.concat(empty, ",") .. "]" } do
+      body = '{"errors":' .. body .. "}"
+      local from = os.clock()
+      for _ = 1, 3 do json.decode(body) end
+      local decoding = (os.clock() - from) / 3
+      from = os.clock()
+      local list = of_body(body).errors
+      local all = os.clock() - from
+      assert(all < 4 * decoding + 0.3, all .. " s, of them " .. decoding)
+      assert.is_true(#list <= 1000)
+    end
+  end)
+
   it("are none in what is no JSON object", function()
     for _, body in ipairs{ "", " ", "[]", '["x"]', '"x"', "5", "null", "{",
       "<html>", "\0", "\255", '{"error": "x"', '{"error": "x"} x',
@@ -162,7 +185,9 @@ describe("the message of an error", function()
     for _, text in ipairs{ "a\nb", "a\r\nb", "a\0b", "a\27[31mb", "a\127b",
       "a\tb", "\n", "a\vb\fc", "a\194\128b", "a\194\155b", "\194\159",
       "a\226\128\168b\226\128\169", "a\226\128\170b\226\128\174c",
-      "a\226\129\166b\226\129\169c" } do
+      "a\226\129\166b\226\129\169c", "a\226\128\139b\226\128\143c",
+      "\226\129\160a\226\129\175", "a\216\156b", "a\239\187\191b",
+      "a\194\173b", "a\243\160\129\129b" } do
       local err = of_body(json.encode{ error = text })
       assert.is_nil(err.message:find("[\128-\255]"))
       assert.is_nil(err.message:find("%c"))
@@ -171,9 +196,20 @@ describe("the message of an error", function()
     end
   end)
 
+  it("is UTF-8, whatever it was", function()
+    for _, text in ipairs{ "a\128b", "a\155[31mb", "\194", "a\194b",
+      "\192\155x", "\237\160\128", "\240\143\191\191", "\244\144\128\128",
+      "\226\128", "\255\254", "\194\160\155x", "\195\164\155" } do
+      local line = tostring(of_body('{"error": "<' .. text .. '>"}'))
+      assert.matches("<.*>", line)
+      assert(core.segments(line), line)
+      assert.is_nil(line:gsub("\195\164", ""):find("[\128-\255]"))
+    end
+  end)
+
   it("keeps all that can be read", function()
     local text = "\194\160\194\191 \195\164 \226\128\167\226\128\175"
-      .. "\226\129\165\226\129\170 \240\159\145\139"
+      .. " \240\159\145\139"
     assert.matches(text, of_body(json.encode{ error = text }).message, 1, true)
   end)
 
@@ -195,6 +231,16 @@ describe("the message of an error", function()
 end)
 
 describe("the line of an error", function()
+  it("is shown, whatever was made of it", function()
+    local err = of_body('{"error": "Sorry."}')
+    local show = getmetatable(err).__tostring
+    for _, fake in ipairs{ {}, "x", 5, print, { outcome = {}, kind = 1 } } do
+      assert.equal("string", type(show(fake)))
+    end
+    err.outcome, err.kind, err.message = nil, nil, nil
+    assert.equal("string", type(tostring(err)))
+  end)
+
   it("has kind, message, outcome, status and attempts", function()
     local line = tostring(of_body('{"error": "Sorry."}', { attempts = 3 }))
     for _, word in ipairs{ "close", "api", "Sorry.", "rejected", "400",

@@ -79,6 +79,27 @@ local function outcome(err, kind, what)
   assert.equal(what, err.outcome, tostring(err))
 end
 
+describe("a number among a form's fields", function()
+  it("travels as JSON has it", function()
+    server:script{ address{ fields = { a = 2.5, b = -7, c = 1e300 } },
+      { status = 204 } }
+    assert(upload(client_of()))
+    local form = server:ledger()[2].body
+    for _, value in ipairs{ "2.5", "-7", "1e+300" } do
+      assert.matches("\r\n\r\n" .. value .. "\r\n", form, 1, true)
+    end
+  end)
+
+  it("is none where JSON has none", function()
+    server:script{ { body = '{"upload": {"url": "http://127.0.0.1:1/", ' ..
+      '"fields": {"a": 1e999}}, "download": {"url": "https://x.example/"}}' } }
+    local none, err = upload(client_of())
+    assert.is_nil(none)
+    outcome(err, "protocol", "unknown")
+    assert.equal(1, #server:ledger())
+  end)
+end)
+
 -- ---- what a caller gives ----
 
 describe("a file to upload", function()

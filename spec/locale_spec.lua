@@ -86,6 +86,21 @@ describe("the decimal comma of a locale", function()
     travelled(3)
   end)
 
+  it("is not in a form's fields", function()
+    server:script{ { body = ('{"upload": {"url": "%s/bucket", "fields": ' ..
+      '{"part": 2.5}}, "download": {"url": "https://x.example/"}}'):format(
+        server.url:match("^%a+://[^/]+")) }, { status = 204 } }
+    assert.equal("true\tnil", run(([[
+      comma()
+      local close = require "close"
+      local client = assert(close.new{ base_url = %q, api_key = "k" })
+      local file, err = client.files.upload({ data = "x" },
+        { filename = "a.png" })
+      print(file ~= nil, err)
+    ]]):format(server.url)))
+    assert.matches("\r\n\r\n2.5\r\n", server:ledger()[2].body, 1, true)
+  end)
+
   it("stays what it was for others", function()
     assert.equal("true\ttrue\ttrue\tcomma", run[[
       local cjson = require "cjson"

@@ -115,6 +115,22 @@ describe("calls, by the thousand", function()
   end)
 end)
 
+describe("a program that the host starts", function()
+  it("inherits no descriptor of a client's", function()
+    local function inherited()
+      local pipe = assert(io.popen("ls /proc/self/fd | wc -l"))
+      local count = tonumber(pipe:read("*l"))
+      pipe:close()
+      return count
+    end
+    local before = inherited()
+    local client = support.new(server.http)
+    assert(client.sms.create(support.params()))
+    assert.equal(before, inherited())
+    client:close()
+  end)
+end)
+
 describe("clients", function()
   local function used()
     local client = assert(close.new{ api_key = "k", base_url = server.http })

@@ -211,6 +211,16 @@ describe("an answer larger than max_response_bytes", function()
     too_large{ max_response_bytes = #BODY - 1 }
   end)
 
+  it("is one of more than a MiB by default", function()
+    for more = 0, 1 do
+      server:default{ body = BODY .. (" "):rep(2 ^ 20 - #BODY + more) }
+      if more == 1 then return too_large() end
+      local client = support.new(server)
+      assert(client.sms.create(support.params()))
+      server:reset()
+    end
+  end)
+
   it("is an error whether its length is said or not", function()
     for _, answer in ipairs{
       { body = ("x"):rep(2000) },

@@ -314,6 +314,30 @@ describe("a string of 100 MB", function()
   end)
 end)
 
+describe("another object than its own", function()
+  it("is an error to every method, and can be shown", function()
+    local request = assert(client.sms.create_async(support.params(),
+      function() end))
+    local of_client, of_request = getmetatable(client), getmetatable(request)
+    for _, name in ipairs{ "poll", "pending", "wait", "close" } do
+      for _, other in ipairs{ request, {}, "x", 5, client.sms } do
+        local result, err = calmly(of_client[name], other)
+        assert.is_nil(result)
+        assert.equal("config", err.kind)
+      end
+    end
+    for _, other in ipairs{ client, {}, "x", 5 } do
+      local result, err = calmly(of_request.cancel, other)
+      assert.is_nil(result)
+      assert.equal("config", err.kind)
+    end
+    for _, other in ipairs{ request, {}, "x", 5 } do
+      assert.equal("string", type(of_client.__tostring(other)))
+    end
+    assert.is_true(request:cancel())
+  end)
+end)
+
 describe("a closed client", function()
   it("answers with an error", function()
     client:close()

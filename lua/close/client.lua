@@ -20,15 +20,18 @@ Client.__name = "close.Client"
 -- and LuaJIT have no ephemerons.)
 local OWN = {}
 
-local function own(self)
+-- A member that only a client or only a request has tells them apart.
+local function own(self, member)
   local get = type(self) == "table" and rawget(self, OWN)
-  return get and get()
+  local mine = get and get()
+  return mine and mine[member or "settings"] and mine
 end
 
 local TICK = 0.0005 -- seconds that one poll may take, give or take a callback
 
 function Client:__tostring()
   local state = own(self)
+  if not state then return Client.__name end
   return ("close.Client: %s%s"):format(state.settings.base_url,
     state.closed and " (closed)" or "")
 end
@@ -49,7 +52,7 @@ Request.__name = "close.Request"
 --- Ends the call; its callback gets an error of kind "cancelled", with the
 --- outcome that is true by then. False where it was over already.
 function Request:cancel()
-  local mine = own(self)
+  local mine = own(self, "call")
   if not mine then return nil, errors.config "call it as request:cancel()" end
   local was_pending = calls.cancel(mine.state, mine.call)
   if was_pending then mine.state.loop.kick() end

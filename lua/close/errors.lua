@@ -4,8 +4,10 @@
 local json = require "close.json"
 
 local MAX_ERRORS = 1000
+local MAX_LOOKS = 4 * MAX_ERRORS -- values that are looked at for them
 local MAX_DEPTH = 20
-local MAX_LINE = 500 -- characters of an error's message
+local MAX_LINE = 500 -- bytes of an error's message
+local MAX_RAW = 4 * MAX_LINE -- of those that it is made of
 local MAX_PATH = 200 -- bytes of a field's path
 local MAX_STORED = 16 * 1024 -- bytes of a storage's answer
 
@@ -17,14 +19,15 @@ Error.__name = "close.Error"
 
 --- One readable line: kind, message, and whether Close has the message.
 function Error:__tostring()
-  local facts = { "outcome: " .. self.outcome }
+  if type(self) ~= "table" then return Error.__name end
+  local facts = { "outcome: " .. tostring(self.outcome) }
   if self.status then facts[#facts + 1] = "status " .. self.status end
   if (self.attempts or 0) > 1 then
     facts[#facts + 1] = self.attempts .. " attempts"
   end
   if self.draft_id then facts[#facts + 1] = "draft " .. self.draft_id end
-  return ("close: %s: %s (%s)"):format(self.kind, self.message,
-    table.concat(facts, ", "))
+  return ("close: %s: %s (%s)"):format(tostring(self.kind),
+    tostring(self.message), table.concat(facts, ", "))
 end
 
 -- Its first bytes, but never a part of a UTF-8 character.
@@ -32,11 +35,40 @@ local function cut(text, bytes)
   return text:sub(1, bytes):gsub("[\192-\255][\128-\191]*$", "") .. "..."
 end
 
--- One line, of a length that fits a log, without control characters: those of
--- ASCII, U+0080 to U+009F, and what parts lines or turns the text's direction.
+-- RFC 3629, 4: what a character's bytes may be, continuation bytes given.
+local UTF8 = {
+  "^[\194-\223].$", "^\224[\160-\191].$", "^[\225-\236\238\239]..$",
+  "^\237[\128-\159].$", "^\240[\144-\191]..$", "^[\241-\243]...$",
+  "^\244[\128-\143]..$",
+}
+
+-- Characters that do something to a line, or cannot be seen in it.
+local HIDDEN = {
+  "^\194[\128-\159\173]$",             -- U+0080 to U+009F, U+00AD
+  "^\216\156$", "^\225\160\142$",      -- U+061C, U+180E
+  "^\226\128[\139-\143\168-\174]$",   -- U+200B to U+200F, U+2028 to U+202E
+  "^\226\129[\160-\175]$",             -- U+2060 to U+206F
+  "^\239\187\191$", "^\239\191[\185-\187]$", -- U+FEFF, U+FFF9 to U+FFFB
+  "^\243\160[\128\129].$",             -- U+E0000 to U+E007F
+}
+
+local function matches(text, patterns)
+  for _, pattern in ipairs(patterns) do
+    if text:find(pattern) then return true end
+  end
+  return false
+end
+
+-- The bytes of a character beyond ASCII, or a blank where it is none to show.
+local function visible(bytes)
+  return matches(bytes, UTF8) and not matches(bytes, HIDDEN) and bytes or " "
+end
+
+-- One line, of a length that fits a log, without control characters, and
+-- without bytes that are not UTF-8.
 local function one_line(text)
-  text = text:gsub("\194[\128-\159]", " "):gsub("\226\128[\168-\174]", " ")
-    :gsub("\226\129[\166-\169]", " ")
+  if #text > MAX_RAW then text = cut(text, MAX_RAW) end
+  text = text:gsub("[\128-\255][\128-\191]*", visible)
   text = text:gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
   if #text > MAX_LINE then
     text = cut(text, MAX_LINE)
@@ -82,10 +114,15 @@ local function rank(key)
   return key:find "^%d+$" and tonumber(key) or math.huge
 end
 
--- The keys in order: a list's by number, a map's by name.
-local function sorted_keys(value)
-  local keys = {}
-  for key in pairs(value) do keys[#keys + 1] = key end
+-- The keys in order: a list's by number, a map's by name. Of a large table, as
+-- many as can be of use, whichever come first; looks.left more at most.
+local function sorted_keys(value, looks)
+  local keys, most = {}, math.min(MAX_ERRORS, looks.left)
+  for key in pairs(value) do
+    if #keys == most then break end
+    keys[#keys + 1] = key
+  end
+  looks.left = looks.left - #keys
   table.sort(keys, function(a, b)
     local m, n = rank(a), rank(b)
     if m ~= n then return m < n end
@@ -120,7 +157,7 @@ end
 
 -- Adds every message below value; path is the field it belongs to, or nil. A
 -- record has its message, and may name its field and code.
-local function collect(value, path, list, depth, may_be_record)
+local function collect(value, path, list, looks, depth, may_be_record)
   if #list >= MAX_ERRORS or depth > MAX_DEPTH then return end
   if type(value) ~= "table" then
     list[#list + 1] = { field = path, message = tostring(value) }
@@ -132,9 +169,9 @@ local function collect(value, path, list, depth, may_be_record)
       message = value.message,
     }
   else
-    for _, key in ipairs(sorted_keys(value)) do
+    for _, key in ipairs(sorted_keys(value, looks)) do
       local item = value[key]
-      collect(item, place_of(path, key, item), list, depth + 1,
+      collect(item, place_of(path, key, item), list, looks, depth + 1,
         type(key) == "number")
     end
   end
@@ -143,12 +180,12 @@ end
 -- Reads the bodies Close is known to answer with: {"errors": [...],
 -- "field-errors": {...}} and {"error": "..."}.
 local function read_body(body)
-  local list = {}
+  local list, looks = {}, { left = MAX_LOOKS }
   local object = body and json.decode_object(body)
   if not object then return list end
   for _, name in ipairs { "error", "errors", "field-errors" } do
     if object[name] ~= nil then
-      collect(object[name], nil, list, 1, name ~= "field-errors")
+      collect(object[name], nil, list, looks, 1, name ~= "field-errors")
     end
   end
   return list
@@ -157,8 +194,9 @@ end
 local function summary(list)
   local parts = {}
   for i = 1, math.min(#list, 10) do
-    local item = list[i]
-    parts[i] = item.field and item.field .. ": " .. item.message or item.message
+    local item, text = list[i], list[i].message
+    if #text > MAX_LINE then text = cut(text, MAX_LINE) end
+    parts[i] = item.field and item.field .. ": " .. text or text
   end
   return table.concat(parts, "; ")
 end

@@ -198,12 +198,19 @@ end
 
 -- ---- the two requests ----
 
+-- A number as JSON has it, whatever the locale's decimal point; nil where it is
+-- none that JSON has.
+local function written(number)
+  if number ~= number or math.abs(number) == math.huge then return nil end
+  return (("%.14g"):format(number):gsub("[^%d%+%-e]+", "."))
+end
+
 -- The form's fields as a list; nil where one is of no use. In an order of its
 -- own, so that equal forms are equal bytes.
 local function read_fields(fields)
   local list = {}
   for name, value in pairs(fields) do
-    if type(value) == "number" then value = ("%.14g"):format(value) end
+    if type(value) == "number" then value = written(value) end
     if type(name) ~= "string" or name:find "%c" or
        type(value) ~= "string" or #list == MAX_FIELDS then
       return nil

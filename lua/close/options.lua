@@ -89,7 +89,7 @@ local CLIENT = {
   { "connect_timeout", check.seconds, 10 },
   { "max_retries", check.count },
   { "max_in_flight", check.in_flight, 64 },
-  { "max_response_bytes", check.size, 8 * 1024 * 1024 },
+  { "max_response_bytes", check.size, 1024 * 1024 },
   { "ca_file", check.string },
   { "proxy", check.string },
   { "http2", check.flag, false },

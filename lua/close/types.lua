@@ -210,7 +210,7 @@
 ---@field connect_timeout? number seconds (10)
 ---@field max_retries? integer (3; of a send, as many as its timeout allows)
 ---@field max_in_flight? integer further calls are queued (64)
----@field max_response_bytes? integer (8 MiB)
+---@field max_response_bytes? integer of one body (1 MiB)
 ---@field ca_file? string PEM; the system's authorities otherwise
 ---@field proxy? string http, https, socks4(a) or socks5(h) URL
 ---@field http2? boolean speak HTTP/2 with servers that offer it (false)

@@ -12,6 +12,7 @@ local core = require "close.core"
 
 local PAGE = 100 -- items, where the caller names no _limit
 local AGAIN = 3  -- times in a row that reading may bring nothing new
+local FRUITLESS = 8 -- pages in a row that may do so, for whatever reason
 
 local Walk = {}
 Walk.__index = Walk
@@ -50,6 +51,7 @@ function walk.new(query)
     start = start, skip = start, expected = nil,
     known = {}, known_count = 0,
     fruitless = 0,   -- how often in a row something was read in vain
+    barren = 0,      -- pages in a row without anything new
     -- Where only _skip counts: the ids of the last two pages, and a page that
     -- must not come again.
     by_skip = false,
@@ -229,8 +231,16 @@ function Walk:take(page, body)
   if type(page.has_more) ~= "boolean" then
     return nil, "a page of SMS without has_more"
   end
-  if self.by_skip then return self:take_by_skip(page, body) end
-  return self:take_in_window(page, body)
+  local fresh, why
+  if self.by_skip then
+    fresh, why = self:take_by_skip(page, body)
+  else
+    fresh, why = self:take_in_window(page, body)
+  end
+  if not fresh then return nil, why end
+  self.barren = #fresh == 0 and self.barren + 1 or 0
+  if self.barren > FRUITLESS and not self.over then return nil, REPEATED end
+  return fresh
 end
 
 return walk

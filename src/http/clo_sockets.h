@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct clo_sockets {
   struct pollfd *interest; /* what libcurl waits for; owned */
@@ -19,11 +20,22 @@ struct clo_sockets {
   size_t http1_cap;
   int *corked; /* of the open ones; owned */
   size_t corked_count, corked_cap;
+  struct clo_wakeup {
+    int fd; /* or -1 */
+    dev_t device;
+    ino_t number; /* which socket it is: another may have its fd later */
+  } wakeup[2]; /* a pair of libcurl's own */
   int unwatched; /* memory lacked for an interest: its transfer says so too */
 };
 
 void clo_sockets_init(struct clo_sockets *sockets);
 void clo_sockets_free(struct clo_sockets *sockets);
+
+/* Makes a multi handle; NULL where memory lacks. libcurl makes a pair of sockets
+ * with it, for curl_multi_wakeup(), which we do not use. Older ones (7.88) let
+ * the programs that the host starts inherit it: it is kept from them, and noted,
+ * so that abandon can close a child's copy. */
+CURLM *clo_sockets_make_multi(struct clo_sockets *sockets);
 
 /* A descriptor that is readable while one of the interest is ready, made when
  * first asked for; -1 where the system has no such thing. */
@@ -33,7 +45,8 @@ int clo_sockets_descriptor(struct clo_sockets *sockets);
  * descriptor for all of them, those that are not ready cost nothing. */
 int clo_sockets_poll(struct clo_sockets *sockets);
 
-/* Closes every open socket and nothing else: no farewell is sent on it. */
+/* Closes every open socket and libcurl's own pair, and nothing else: no farewell
+ * is sent. For the child of a fork. */
 void clo_sockets_abandon(struct clo_sockets *sockets);
 
 /* The same in the process that they are of: libcurl has lost them. The

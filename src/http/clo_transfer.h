@@ -82,7 +82,8 @@ struct clo_transfer {
   char message[CURL_ERROR_SIZE];
 };
 
-#define CLO_HEADERS_MAX (256 * 1024)
+/* Bytes of all headers. Servers send a few KiB; each may become a string. */
+#define CLO_HEADERS_MAX (64 * 1024)
 
 /* A transfer without a request; NULL where memory lacks. */
 struct clo_transfer *clo_transfer_new(size_t max_response_bytes);

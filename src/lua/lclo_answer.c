@@ -37,26 +37,66 @@ static void push_name(lua_State *L, const struct clo_header *header) {
   lua_pushlstring(L, small, header->name_len);
 }
 
+/* Sets table[name] to the value on top of the stack; where it has one, puts both
+ * into the list lists[name]. The name lies below the value; takes both off. */
+static void add_header(lua_State *L, int table, int lists) {
+  lua_pushvalue(L, -2);
+  lua_rawget(L, table);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_rawset(L, table);
+    return;
+  }
+  lua_pushvalue(L, -3);
+  lua_rawget(L, lists);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_createtable(L, 2, 0);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, 1);
+    lua_pushvalue(L, -4);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, lists);
+  }
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, (int)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 4);
+}
+
+/* Pushes the values of the list at index, with ", " between them. */
+static void push_joined(lua_State *L, int list) {
+  int i, n = (int)lua_rawlen(L, list);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (i = 1; i <= n; i++) {
+    if (i > 1) luaL_addlstring(&b, ", ", 2);
+    lua_rawgeti(L, list, i);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+}
+
 /* Pushes the headers as a table; a name that comes twice has its values joined
- * with ", " (RFC 9110, 5.3). */
+ * with ", " (RFC 9110, 5.3), all at once. */
 static void push_headers(lua_State *L, const struct clo_transfer *t) {
   struct clo_header header;
   size_t at = 0;
+  int table = lua_gettop(L) + 1, lists = table + 1;
   lua_createtable(L, 0, 8);
+  lua_newtable(L);
   while (clo_transfer_next_header(t, &at, &header)) {
     push_name(L, &header);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, -3);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      lua_pushlstring(L, header.value, header.value_len);
-    } else {
-      lua_pushliteral(L, ", ");
-      lua_pushlstring(L, header.value, header.value_len);
-      lua_concat(L, 3);
-    }
-    lua_rawset(L, -3);
+    lua_pushlstring(L, header.value, header.value_len);
+    add_header(L, table, lists);
   }
+  lua_pushnil(L);
+  while (lua_next(L, lists)) {
+    lua_pushvalue(L, -2);
+    push_joined(L, lists + 2);
+    lua_rawset(L, table);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, table);
 }
 
 static void set_rate_limit(lua_State *L, const struct clo_transfer *t) {
