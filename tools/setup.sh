@@ -42,7 +42,7 @@ done)
 [ -n "$missing" ] || exit 0
 
 fail() {
-  { echo "setup: $1:" && printf '%s\n' "$2" | sed 's/^/  /'; } >&2
+  { echo "setup: $1:" && printf '%s\n' "$2" | sed 's/ *# */: /; s/^/  /'; } >&2
   exit 1
 }
 
@@ -60,7 +60,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 trap 'exit 1' HUP INT TERM
 # Old lists may do, so a failure matters only if the packages are not found.
-$as_root apt-get update >"$log" 2>&1 || :
+if $as_root apt-get update >"$log" 2>&1; then : >"$log"; fi
 
 absent=$(printf '%s\n' "$missing" | while IFS= read -r line; do
   [ -n "$(first has_candidate "$line")" ] || printf '%s\n' "$line"
