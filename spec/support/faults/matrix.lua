@@ -9,7 +9,8 @@ Matrix.__index = Matrix
 
 local SMALL = 20 -- bytes of a message's text
 local BEHIND = 3e5  -- the same of a large one, behind nginx
-local PATIENCE, SLACK = 10, 3 -- seconds: a call's timeout, and what it may add
+-- Seconds: a call's timeout, and what it may add on a machine under load.
+local PATIENCE, SLACK = 10, 10
 
 -- server: of server.lua; new_caller: a function of caller.lua. Options:
 -- statuses (a list; "outbox" unless told), patience (seconds: a call's timeout
