@@ -1,6 +1,6 @@
 -- A libcurl that is older than the one we were built with: close.new says so,
--- and no call is begun that could not end. build/other_curl.so plays it.
-local process = require "spec.support.process"
+-- and no call is begun that could not end.
+local other_curl = require "spec.support.other_curl"
 
 local VERSION = "[%d.]+"
 local PROTOCOLS_STR, QUICK_EXIT, XOAUTH2_BEARER, POSTFIELDSIZE = 10318, 322,
@@ -13,18 +13,7 @@ local SCRIPT = [[
   print(err.kind, err.outcome, err.message)
 ]]
 
--- What the script prints where the environment has these variables.
-local function printed(variables)
-  local command = { "env",
-    "LD_PRELOAD=" .. (os.getenv "LD_PRELOAD" or "") .. ":build/other_curl.so" }
-  for name, value in pairs(variables) do
-    command[#command + 1] = ("CLOSE_SPEC_%s=%s"):format(name, value)
-  end
-  for _, word in ipairs(process.lua(SCRIPT)) do
-    command[#command + 1] = word
-  end
-  return process.capture(command)
-end
+local function printed(variables) return other_curl.run(SCRIPT, variables) end
 
 describe("close.new with another libcurl", function()
   it("is content where it does what is needed", function()

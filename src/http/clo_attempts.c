@@ -251,6 +251,8 @@ int clo_attempts_start(struct clo_engine *e) {
   at = clo_engine_now();
   if (!(t = next_up(e, at))) return 0;
   clo_attempts_leave(e, &t->group->queued, t);
+  t->trust = e->trust;
+  t->asked_others = 0;
   begin(e, t, at);
   return 1;
 }
@@ -278,6 +280,22 @@ static void keep(struct clo_engine *e, const struct clo_transfer *t) {
   if (version >= CURL_HTTP_VERSION_2_0) return;
   curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd);
   if (fd != CURL_SOCKET_BAD) clo_sockets_keep(&e->sockets, fd);
+}
+
+/* Where the authorities that were asked do not vouch for a certificate, asks the
+ * others: the same attempt goes on, as none of its request has left. Returns
+ * whether it does. */
+static int ask_others(struct clo_engine *e, struct clo_transfer *t) {
+  enum clo_trust other = clo_curl_other_trust(t->trust);
+  double at = clo_engine_now();
+  if (t->code != CURLE_PEER_FAILED_VERIFICATION || t->asked_others ||
+      other == t->trust || t->deadline <= at)
+    return 0;
+  t->trust = other;
+  t->asked_others = 1;
+  t->attempts--;
+  begin(e, t, at);
+  return 1;
 }
 
 /* Ends a running attempt that libcurl has not ended. */
@@ -330,8 +348,12 @@ void clo_attempts_collect(struct clo_engine *e) {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     if (!t) continue;
     clo_transfer_end(t, code);
-    if (code == CURLE_OK) keep(e, t);
+    if (code == CURLE_OK) {
+      keep(e, t);
+      e->trust = t->trust;
+    }
     clo_attempts_leave(e, &e->running, t);
+    if (ask_others(e, t)) continue;
     note_rate(e, t);
     settle(e, t);
   }

@@ -19,7 +19,12 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started = CURLE_FAILED_INIT;
-static int has_hashed_dir; /* the system's authorities, a file for each */
+
+/* The system's authorities, which libcurl takes from both by default. NULL
+ * where it has not got both. */
+static const char *bundle;    /* all in one file */
+static const char *directory; /* a file for each, under its hash */
+static int has_hashed_dir;    /* there is such a file */
 
 /* A look-up that was given up goes on in a thread of libcurl's, so neither
  * libcurl nor what loaded it may be unloaded any more. */
@@ -46,7 +51,13 @@ static void start(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   stay_loaded();
   started = curl_global_init(CURL_GLOBAL_DEFAULT);
-  has_hashed_dir = info->capath && is_hashed(info->capath);
+  /* Other TLS libraries may read a directory in another way. */
+  if (!info->cainfo || !info->capath || !info->ssl_version ||
+      strncmp(info->ssl_version, "OpenSSL/", 8) != 0)
+    return;
+  bundle = info->cainfo;
+  directory = info->capath;
+  has_hashed_dir = is_hashed(directory);
 }
 
 int clo_curl_start(char *why) {
@@ -100,19 +111,11 @@ struct setup {
     if (s->code) s->option = #name;                          \
   } while (0)
 
-/* Reading the file of all authorities holds the thread for 40 ms, three frames
- * of an editor; a directory costs one small file. */
-static void set_authorities(struct setup *s, const char *ca_file) {
-  if (ca_file) {
-    SET(CURLOPT_CAINFO, ca_file);
-    SET(CURLOPT_CAPATH, NULL); /* those and no others */
-  } else if (has_hashed_dir) {
-    SET(CURLOPT_CAINFO, NULL);
-  }
-}
-
 static void set_security(struct setup *s, const struct clo_config *config) {
-  set_authorities(s, config->ca_file);
+  if (config->ca_file) {
+    SET(CURLOPT_CAINFO, config->ca_file);
+    SET(CURLOPT_CAPATH, NULL); /* those and no others */
+  }
   SET(CURLOPT_PROTOCOLS_STR, config->plain ? "http,https" : "https");
   SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect would carry the message on */
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -241,9 +244,31 @@ static void set_auth(struct setup *s, const struct clo_transfer *t) {
   SET(CURLOPT_XOAUTH2_BEARER, bearer ? t->secret.data : NULL);
 }
 
+/* Reading the bundle holds the thread for 40 ms, three frames of an editor: at
+ * each connection where libcurl is left to its default, and once for a multi
+ * handle, which keeps it, where the bundle stands alone. A directory costs one
+ * small file for each connection. So the two are asked one after the other. */
+static void set_trust(struct setup *s, enum clo_trust trust) {
+  if (trust == CLO_TRUST_AS_SET) return;
+  SET(CURLOPT_CAINFO, trust == CLO_TRUST_BUNDLE ? bundle : NULL);
+  SET(CURLOPT_CAPATH, trust == CLO_TRUST_BUNDLE ? NULL : directory);
+}
+
+enum clo_trust clo_curl_trust(const struct clo_config *config) {
+  if (config->ca_file || !bundle) return CLO_TRUST_AS_SET;
+  return has_hashed_dir ? CLO_TRUST_DIRECTORY : CLO_TRUST_BUNDLE;
+}
+
+enum clo_trust clo_curl_other_trust(enum clo_trust trust) {
+  if (trust == CLO_TRUST_DIRECTORY) return CLO_TRUST_BUNDLE;
+  return trust == CLO_TRUST_BUNDLE && has_hashed_dir ? CLO_TRUST_DIRECTORY
+                                                     : trust;
+}
+
 CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   set_auth(s, t);
+  set_trust(s, t->trust);
   SET(CURLOPT_URL, t->url.data);
   SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   /* A request without a body has nothing to rewind, so the guard does not see

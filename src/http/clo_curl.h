@@ -37,6 +37,11 @@ int clo_curl_equip(struct clo_transfer *transfer,
                    curl_closesocket_callback on_close, void *sockets,
                    char *why);
 
+/* Which authorities to ask first, and which then, where those do not vouch for a
+ * certificate; the same where there are no others. */
+enum clo_trust clo_curl_trust(const struct clo_config *config);
+enum clo_trust clo_curl_other_trust(enum clo_trust trust);
+
 /* The headers every request carries; NULL where memory lacks. Of a form's, the
  * last of them alone. */
 struct curl_slist *clo_curl_headers(void);

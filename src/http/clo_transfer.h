@@ -11,6 +11,10 @@
 
 enum clo_auth { CLO_AUTH_NONE, CLO_AUTH_BASIC, CLO_AUTH_BEARER };
 
+/* Whom to trust: what was set for good, which is ca_file or libcurl's default;
+ * or the system's authorities, by their directory or their bundle. */
+enum clo_trust { CLO_TRUST_AS_SET, CLO_TRUST_DIRECTORY, CLO_TRUST_BUNDLE };
+
 /* A form to send (RFC 7578): fields, and as its last part a file. */
 struct clo_form {
   const struct clo_form_field {
@@ -60,6 +64,8 @@ struct clo_transfer {
   double overdue_at; /* when it should have been ended by libcurl, */
   double ended_at;   /* and the last one's end */
 
+  enum clo_trust trust; /* of the running attempt; */
+  int asked_others;     /* the others did not vouch for the server */
   int attempts;
   int unsure;    /* of them, those that Close may have acted on, unseen */
   size_t handed; /* bytes of the body that libcurl was given; of a form's, its
