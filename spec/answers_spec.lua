@@ -215,6 +215,24 @@ describe("a redirect", function()
   end)
 end)
 
+describe("an answer's headers", function()
+  it("are those before its body, each in one line", function()
+    server:script{ { answer = "HTTP/1.1 200 OK\r\nX-Long: one\r\n\ttwo\r\n"
+      .. "X-Twice: 1\r\nx-twice: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+      .. "10\r\n" .. '{"id": "acti_1"}' .. "\r\n0\r\nX-Long: three\r\n"
+      .. "X-Trailer: 4\r\nRateLimit: limit=1, remaining=0, reset=59\r\n\r\n",
+    } }
+    local client = support.new(server, { timeout = 5 })
+    local sms, err, response = client.sms.create(support.params())
+    assert(sms, tostring(err))
+    assert.equal("one two", response.headers["x-long"])
+    assert.equal("1, 2", response.headers["x-twice"])
+    assert.is_nil(response.headers["x-trailer"])
+    assert.is_nil(response.rate_limit)
+    assert(client.sms.create(support.params())) -- nothing holds it
+  end)
+end)
+
 describe("a 429", function()
   local CALL = { max_retries = 0 }
 
@@ -238,6 +256,11 @@ describe("a 429", function()
       { { ["Retry-After"] = 7 }, 7 },
       { { RateLimit = limit .. "5" }, 5 },
       { { RateLimit = limit .. "0.8" }, 0.8 },
+      { { RateLimit = { "limit=10, remaining=0", "reset=0.8" } }, 0.8 },
+      { { RateLimit = limit .. "0.8", ["Retry-After"] = 9 }, 9 },
+      { { ["Retry-After"] = { 3, 9, 4 } }, 9 },
+      { { Date = "Sun, 06 Nov 1994 08:49:37 GMT",
+        ["Retry-After"] = "Sun, 06 Nov 1994 08:49:44 GMT" }, 7 },
       { { RateLimit = "nonsense", ["Retry-After"] = 3 }, 3 },
       { { RateLimit = limit .. "4", ["Retry-After"] = "soon" }, 4 },
     } do

@@ -1,6 +1,7 @@
 /* What clo_engine makes of an answer's head: a status counts once its headers
  * are whole, and only a final one does. */
 #include <stdio.h>
+#include <time.h>
 
 #include "drive.h"
 
@@ -129,6 +130,75 @@ static void an_answer_may_come_in_chunks(void **state) {
   (void)state;
 }
 
+static void trailers_are_no_headers(void **state) {
+  static const struct reaction script[] = {
+      {.reply = "HTTP/1.1 200 OK\r\nX-Long: one\r\n two\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+                "X-Long: three\r\nRateLimit: limit=1, remaining=0, "
+                "reset=9\r\n\r\n"},
+      {.reply = OK_REPLY}};
+  struct clo_transfer *t;
+  size_t len;
+  const char *value;
+  (void)state;
+  scene_open(script, COUNT(script));
+  t = call_of("POST", BODY);
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  assert_int_equal(t->has_rate, 0);
+  value = clo_transfer_header(t, "x-long", &len);
+  assert_int_equal(len, 7);
+  assert_memory_equal(value, "one two", 7);
+  release(t);
+  assert_works("POST", BODY); /* nothing holds it */
+}
+
+/* ---- how long an answer asks to wait ---- */
+
+static void assert_asks(const char *headers, double from, double to) {
+  char reply[512];
+  struct clo_transfer *t;
+  snprintf(reply, sizeof reply,
+           "HTTP/1.1 429 No\r\n%sContent-Length: 0\r\n\r\n", headers);
+  t = answered(reply, THEN_KEEP);
+  if (t->asked < from - 1e-9 || t->asked > to + 1e-9)
+    fail_msg("%g s, after %s", t->asked, headers);
+  scene_close(NULL);
+}
+
+#define RATE "RateLimit: limit=9, remaining=0"
+#define NOV6 "Sun, 06 Nov 1994 08:49:"
+
+static void a_header_may_come_in_several_lines(void **state) {
+  (void)state;
+  assert_asks(RATE "\r\nRateLimit: reset=0.3\r\n", 0.3, 0.3);
+  assert_asks(RATE "\r\nX: 1\r\nratelimit:reset=0.3\r\n", 0.3, 0.3);
+  assert_asks(RATE ",\r\n reset=0.3\r\n", 0.3, 0.3);
+  /* two whole ones say two things: */
+  assert_asks(RATE ", reset=3\r\n" RATE ", reset=4\r\n", -1, -1);
+  assert_asks(RATE ", reset=3\r\n" RATE ", reset=4\r\nRetry-After: 5\r\n", 5,
+              5);
+  assert_asks("Retry-After: 3\r\nRetry-After: 9\r\nRetry-After: 4\r\n", 9, 9);
+  assert_asks("Retry-After: soon\r\nRetry-After: 4\r\n", 4, 4);
+}
+
+static void a_date_counts_from_the_answer_s_own(void **state) {
+  char line[128];
+  time_t soon = time(NULL) + 30;
+  (void)state;
+  assert_asks("Date: " NOV6 "37 GMT\r\nRetry-After: " NOV6 "44 GMT\r\n", 7, 7);
+  assert_asks("Date: " NOV6 "37 GMT\r\nRetry-After: " NOV6 "31 GMT\r\n", 0, 0);
+  assert_asks("Retry-After: " NOV6 "44 GMT\r\n", 0, 0);
+  strftime(line, sizeof line,
+           "Date: never\r\nRetry-After: %a, %d %b %Y %H:%M:%S GMT\r\n",
+           gmtime(&soon));
+  assert_asks(line, 20, 30);
+  strftime(line, sizeof line,
+           "Date: " NOV6 "37 GMT\r\n"
+           "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n",
+           gmtime(&soon));
+  assert_asks(line, CLO_ASKED_MAX, CLO_ASKED_MAX);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(interim_answers_do_not_count),
@@ -138,6 +208,9 @@ int main(void) {
       TEST(every_2xx_is_an_answer),
       TEST(an_answer_may_end_with_its_connection),
       TEST(an_answer_may_come_in_chunks),
+      TEST(trailers_are_no_headers),
+      TEST(a_header_may_come_in_several_lines),
+      TEST(a_date_counts_from_the_answer_s_own),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

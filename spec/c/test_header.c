@@ -59,7 +59,8 @@ static const char *const lines[] = {
     "Twice: first\r\n",
     "tWiCe: second\r\n",
     "Folded: begins\r\n",
-    "  and goes on\r\n",
+    "  and goes on \r\n",
+    " \t \r\n",
     "\tfolded-too: with a colon\r\n",
     "Line-Feed: only\n",
     "Pla: shorter\r\n",
@@ -80,7 +81,8 @@ static void headers_are_found_by_name(void **state) {
   assert_value("", NULL);
   assert_value("colons", "a:b: c");
   assert_value("twice", "first");
-  assert_value("folded", "begins");
+  assert_value("folded", "begins and goes on folded-too: with a colon");
+  assert_value("folded-too", NULL);
   assert_value("line-feed", "only");
   assert_value("pla", "shorter");
   assert_value("plain-longer", "longer");
@@ -172,6 +174,35 @@ static void a_status_line_begins_anew(void **state) {
   assert_value("late", "1");
 }
 
+static void nothing_is_before_the_first_header(void **state) {
+  (void)state;
+  clo_transfer_rewind(transfer);
+  assert_true(feed("HTTP/1.1 200 OK\r\n"));
+  assert_true(feed(" Odd: 1\r\n"));
+  assert_true(feed("Even: 2\r\n"));
+  assert_true(feed("\r\n"));
+  assert_value("odd", NULL);
+  assert_value("even", "2");
+}
+
+static void a_trailer_is_no_header(void **state) {
+  static const char *const trailers[] = {
+      "Even: 3\r\n", "RateLimit: limit=1, remaining=0, reset=9\r\n",
+      " folded\r\n", "HTTP/1.1 103 Odd\r\n", "\r\n", NULL};
+  (void)state;
+  clo_transfer_rewind(transfer);
+  assert_true(feed("HTTP/1.1 200 OK\r\n"));
+  assert_true(feed("Even: 2\r\n"));
+  assert_true(feed("\r\n"));
+  feed_all(trailers);
+  assert_value("even", "2");
+  assert_value("ratelimit", NULL);
+  assert_int_equal(transfer->headers_whole, 1);
+  while (feed("X-Trailer: 0123456789\r\n")) /* they count, all the same */
+    assert_true(transfer->head <= CLO_HEADERS_MAX);
+  assert_int_equal(transfer->too_large, 1);
+}
+
 static void headers_have_a_maximum(void **state) {
   size_t taken = 0;
   (void)state;
@@ -195,6 +226,8 @@ int main(void) {
       TEST(a_line_may_be_cut_off),
       TEST(a_long_name_and_value_are_kept),
       TEST(a_status_line_begins_anew),
+      TEST(nothing_is_before_the_first_header),
+      TEST(a_trailer_is_no_header),
       TEST(headers_have_a_maximum),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 
 #define MARGIN 0.01 /* seconds after a reset, for a clock that rounds */
 #define HASTE 0.9   /* of the even distance between two calls */
-#define PROBE 1.0   /* seconds between probes, where the first is not answered */
+#define PROBE 1.0   /* seconds to the next probe, where one gets no answer */
 
 void clo_pace_init(struct clo_pace *pace) {
   memset(pace, 0, sizeof *pace);

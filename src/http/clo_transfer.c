@@ -79,7 +79,7 @@ void clo_transfer_rewind(struct clo_transfer *t) {
   t->handed = 0;
   t->too_large = t->unwatched = 0;
   t->head = 0;
-  t->headers_whole = t->answer_began = t->codings = 0;
+  t->headers_whole = t->answer_began = t->interim = t->codings = 0;
   t->code = CURLE_OK;
   t->asked = -1;
   t->has_rate = 0;
@@ -111,6 +111,31 @@ static int gather(struct clo_transfer *t, struct clo_buf *buf,
   return result == CLO_BUF_OK;
 }
 
+static int is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Each status line begins a new answer: a 1xx, then the final one. */
+static void begin_answer(struct clo_transfer *t, const char *line, size_t n) {
+  const char *end = line + n, *status = memchr(line, ' ', n);
+  while (status && status < end && *status == ' ') status++;
+  clo_buf_reset(&t->headers);
+  t->headers_whole = t->codings = 0;
+  t->answer_began = 1;
+  t->interim = status && status < end && *status == '1';
+}
+
+/* A line that begins with a blank goes on with the one before; a space takes
+ * the place of what is between them (RFC 9112, 5.2). */
+static int unfold(struct clo_transfer *t, const char *line, size_t n) {
+  struct clo_buf *headers = &t->headers;
+  for (; n > 0 && is_blank(*line); line++) n--;
+  if (n == 0 || headers->len == 0) return 1;
+  while (headers->len > 0 && is_blank(headers->data[headers->len - 1]))
+    headers->len--;
+  return gather(t, headers, " ", 1) && gather(t, headers, line, n);
+}
+
 size_t clo_transfer_on_header(char *line, size_t size, size_t n,
                               void *transfer) {
   struct clo_transfer *t = transfer;
@@ -118,11 +143,10 @@ size_t clo_transfer_on_header(char *line, size_t size, size_t n,
   t->head += n;
   if (t->head > CLO_HEADERS_MAX) t->too_large = 1;
   if (t->too_large) return 0;
-  /* Each status line begins a new answer: a 1xx, then the final one. */
+  /* What follows the body is a trailer, and no header (RFC 9110, 6.5.1). */
+  if (t->headers_whole && !t->interim) return n;
   if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
-    clo_buf_reset(&t->headers);
-    t->headers_whole = t->codings = 0;
-    t->answer_began = 1;
+    begin_answer(t, line, n);
     return n;
   }
   if (!t->headers_whole) t->codings += clo_coding_count(line, n);
@@ -130,6 +154,8 @@ size_t clo_transfer_on_header(char *line, size_t size, size_t n,
   /* Codings in each other could keep libcurl busy for a minute with some MB
    * that yield nothing, so that no limit on what they yield ends it. */
   if (t->headers_whole && t->codings > 1) return 0;
+  if (n > 0 && (*line == ' ' || *line == '\t'))
+    return unfold(t, line, n) ? n : 0;
   return gather(t, &t->headers, line, n) ? n : 0;
 }
 
@@ -138,10 +164,6 @@ size_t clo_transfer_on_write(char *bytes, size_t size, size_t n,
   struct clo_transfer *t = transfer;
   n *= size;
   return gather(t, &t->answer, bytes, n) ? n : 0;
-}
-
-static int is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 int clo_transfer_next_header(const struct clo_transfer *t, size_t *at,
@@ -154,8 +176,7 @@ int clo_transfer_next_header(const struct clo_transfer *t, size_t *at,
     if (!end) end = data + t->headers.len;
     *at = (size_t)(end - data) + 1;
     colon = memchr(line, ':', (size_t)(end - line));
-    /* The blank line, or no header, or what goes on with the one before. */
-    if (!colon || colon == line || is_blank(*line)) continue;
+    if (!colon || colon == line) continue; /* the blank line, or no header */
     header->name = line;
     header->name_len = (size_t)(colon - line);
     for (colon++; colon < end && is_blank(*colon);) colon++;
@@ -178,42 +199,76 @@ static int same_name(const struct clo_header *header, const char *name) {
   return name[i] == '\0';
 }
 
+/* Reads the next header of this name at *at; 0 where there is none. */
+static int next_named(const struct clo_transfer *t, const char *name,
+                      size_t *at, struct clo_header *header) {
+  while (clo_transfer_next_header(t, at, header))
+    if (same_name(header, name)) return 1;
+  return 0;
+}
+
 const char *clo_transfer_header(const struct clo_transfer *t, const char *name,
                                 size_t *len) {
   struct clo_header header;
   size_t at = 0;
-  while (clo_transfer_next_header(t, &at, &header))
-    if (same_name(&header, name)) {
-      *len = header.value_len;
-      return header.value;
-    }
-  return NULL;
+  if (!next_named(t, name, &at, &header)) return NULL;
+  *len = header.value_len;
+  return header.value;
 }
 
-/* Reads a Retry-After header: seconds, or a date; -1 where it is neither. */
-static double read_retry_after(const char *value, size_t len) {
+/* A date as seconds since 1970; -1 where it is none. */
+static double read_date(const char *value, size_t len) {
   char date[64];
-  double seconds = clo_policy_retry_after(value, len);
-  time_t when;
-  if (seconds >= 0 || len >= sizeof date) return seconds;
+  if (!value || len >= sizeof date) return -1;
   memcpy(date, value, len);
   date[len] = '\0';
-  when = curl_getdate(date, NULL);
-  if (when == (time_t)-1) return -1;
-  seconds = difftime(when, time(NULL));
-  return seconds > 0 ? seconds : 0;
+  return (double)curl_getdate(date, NULL);
+}
+
+/* Seconds until a date, on the clock of who wrote it: the answer's own Date. */
+static double seconds_to(const struct clo_transfer *t, double when) {
+  size_t len = 0;
+  const char *value = clo_transfer_header(t, "date", &len);
+  double now = read_date(value, len);
+  if (now < 0) now = (double)time(NULL);
+  return when > now ? when - now : 0;
+}
+
+/* What Retry-After says: seconds, or a date; -1 where it is neither. There
+ * should be one; of several, the longest time keeps them all. */
+static double read_retry_after(const struct clo_transfer *t) {
+  struct clo_header header;
+  double longest = -1;
+  size_t at = 0;
+  while (next_named(t, "retry-after", &at, &header)) {
+    double seconds = clo_policy_retry_after(header.value, header.value_len);
+    double when = seconds < 0 ? read_date(header.value, header.value_len) : -1;
+    if (when >= 0) seconds = seconds_to(t, when);
+    if (seconds > longest) longest = seconds;
+  }
+  return longest;
+}
+
+/* Reads RateLimit, whose members may come in several lines, which count as one
+ * (RFC 9110, 5.3). One that is longer than any real one is ignored. */
+static int read_rate(struct clo_transfer *t) {
+  char joined[512];
+  struct clo_header header;
+  size_t at = 0, len = 0;
+  while (next_named(t, "ratelimit", &at, &header)) {
+    if (header.value_len + 1 > sizeof joined - len) return 0;
+    if (len > 0) joined[len++] = ',';
+    memcpy(joined + len, header.value, header.value_len);
+    len += header.value_len;
+  }
+  return clo_policy_rate_limit(joined, len, &t->rate);
 }
 
 /* What the answer says of its rate limit, and how long it asks us to wait. */
 static void read_limits(struct clo_transfer *t) {
-  size_t len;
-  const char *value = clo_transfer_header(t, "ratelimit", &len);
-  double after = -1;
-  t->has_rate = value && clo_policy_rate_limit(value, len, &t->rate);
-  if ((value = clo_transfer_header(t, "retry-after", &len)))
-    after = read_retry_after(value, len);
+  t->has_rate = read_rate(t);
   t->asked = clo_policy_asked(t->end.status, t->has_rate ? &t->rate : NULL,
-                              after);
+                              read_retry_after(t));
 }
 
 static void explain(struct clo_transfer *t, const char *message) {

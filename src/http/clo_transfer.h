@@ -72,7 +72,8 @@ struct clo_transfer {
                     file's: what goes before it is of no use alone */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
   struct clo_buf answer;  /* its body */
-  int answer_began;       /* a status line was read */
+  int answer_began;       /* a status line was read, */
+  int interim;            /* the last one of a 1xx */
   int headers_whole;      /* the blank line after them was read */
   int codings;            /* that the body is in: gzip or the like */
   size_t head;            /* bytes of headers, those of 1xx answers too */
