@@ -103,52 +103,66 @@ describe("a callback that yields", function()
     end)
   end
 
-  it("may be one that creates, with the loop poll", function()
-    local client = support.new(server, { loop = "poll" })
-    local first, second
-    client.sms.create_async(support.params(), function(sms)
-      first = sms
-      second = client.sms.create(support.params())
-    end)
-    local tick = coroutine.create(function()
-      while true do
-        client:poll()
-        coroutine.yield()
+  for _, driver in ipairs{ "a coroutine", "the main thread" } do
+    it("may be one that creates, with the loop poll in " .. driver, function()
+      local client = support.new(server, { loop = "poll" })
+      local first, second
+      client.sms.create_async(support.params(), function(sms)
+        first = sms
+        second = client.sms.create(support.params())
+      end)
+      local tick = coroutine.create(function()
+        while true do
+          client:poll()
+          coroutine.yield()
+        end
+      end)
+      local till = core.now() + 5
+      while not second and core.now() < till do
+        if driver == "a coroutine" then
+          assert(coroutine.resume(tick))
+        else
+          client:poll()
+        end
       end
+      assert(first and second)
+      assert.equal(0, client:pending())
     end)
-    local till = core.now() + 5
-    while not second and core.now() < till do
-      assert(coroutine.resume(tick))
-    end
-    assert(first and second)
-    assert.equal(0, client:pending())
-  end)
+  end
 end)
 
-describe("a call that the engine does not take", function()
+describe("a call that the engine", function()
   local engine = core.engine
 
   after_each(function() core.engine = engine end)
 
-  -- A client whose engine lacks memory for one request after the first few.
-  local function failing(after, options)
+  local VERBS = { "submit", "step", "wait", "cancel", "deadline", "ready",
+    "descriptor", "done", "next_done", "event", "close" }
+
+  -- A client whose engine throws at one verb, once, after that many times; it
+  -- may have done it.
+  local function throwing(verb, after, does, options)
     core.engine = function(...)
       local real, proxy, n = engine(...), {}, 0
-      for _, verb in ipairs{ "step", "wait", "cancel", "deadline", "ready",
-        "descriptor", "done", "next_done", "event", "close" } do
-        proxy[verb] = function(_, ...) return real[verb](real, ...) end
-      end
-      function proxy.submit(_, ...)
-        n = n + 1
-        if n == after + 1 then error("not enough memory", 0) end
-        return real:submit(...)
+      for _, name in ipairs(VERBS) do
+        proxy[name] = function(_, ...)
+          n = n + (name == verb and 1 or 0)
+          local throws = name == verb and n == after + 1
+          if throws and does then real[name](real, ...) end
+          if throws then error("not enough memory", 0) end
+          return real[name](real, ...)
+        end
       end
       return proxy
     end
     return support.new(server, options)
   end
 
-  it("counts nothing, and nothing of it is sent", function()
+  local function failing(after, options)
+    return throwing("submit", after, false, options)
+  end
+
+  it("does not take counts nothing, and nothing of it is sent", function()
     local client = failing(0)
     local ok, why = pcall(client.sms.create, support.params())
     assert.is_false(ok)
@@ -159,7 +173,7 @@ describe("a call that the engine does not take", function()
     assert.equal(1, #server:ledger())
   end)
 
-  it("calls no callback", function()
+  it("does not take calls no callback", function()
     local client, calls = failing(0), 0
     local ok = pcall(client.sms.create_async, support.params(), function()
       calls = calls + 1
@@ -171,7 +185,7 @@ describe("a call that the engine does not take", function()
     assert.equal(0, #server:ledger())
   end)
 
-  it("ends in its callback where it had begun", function()
+  it("does not take ends in its callback where it had begun", function()
     local client, calls, failure = failing(1), 0, nil
     client.sms.send_async(message(1), function(_, err)
       calls, failure = calls + 1, err
@@ -186,7 +200,7 @@ describe("a call that the engine does not take", function()
     assert.equal(0, puts)
   end)
 
-  it("is the same for those that wait for credentials", function()
+  it("does not take may have waited for credentials", function()
     local calls = 0
     local client = failing(0, { access_token = function() return "t" end })
     assert(client.sms.create_async(support.params(), function(_, err)
@@ -197,5 +211,24 @@ describe("a call that the engine does not take", function()
     assert.equal(0, client:wait(5))
     assert.equal(1, calls)
     assert.equal(0, #server:ledger())
+  end)
+
+  it("has taken, unseen, is not sent", function()
+    local client = throwing("submit", 0, true)
+    assert.is_false((pcall(client.sms.create, support.params())))
+    assert.equal(0, client:pending())
+    assert(client.sms.get "acti_x")
+    assert.equal("GET", server:ledger()[1].method)
+  end)
+
+  it("has ended, unseen, is told as unknown", function()
+    local client, calls, failure = throwing("done", 0, true), 0, nil
+    client.sms.create_async(support.params(), function(_, err)
+      calls, failure = calls + 1, err
+    end)
+    assert.is_false((pcall(client.wait, client, 5)))
+    assert.equal(0, client:wait(5))
+    assert.equal(1, calls)
+    assert.equal("unknown", failure.outcome)
   end)
 end)

@@ -199,6 +199,29 @@ describe("in Neovim", function()
         end
       end)
 
+    it("has its credentials from a function that may use the editor",
+      function()
+        editor:lua([[
+          local client
+          client = host.client(arg, { api_key = function()
+            local fast, thread = vim.in_fast_event(), coroutine.running()
+            vim.defer_fn(function() coroutine.resume(thread) end, 20)
+            coroutine.yield()
+            vim.g.fast = { fast }
+            return vim.fn.tolower "TOKEN"
+          end })
+          vim.loop.new_timer():start(1, 0, function()
+            client.sms.create_async(host.params(), function(sms)
+              vim.g.id = sms.id
+            end)
+          end)
+        ]], server.url)
+        assert.matches("^acti_", editor:wait_for "return vim.g.id")
+        assert.same({ false }, editor:lua "return vim.g.fast")
+        assert.equal("Basic dG9rZW46", -- "token:"
+          server:ledger()[1].headers.authorization)
+      end)
+
     it("may be called in a callback", function()
       editor:lua([[
         local client = host.client(arg)
