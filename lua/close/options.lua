@@ -222,10 +222,15 @@ end
 
 local function check_ca_file(settings)
   if not settings.ca_file then return nil end
-  local file = io.open(settings.ca_file, "r")
-  local line = file and file:read(1)
-  if file then file:close() end
-  if not line then return "ca_file cannot be read: " .. settings.ca_file end
+  local file, why = io.open(settings.ca_file, "r")
+  if not file then return "ca_file cannot be read: " .. why end
+  local byte
+  byte, why = file:read(1)
+  file:close()
+  if not byte then
+    return ("ca_file cannot be read: %s: %s"):format(settings.ca_file,
+      why or "it is empty")
+  end
 end
 
 --- Reads the options of a client.

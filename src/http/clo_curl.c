@@ -5,9 +5,12 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Older ones let OpenSSL raise SIGPIPE, which would end the host's process. */
 #define LEAST_VERSION 0x075700
@@ -168,6 +171,16 @@ static void set_callbacks(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_WRITEDATA, t);
 }
 
+/* Keeps the system's error for the transfer: libcurl does not tell it. */
+static curl_socket_t open_socket(void *transfer, curlsocktype purpose,
+                                 struct curl_sockaddr *address) {
+  struct clo_transfer *t = transfer;
+  curl_socket_t fd = t->on_open(t->sockets, purpose, address);
+  /* Where there is no IPv6, IPv4 says what is wrong. */
+  if (fd == CURL_SOCKET_BAD && errno != EAFNOSUPPORT) t->open_error = errno;
+  return fd;
+}
+
 static void tell_refused(const struct setup *s, char *why) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   if (s->code == CURLE_OUT_OF_MEMORY) return;
@@ -187,8 +200,10 @@ int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
   set_security(s, config);
   set_transport(s, config);
   set_callbacks(s, t);
-  SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
-  SET(CURLOPT_OPENSOCKETDATA, sockets);
+  t->on_open = on_open;
+  t->sockets = sockets;
+  SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  SET(CURLOPT_OPENSOCKETDATA, t);
   SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
   SET(CURLOPT_CLOSESOCKETDATA, sockets);
   if (s->code) {
@@ -313,5 +328,39 @@ enum clo_cause clo_curl_cause(CURLcode code) {
     case CURLE_FILESIZE_EXCEEDED:
     case CURLE_WRITE_ERROR: return CLO_CAUSE_PROTOCOL;
     default: return CLO_CAUSE_CONNECTION;
+  }
+}
+
+/* Descriptors that a look-up, or the reading of a certificate, may need. */
+#define FEW 4
+
+/* Whether the process, or the system, is short of descriptors: its error. */
+static int descriptors_error(void) {
+  int fds[FEW], count = 0, error = 0;
+  while (count < FEW && !error) {
+    fds[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fds[count] < 0)
+      error = errno == EMFILE || errno == ENFILE ? errno : -1;
+    else
+      count++;
+  }
+  while (count > 0) close(fds[--count]);
+  return error > 0 ? error : 0;
+}
+
+int clo_curl_errno(const struct clo_transfer *t, CURLcode code) {
+  long error = 0;
+  switch ((int)code) {
+    case CURLE_COULDNT_CONNECT:
+      if (t->open_error) return t->open_error;
+      curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &error);
+      return (int)error;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_OUT_OF_MEMORY: /* 7.88's, where a look-up cannot begin */
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_PEER_FAILED_VERIFICATION: return descriptors_error();
+    default: return 0;
   }
 }

@@ -56,4 +56,8 @@ CURLcode clo_curl_aim(struct clo_transfer *transfer, double timeout,
 
 enum clo_cause clo_curl_cause(CURLcode code);
 
+/* The system's error that kept an attempt from being connected, where it can be
+ * known; otherwise 0. Ask before anything else is done with the handle. */
+int clo_curl_errno(const struct clo_transfer *transfer, CURLcode code);
+
 #endif

@@ -4,6 +4,7 @@
  * callback, and ours agrees only while no byte was handed over. */
 #include "clo_transfer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->handed = 0;
   t->too_large = t->unwatched = 0;
+  t->open_error = 0;
   t->head = 0;
   t->headers_whole = t->answer_began = t->interim = t->codings = 0;
   t->code = CURLE_OK;
@@ -282,6 +284,19 @@ static void fill_end(struct clo_transfer *t, enum clo_cause cause) {
   t->end.repeatable = t->repeatable;
 }
 
+/* Adds the system's error to what libcurl says of a connection that could not
+ * be made. Without descriptors there is none, whatever they were needed for. */
+static enum clo_cause name_errno(struct clo_transfer *t, CURLcode code,
+                                 enum clo_cause cause) {
+  int number = clo_curl_errno(t, code);
+  char text[80];
+  size_t len = strlen(t->message);
+  if (!number || strerror_r(number, text, sizeof text) != 0) return cause;
+  if (!strstr(t->message, text))
+    snprintf(t->message + len, sizeof t->message - len, " (%s)", text);
+  return number == EMFILE || number == ENFILE ? CLO_CAUSE_CONNECTION : cause;
+}
+
 void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
   long status = 0, request_size = 0;
   enum clo_cause cause = clo_curl_cause(code);
@@ -304,6 +319,7 @@ void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
   } else if (code != CURLE_OK && t->message[0] == '\0') {
     explain(t, curl_easy_strerror(code));
   }
+  if (code != CURLE_OK) cause = name_errno(t, code, cause);
   /* A status counts once its headers were whole; an interim 1xx never does. */
   t->end.status = t->headers_whole && status >= 200 ? (int)status : 0;
   /* libcurl is content with a connection that ends in the headers. */

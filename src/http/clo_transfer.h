@@ -79,6 +79,9 @@ struct clo_transfer {
   size_t head;            /* bytes of headers, those of 1xx answers too */
   int too_large;          /* headers or answer hit their maximum */
   int parents;            /* it is that of the process we were forked from */
+  curl_opensocket_callback on_open; /* the engine's, and its data; */
+  void *sockets;
+  int open_error;         /* the system's, where that did not open a socket */
   int unwatched;          /* the engine does not hear of its socket */
 
   CURLcode code; /* how the last attempt ended */

@@ -1,0 +1,63 @@
+-- A process that has no descriptor left: the error names that, whatever the
+-- descriptor was wanted for, and says that nothing was sent.
+local process = require "spec.support.process"
+local raw = require "spec.support.raw_server"
+
+local server
+
+setup(function() server = raw.start{} end)
+teardown(function() server:stop() end)
+
+local SCRIPT = [[
+  local close = require "close"
+  local client = assert(close.new { api_key = "api_x", max_retries = 0,
+    base_url = %q, ca_file = %q })
+  local files = {}
+  repeat
+    files[#files + 1] = io.open "/dev/null"
+  until not io.open "/dev/null"
+  for _ = 1, %d do table.remove(files):close() end
+  local function call()
+    local sms, err = client.sms.create { status = "draft" }
+    print(sms and "sent" or ("%%s, %%s: %%s"):format(err.kind, err.outcome,
+      err.message))
+  end
+  call()
+  for _, file in ipairs(files) do file:close() end
+  if %s then call() end
+]]
+
+-- What a call comes to with so many descriptors, and with again another one
+-- with plenty.
+local function calls(url, spare, again)
+  local argv = process.lua(SCRIPT:format(url, "Makefile", spare,
+    tostring(again or false)))
+  for i, word in ipairs(argv) do argv[i] = process.quote(word) end
+  return process.capture("ulimit -n 60; exec " .. table.concat(argv, " "))
+end
+
+describe("a call without a descriptor", function()
+  it("says so where it needs a socket, and the next one is sent", function()
+    assert.matches("^connection, not_sent: .*Too many open files.*\nsent$",
+      calls(server.url, 0, true))
+    assert.equal(1, #server:ledger())
+  end)
+
+  it("says so where it needs the file of authorities", function()
+    local url = server.url:gsub("^http:", "https:")
+    assert.matches("^connection, not_sent: .*Too many open files.*\ntls, ",
+      calls(url, 1, true))
+  end)
+
+  it("says so where it looks up a name", function()
+    assert.matches("^connection, not_sent: .*Too many open files",
+      calls("https://close.invalid/api/v1", 1))
+  end)
+end)
+
+describe("a call to nobody", function()
+  it("has the system's reason", function()
+    assert.matches("Connection refused",
+      calls("http://127.0.0.1:1/api/v1", 10))
+  end)
+end)
