@@ -22,7 +22,7 @@ for i = 1, tonumber(arg[1] or 3) do
   assert(sms and sms.text == "message " .. i, tostring(err))
 end
 local none, err = client.sms.create { status = "outbox", text = "\255" }
-assert(not none and err.kind == "validation" and #err.errors == 2)
+assert(not none and err.kind == "validation" and #err.errors == 3)
 server:fault { kind = "status", status = 500, body = "<html>" }
 none, err = client.sms.create { status = "draft" }
 assert(not none and err.outcome == "unknown", tostring(err))
