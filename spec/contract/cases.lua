@@ -576,7 +576,7 @@ case("credentials may take calls of another client, once for all", {
 })
 
 case("a call that waits for credentials ends alone", {
-  steps = { { delay = 0.3 } }, requests = 2,
+  steps = { { delay = 0.2 } }, requests = 2,
   run = function(t)
     local other = t.client()
     local client = t.client{ access_token = function()
@@ -585,7 +585,7 @@ case("a call that waits for credentials ends alone", {
     local late, tell_late = collector()
     local good, tell_good = collector()
     local gone, tell_gone = collector()
-    assert(client.sms.create_async(t.params(), tell_late, { timeout = 0.1 }))
+    assert(client.sms.create_async(t.params(), tell_late, { timeout = 0.05 }))
     local request = client.sms.create_async(t.params(), tell_gone)
     same(true, request:cancel(), "cancel")
     assert(client.sms.create_async(t.params(), tell_good))

@@ -199,6 +199,19 @@ describe("in Neovim", function()
         end
       end)
 
+    it("throws what interrupts a callback meanwhile, and ends", function()
+      server:script { {}, { delay = 5 } }
+      local facts = editor:lua([[
+        local client = host.client(arg)
+        client.sms.create_async(host.params(), function()
+          error("interrupted!", 0)
+        end)
+        local ok, why = pcall(client.sms.create, host.params())
+        return { ok = ok, why = why, pending = client:pending() }
+      ]], server.url)
+      assert.same({ ok = false, why = "interrupted!", pending = 0 }, facts)
+    end)
+
     it("has its credentials from a function that may use the editor",
       function()
         editor:lua([[

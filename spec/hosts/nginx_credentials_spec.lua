@@ -12,6 +12,10 @@ local LOCATIONS = [[
   location = /brief { content_by_lua_block {
     app.answer { timeout = 0.1 }
   } }
+  location = /hog { content_by_lua_block {
+    ngx.timer.at(0, function() ngx.sleep(0.5) end)
+    ngx.say "{}"
+  } }
   lua_check_client_abort on;
 ]]
 
@@ -33,11 +37,11 @@ describe("credentials that are waited for in nginx", function()
   after_each(function() host:stop() end)
   teardown(function() upstream:stop() end)
 
-  local function start(init)
+  local function start(init, http)
     host = nginx_host.start { upstream = upstream.url, locations = LOCATIONS,
       options = "api_key = nil, " .. OPTIONS,
       http = "init_worker_by_lua_block { asked, phases = 0, {} " ..
-        (init or "") .. " }" }
+        (init or "") .. " }" .. (http or "") }
   end
 
   -- Opens n requests for /create.
@@ -86,6 +90,16 @@ describe("credentials that are waited for in nginx", function()
     assert.matches("not_sent", ended)
     assert.matches("acti_", facts(stale))
     assert.equal(2, host:json "/asked".asked)
+  end)
+
+  it("wait for a timer while there is none", function()
+    start(nil, "lua_max_running_timers 1;")
+    host:get "/hog"
+    local all = open(5)
+    for i = 1, 5 do assert.matches("acti_", facts(all[i])) end
+    local seen = host:json "/asked"
+    assert.equal(1, seen.asked)
+    assert.same({ "timer" }, seen.phases)
   end)
 
   it("fail for all that wait, with one reason", function()

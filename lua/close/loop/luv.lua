@@ -187,12 +187,18 @@ function luv_loop.new(driver)
   local set
   local waiting, thrown = 0, nil -- how many wait; { what they are to throw }
 
+  local function run(f, ...)
+    f(...)
+    set.follow()
+  end
+
   -- An interrupt goes on where somebody waits: libuv would end the program.
   local function guard(f, ...)
-    local ok, why = pcall(f, ...)
+    local ok, why = pcall(run, f, ...)
+    if ok then return end
     set.follow()
-    if not ok and waiting == 0 then error(why, 0) end
-    if not ok then thrown = { why } end
+    if waiting == 0 then error(why, 0) end
+    thrown = { why }
   end
 
   local function drain() guard(driver.drain, BUDGET) end
