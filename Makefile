@@ -1,5 +1,5 @@
 # make demo | test | build | env | install | spec | c-test | lint | layers |
-#   bench | clean
+#   torture | bench | clean
 # Everything that is built stands below build/.
 
 LUA ?= lua5.4
@@ -190,11 +190,30 @@ $(TREE)/$(LUA)/threads: spec/support/threads.c $(TREE)/obj/flags \
 	  $(shell pkg-config --libs $(LUA)) -pthread
 
 .PHONY: sanitized
-sanitized: $(PRELOADED) build/witness
+sanitized: $(PRELOADED) build/witness torture-hosts
 	@$(MAKE) -s -j$(CORES) c-tests SANITIZE=1
 	@for lua in lua5.4 luajit; do \
 	  $(MAKE) -s -j$(CORES) build threads LUA=$$lua SANITIZE=1 || exit 1; done
 	@$(MAKE) -s -j$(CORES) build threads LUA=lua5.4 SANITIZE=thread
+
+# Every allocation fails once, of Lua's, of libcurl's and of ours: minutes.
+.PHONY: torture
+torture: export WERROR = -Werror
+torture:
+	@tools/setup.sh test
+	@for lua in lua5.4 luajit; do $(MAKE) -s build LUA=$$lua || exit 1; done
+	@$(MAKE) -s torture-hosts c-tests SANITIZE=1
+	@CLO_SPEC_TORTURE=1 build/sanitize/c/test_engine_curl_memory
+	@spec/torture/run.sh
+
+.PHONY: torture-hosts
+torture-hosts: build/torture/lua5.4 build/torture/luajit
+
+build/torture/%: spec/torture/host.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(WERROR) -O2 -fvisibility=default -rdynamic \
+	  $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $*)) -o $@ $< \
+	  $(shell pkg-config --libs $*) -pthread -ldl
 
 .PHONY: bench
 bench:

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(($(nproc) * 3))}
 STAGES='lint layers c lua5.1 lua5.2 lua5.3 lua5.4 luajit lua5.4-sanitized
   luajit-sanitized lua5.4-eager luajit-eager faults faults-lua5.1
-  faults-luajit faults-sanitized hosts valgrind rock install'
+  faults-luajit faults-sanitized torture hosts valgrind rock install'
 ONLY=${ONLY:-$STAGES}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -77,6 +77,9 @@ specs hosts lua5.4 plain spec/hosts/*_spec.lua
 for program in build/sanitize/c/test_*; do
   case $program in *.d) ;; *) job c c "$program" ;; esac
 done
+# A sample of what `make torture` runs.
+job torture one spec/torture/run.sh 31 lua5.4,luajit c
+job torture one spec/torture/run.sh 17 lua5.4,luajit lua new,poll,list,each
 job valgrind one tools/valgrind.sh lua5.4
 job install one tools/install_test.sh
 job lint one make -s lint

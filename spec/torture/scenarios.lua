@@ -1,0 +1,160 @@
+-- What the torture host runs: setup(name, url, text), act(), in which an
+-- allocation fails, and check(why) -> what is wrong, or nil. why is what act()
+-- threw, or nil.
+local close = require "close"
+local core = require "close.core"
+local json = require("cjson").new()
+local socket = require "socket"
+
+local url, port, text, scenario
+local client
+local callbacks, results -- how many callbacks ran, what they or a call got
+
+local PATIENCE = 5 -- seconds that a call may take to its end
+
+local function params(more)
+  local all = { status = "outbox", local_phone = "+14154445555",
+    remote_phone = "+18183334444", text = text, date_created = 1,
+    attachments = { { content_type = "image/png", filename = "a.png",
+      url = "https://example.com/a.png" } } }
+  for name, value in pairs(more or {}) do all[name] = value end
+  return all
+end
+
+local function keep(...) results[1], results[2] = ... end
+
+local function callback(...)
+  callbacks = callbacks + 1
+  keep(...)
+end
+
+-- For each scenario: what it does; is_async: it has a callback; sends: what it
+-- sends once.
+local scenarios = {}
+
+scenarios.create = { sends = "text", act = function(given)
+  keep(client.sms.create(given))
+end }
+
+scenarios.create_async = { sends = "text", is_async = true,
+  act = function(given)
+    results.request, results.refused =
+      client.sms.create_async(given, callback)
+  end }
+
+scenarios.send = { sends = "text", act = function(given)
+  given.status = nil
+  keep(client.sms.send(given))
+end }
+
+scenarios.send_async = { sends = "text", is_async = true,
+  act = function(given)
+    given.status = nil
+    results.request, results.refused = client.sms.send_async(given, callback)
+  end }
+
+scenarios.poll = { sends = "text", is_async = true, prepare = function(given)
+  results.request = assert(client.sms.create_async(given, callback))
+end, act = function()
+  for _ = 1, 200 do
+    if client:poll() == 0 then return end
+    socket.sleep(0.0005)
+  end
+end }
+
+scenarios.list = { act = function() keep(client.sms.list{ lead_id = "a" }) end }
+
+scenarios.each = { act = function()
+  for sms, err in assert(client.sms.each{ lead_id = "a" }) do keep(sms, err) end
+end }
+
+local function upload()
+  return client.files.upload({ data = "abc" }, { filename = "a.png" })
+end
+
+-- The first form makes libcurl start OpenSSL, which is not what is tried.
+scenarios.upload = { prepare = function() assert(upload()) end,
+  act = function() keep(upload()) end }
+
+scenarios.new = { act = function()
+  local new, err = close.new{ api_key = "k", base_url = url, timeout = 2 }
+  if new then keep(new.sms.list()) else keep(nil, err) end
+end }
+
+scenarios.wrong = { act = function(given)
+  given.text, given.to, given.local_phone = 5, "x", "y"
+  keep(client.sms.create(given))
+end }
+
+-- How often the server has sent our text.
+local function ledger()
+  local connection = assert(socket.connect("127.0.0.1", port))
+  connection:send(("GET /ledger/%s HTTP/1.1\r\n\r\n"):format(text))
+  local length
+  repeat
+    local line = assert(connection:receive "*l")
+    length = tonumber(line:match "Content%-Length: (%d+)") or length
+  until line == ""
+  local body = assert(connection:receive(length))
+  connection:close()
+  return json.decode(body).count
+end
+
+local given
+
+function setup(name, base, unique) -- luacheck: ignore 121
+  scenario = assert(scenarios[name], "no such scenario")
+  url, text = base .. "/api/v1", name .. "-" .. unique
+  port = tonumber(base:match ":(%d+)$")
+  callbacks, results = 0, { false, false, request = false, refused = false }
+  client = assert(close.new{ api_key = "k", base_url = url, timeout = 2,
+    on_event = function() end })
+  assert(client.sms.list())
+  given = params()
+  if scenario.prepare then scenario.prepare(given) end
+end
+
+function act() -- luacheck: ignore 111
+  scenario.act(given)
+end
+
+-- Whether an outcome is what the ledger says.
+local function is_true(count, why)
+  local sms, err = results[1], results[2]
+  if count > 1 then return false end
+  if sms then return count == 1 end
+  if err then
+    return err.outcome == "unknown" or count == 0
+  end
+  return count == 0 and (why or results.refused) and true or false
+end
+
+local function told(why, count)
+  local err = results[2]
+  return ("%s, %s, sent %d times, %d callbacks"):format(
+    why and "threw " .. why or "returned",
+    results[1] and "an SMS" or err and err.kind .. "/" .. err.outcome ..
+    ": " .. tostring(err.message) or "nothing", count, callbacks)
+end
+
+function check(why) -- luacheck: ignore 111
+  local from = core.now()
+  while client:pending() > 0 and core.now() - from < PATIENCE do
+    client:poll()
+    socket.sleep(0.0005)
+  end
+  if client:pending() > 0 then return "pending is " .. client:pending() end
+  local count = scenario.sends and ledger() or 0
+  if scenario.is_async and callbacks ~= (results.request and 1 or 0) then
+    return "a callback is lost or too many: " .. told(why, count)
+  end
+  if scenario.sends and not is_true(count, why) then
+    return "not true: " .. told(why, count)
+  end
+  text = text .. "-next"
+  local sms, err = client.sms.create(params())
+  if not sms or ledger() ~= 1 then
+    return "the next call: " .. tostring(err)
+  end
+  client:close()
+end
