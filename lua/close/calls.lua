@@ -354,19 +354,25 @@ local function hand_on(state, till)
   if engine and state.engine == engine then drain_done(state, engine, till) end
 end
 
+-- After an error in a drain: the call that it was at is not lost.
+local function repair(state, current, depth, apart)
+  local broken = state.current
+  if broken and broken ~= current then break_off(state, broken) end
+  state.current, state.depth, state.apart = current, depth, apart
+  recount(state)
+end
+
 --- Hands on what the engine has: events, then calls that are done; it ends
 --- early once it is later than till. Whoever is told may close the client. An
 --- interrupt that comes meanwhile, at any place, loses no call.
 function calls.drain(state, till)
   local current, depth, apart = state.current, state.depth, state.apart
   local ok, why = pcall(hand_on, state, till)
-  local broken = state.current
+  if not ok then
+    protect.insist(repair, state, current, depth, apart)
+    error(why, 0)
+  end
   state.current = current
-  if ok then return end
-  state.depth, state.apart = depth, apart
-  if broken and broken ~= current then break_off(state, broken) end
-  recount(state)
-  error(why, 0)
 end
 
 -- ---- a call ----
@@ -605,7 +611,7 @@ function calls.perform(state, call, refused, given)
     ok, thrown = begin_and_yield(state, call)
   end
   if not ok then
-    abandon(state, call)
+    protect.insist(abandon, state, call)
     error(thrown, 0)
   end
   return call.read(result(call))
@@ -645,7 +651,7 @@ function calls.launch(state, call, refused, callback, given)
   local ok, thrown = pcall(begin_async, state, call)
   if not ok then
     state.starting = starting
-    abandon(state, call)
+    protect.insist(abandon, state, call)
     error(thrown, 0)
   end
   return request

@@ -91,6 +91,14 @@ function protect.raise(value)
   error(value, 0)
 end
 
+--- Calls what must be done after an error, and may be done twice: again where
+--- an interrupt comes once more meanwhile, as from a watchdog that goes on.
+function protect.insist(f, ...)
+  for _ = 1, 5 do
+    if pcall(f, ...) then return end
+  end
+end
+
 --- Calls f(arg) in a coroutine of its own, so that it may yield, and at its end
 --- over() with what protect.call would return; what over throws goes on. In Lua
 --- 5.1 what is thrown after a yield goes to whoever resumes the function, and
