@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "alloc.h"
 #include "clo_url.h"
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -302,6 +303,31 @@ static void escapes_all_but_the_unreserved(void **state) {
   }
 }
 
+/* Each allocation of libcurl's fails once. */
+static void bad_ones_are_refused_without_memory(void **state) {
+  static const char *const unsafe[] = {
+      "https://user@api.close.example/", "https://:word@api.close.example/",
+      "http://api.close.example/", "ftp://api.close.example/"};
+  size_t i, nth;
+  int plain, loopback;
+  (void)state;
+  for (i = 0; i < COUNT(unsafe); i++) {
+    size_t count = 1; /* such a call's allocations, as far as it came */
+    for (nth = 1; nth <= count + 1; nth++) {
+      const char *base, *named;
+      alloc_fail(nth);
+      base = clo_url_check(unsafe[i], &plain, &loopback);
+      count = alloc_count();
+      alloc_fail(nth);
+      named = clo_url_check_named(unsafe[i], strlen(unsafe[i]), 0);
+      alloc_fail(0);
+      assert_non_null(base);
+      assert_non_null(named);
+    }
+    assert_true(nth > 2);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(escapes_all_but_the_unreserved),
@@ -312,8 +338,10 @@ int main(void) {
       cmocka_unit_test(named_ones_are_https_where_the_base_is),
       cmocka_unit_test(named_ones_have_a_length),
       cmocka_unit_test(odd_notations_are_taken_as_libcurl_reads_them),
+      cmocka_unit_test(bad_ones_are_refused_without_memory),
       cmocka_unit_test(proxies_are_taken),
       cmocka_unit_test(what_is_no_proxy_is_refused),
   };
+  alloc_give_to_curl();
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 # and with C's. All of them, and every allocation, unless told.
 #   run.sh [STEP [LUA,LUA... [lua|c [SCENARIO,SCENARIO...]]]]
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 step=${1:-1} luas=${2:-lua5.4,luajit} kinds=${3:-lua,c}
 scenarios=${4:-new,create,create_async,poll,send,send_async,list,each,upload}
 scenarios=${scenarios},wrong

@@ -14,11 +14,15 @@ static int is_loopback(const char *host) {
   return inet_pton(AF_INET, host, address) == 1 && address[0] == 127;
 }
 
-static int has_part(CURLU *url, CURLUPart part) {
-  char *value = NULL;
-  int found = curl_url_get(url, part, &value, 0) == CURLUE_OK;
-  curl_free(value);
-  return found;
+/* Whether there are credentials; where libcurl cannot say, there may be. */
+static int has_credentials(CURLU *url) {
+  char *user = NULL, *password = NULL;
+  int has_none =
+      curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_NO_USER &&
+      curl_url_get(url, CURLUPART_PASSWORD, &password, 0) == CURLUE_NO_PASSWORD;
+  curl_free(user);
+  curl_free(password);
+  return !has_none;
 }
 
 /* Reads the host; 0 where there is none. */
@@ -48,7 +52,7 @@ static const char *base_fault(const char *text, CURLU *url, int *plain,
   if (!*plain && !scheme_is(url, https))
     return "its scheme must be https";
   if (!read_host(url, loopback)) return "its host is missing";
-  if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+  if (has_credentials(url))
     return "it must not hold credentials: use api_key or access_token";
   if (strpbrk(text, "?#")) /* libcurl's parser drops the empty ones */
     return "it must end with its path, without ? or #";
@@ -79,7 +83,7 @@ static const char *named_fault(CURLU *url, int plain) {
   int is_http = scheme_is(url, http), loopback;
   if (!is_http && !scheme_is(url, https)) return "its scheme is not https";
   if (!read_host(url, &loopback)) return "its host is missing";
-  if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+  if (has_credentials(url))
     return "it holds credentials";
   return is_http && !(plain && loopback) ? "its scheme is not https" : NULL;
 }

@@ -52,7 +52,8 @@ static int check_proxy(lua_State *L) {
 static int escape(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
-  char *escaped = lua_newuserdata(L, CLO_URL_ESCAPED(len));
+  /* For each byte, and one more, as much as a single one takes. */
+  char *escaped = lclo_new_items(L, len, CLO_URL_ESCAPED(1));
   if (clo_url_escape(text, len, escaped) == 0 && len > 0)
     return luaL_error(L, "not enough memory");
   lua_pushstring(L, escaped);
