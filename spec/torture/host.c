@@ -158,14 +158,13 @@ static int run(const char *scenario, const char *url, long nth) {
   must(L, "check", 1);
   wrong = lua_tostring(L, -1);
   found = wrong != NULL;
-  if (wrong) printf("  %s %ld: %s\n", scenario, nth, wrong);
+  if (found) printf("  %s %ld: %s\n", scenario, nth, wrong);
   lua_close(L);
   if (memory.live != 0) {
     printf("  %s %ld: %zu of Lua's blocks leak\n", scenario, nth,
            memory.live);
     found = 1;
   }
-  fflush(stdout);
   return found;
 }
 
@@ -177,7 +176,11 @@ int main(int argc, char **argv) {
   for (nth = atol(argv[4]); nth < NTH_MAX; nth += step) {
     int status = 0;
     pid_t child = fork();
-    if (child == 0) _exit(run(argv[1], argv[5], nth));
+    if (child == 0) {
+      status = run(argv[1], argv[5], nth);
+      fflush(stdout);
+      _exit(status);
+    }
     if (child < 0 || waitpid(child, &status, 0) != child) return 2;
     if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_REACHED) break;
     failed++;
