@@ -172,12 +172,78 @@ describe("an answer that comes early", function()
     end
   end)
 
+  it("is a success if it is a 2xx, whole, wherever the body is", function()
+    for _, how in ipairs{ "close", "reset" } do
+      for _, at in ipairs{ "headers", "half" } do
+        server:reset()
+        server:script{ { at = at, answer = OK, [how] = true } }
+        local sms, err = support.new(server).sms.create(large())
+        -- A reset may overtake the answer.
+        assert(sms or not err.status and how == "reset", tostring(err))
+        assert.is_true(not sms or sms.id == "acti_1")
+      end
+    end
+  end)
+
+  it("leaves it unknown if it is a 2xx that was not whole", function()
+    local err = call({ at = "headers", answer = OK:sub(1, -2), close = true },
+      false, large())
+    assert.equal("unknown", err.outcome)
+    assert.equal(200, err.status)
+    assert.equal(1, err.attempts)
+  end)
+
   it("is no success where the body was not taken", function()
     local err, _, copies = call({ at = "headers", status = 500, close = true },
       false, large())
     assert.equal("server", err.kind)
     assert.equal("not_sent", err.outcome)
     assert.equal(0, copies)
+  end)
+end)
+
+describe("a proxy that refuses", function()
+  -- Its user name and password are wrong, so that asking again may lock them.
+  local function refused(step, scheme, verb)
+    server:reset()
+    server:default(step)
+    local client = support.new("https://127.0.0.1:9/api/v1", { proxy =
+      ("%s://me:wrong@127.0.0.1:%d"):format(scheme, server.port) })
+    local params = support.params{ status = verb == "create" and "outbox" }
+    local sms, err = client.sms[verb](params)
+    assert.is_nil(sms)
+    assert.equal("not_sent", err.outcome)
+    assert.equal(1, err.attempts)
+    assert.matches("proxy", err.message)
+    assert.is_false(support.tells(err, "wrong"))
+    assert.equal(1, server:connections())
+    return err
+  end
+
+  it("the credentials is asked once", function()
+    for _, verb in ipairs{ "create", "send" } do
+      local err = refused({ status = 407 }, "http", verb)
+      assert.equal("authentication", err.kind)
+      err = refused({ at = "accept", answer = "\5\2\1\1" }, "socks5", verb)
+      assert.equal("authentication", err.kind)
+    end
+  end)
+
+  it("to connect is asked once", function()
+    assert.equal("connection", refused({ status = 403 }, "http", "send").kind)
+  end)
+
+  it("the credentials of a plain request is asked once", function()
+    server:reset()
+    server:default{ status = 407, body = "{}" }
+    local client = support.new("http://127.0.0.1:9/api/v1", { proxy =
+      "http://me:wrong@127.0.0.1:" .. server.port })
+    local _, err = client.sms.send(support.params{ status = false })
+    assert.equal("authentication", err.kind)
+    assert.equal("rejected", err.outcome)
+    assert.equal(407, err.status)
+    assert.matches("the proxy", err.message)
+    assert.equal(1, #server:ledger())
   end)
 end)
 

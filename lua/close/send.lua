@@ -184,7 +184,7 @@ end
 -- may have promoted the draft a moment ago, an earlier send or a forked
 -- process: then it is this which a refusal means, but for those that looked at
 -- no draft.
-local BLIND = { [401] = true, [404] = true, [429] = true }
+local BLIND = { [401] = true, [404] = true, [407] = true, [429] = true }
 local function is_uncertain(task)
   return task.doubt or task.is_refused and not BLIND[task.why.status]
 end

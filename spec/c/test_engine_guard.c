@@ -248,6 +248,68 @@ static void many_read_and_closed(void **state) {
   assert_int_equal(server_counts(server).begun, 2 * CALLS);
 }
 
+/* ---- answers that come before the body has left ---- */
+
+static struct clo_transfer *answered_early(const char *reply,
+                                           enum server_then then) {
+  struct reaction script[] = {{.when = AT_HEADERS, .linger = 50000}};
+  struct clo_request request;
+  script[0].reply = reply;
+  script[0].then = then;
+  scene_open(script, 1);
+  request = request_of("POST", large_body());
+  request.timeout = 0.5;
+  return call(&request);
+}
+
+/* A 2xx is a success where all of it came, and never "not sent". */
+static void an_early_answer_is_what_it_says(void **state) {
+  static const struct {
+    const char *reply;
+    int status;
+    enum clo_outcome outcome;
+  } cases[] = {
+      {OK_REPLY, 200, CLO_OUTCOME_ANSWERED},
+      {REPLY("200 OK", "", "9\r\n\r\n{}"), 200, CLO_OUTCOME_UNKNOWN},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 200,
+       CLO_OUTCOME_UNKNOWN},
+      {REPLY("413 Large", "", "2\r\n\r\n{}"), 413, CLO_OUTCOME_REJECTED},
+      {REPLY("503 Oops", "", "2\r\n\r\n{}"), 503, CLO_OUTCOME_NOT_SENT},
+      {REPLY("307 There", "", "2\r\n\r\n{}"), 307, CLO_OUTCOME_NOT_SENT},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", 0, CLO_OUTCOME_NOT_SENT},
+  };
+  static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET, THEN_SILENCE};
+  size_t i;
+  for (i = 0; i < COUNT(cases) * COUNT(ends); i++) {
+    struct clo_transfer *t;
+    if (i > 2 && ends[i % 3] == THEN_SILENCE) continue; /* takes its time */
+    t = answered_early(cases[i / 3].reply, ends[i % 3]);
+    /* A reset may overtake what was sent before it. */
+    if (i % 3 != 1 || t->end.status != 0)
+      assert_end(t, cases[i / 3].outcome, cases[i / 3].status, 1);
+    if (clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED)
+      assert_memory_equal(t->answer.data, "{}", t->answer.len);
+    scene_close(state);
+  }
+}
+
+static void an_early_answer_that_is_cancelled_is_unknown(void **state) {
+  static const struct reaction script[] = {
+      {.when = AT_HEADERS, .reply = OK_REPLY, .then = THEN_SILENCE}};
+  struct clo_request request;
+  unsigned long id;
+  (void)state;
+  scene_open(script, 1);
+  request = request_of("POST", large_body());
+  id = submit(&request);
+  step_until_begun(1);
+  server_await_sent(server, strlen(OK_REPLY));
+  clo_engine_wait(engine, 0.1);
+  clo_engine_step(engine, 0.1);
+  clo_engine_cancel(engine, id);
+  assert_end(until_done(), CLO_OUTCOME_UNKNOWN, 200, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(libcurl_alone_sends_twice),
@@ -260,6 +322,8 @@ int main(void) {
       TEST(a_delete_is_repeated_by_the_engine),
       TEST(ended_after_the_headers),
       TEST(a_large_body_ended_on_its_way),
+      TEST(an_early_answer_is_what_it_says),
+      TEST(an_early_answer_that_is_cancelled_is_unknown),
       TEST(an_early_refusal_is_a_refusal),
       TEST(closed_while_idle),
       TEST(closed_at_about_the_same_time),

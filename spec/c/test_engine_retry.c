@@ -101,6 +101,79 @@ static void a_connection_reset_before_the_request(void **state) {
   assert_int_equal(server_copies(server, BODY, strlen(BODY)), 1);
 }
 
+/* ---- proxies ---- */
+
+/* One call through the scene's server as a proxy, of the scheme. */
+static struct clo_transfer *through(const char *scheme,
+                                    const struct reaction *script,
+                                    size_t count) {
+  static char proxy[64];
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  server = server_start(script, count);
+  snprintf(proxy, sizeof proxy, "%s://me:wrong@127.0.0.1:%d", scheme,
+           server_port(server));
+  config.proxy = proxy;
+  engine = clo_engine_new(&config, why);
+  assert_non_null(engine);
+  request = request_of("POST", BODY);
+  request.url = "https://127.0.0.1:9/api/v1/activity/sms/";
+  request.max_retries = 1;
+  return call(&request);
+}
+
+#define REFUSED(status) {.reply = REPLY(status, "", "0\r\n\r\n")}
+
+static void a_proxy_that_refuses_is_asked_once(void **state) {
+  static const struct {
+    struct reaction reaction;
+    const char *scheme;
+    enum clo_cause cause;
+    int attempts;
+  } cases[] = {
+      {REFUSED("407 Who"), "http", CLO_CAUSE_PROXY_AUTH, 1},
+      {REFUSED("403 No"), "http", CLO_CAUSE_PROXY, 1},
+      {REFUSED("408 Late"), "http", CLO_CAUSE_CONNECTION, 2},
+      {REFUSED("429 Slow"), "http", CLO_CAUSE_CONNECTION, 2},
+      {REFUSED("502 Gone"), "http", CLO_CAUSE_CONNECTION, 2},
+      {{.reply = "\5\377", .when = AT_ACCEPT}, "socks5",
+       CLO_CAUSE_PROXY_AUTH, 1},
+      {{.reply = "\5\2\1\1", .when = AT_ACCEPT}, "socks5",
+       CLO_CAUSE_PROXY_AUTH, 1},
+      {{.reply = "\5\2\1", .when = AT_ACCEPT, .then = THEN_CLOSE}, "socks5",
+       CLO_CAUSE_CONNECTION, 2},
+  };
+  size_t i;
+  for (i = 0; i < COUNT(cases); i++) {
+    struct clo_transfer *t = through(cases[i].scheme, &cases[i].reaction, 1);
+    if (t->end.cause != cases[i].cause)
+      fail_msg("case %zu: cause %d (%d, %s)", i, t->end.cause, t->code,
+               t->message);
+    assert_end(t, CLO_OUTCOME_NOT_SENT, 0, cases[i].attempts);
+    assert_int_equal(server_counts(server).connections, cases[i].attempts);
+    assert_non_null(strstr(t->message, cases[i].attempts == 1 ? "prox" : ""));
+    assert_null(strstr(t->message, "wrong"));
+    scene_close(state);
+  }
+}
+
+/* What a proxy said to one call is not taken for the next one's. */
+static void a_proxy_s_answer_is_forgotten(void **state) {
+  static const struct reaction script[] = {REFUSED("407 Who"),
+                                           {.then = THEN_RESET},
+                                           {.then = THEN_CLOSE}};
+  struct clo_transfer *t = through("http", script, COUNT(script));
+  struct clo_request request = request_of("POST", BODY);
+  (void)state;
+  assert_int_equal(t->end.cause, CLO_CAUSE_PROXY_AUTH);
+  release(t);
+  request.url = "https://127.0.0.1:9/";
+  request.max_retries = 1;
+  t = call(&request);
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 2);
+  assert_int_equal(t->end.cause, CLO_CAUSE_CONNECTION);
+}
+
 /* ---- 429 ---- */
 
 static void assert_answered_at_the_second(const struct reaction *script,
@@ -338,6 +411,8 @@ int main(void) {
       TEST(no_retry_without_leave),
       TEST(retries_stop_at_the_deadline),
       TEST(a_connection_reset_before_the_request),
+      TEST(a_proxy_that_refuses_is_asked_once),
+      TEST(a_proxy_s_answer_is_forgotten),
       TEST(a_429_is_tried_again_when_it_says),
       TEST(a_429_past_the_deadline_ends_at_once),
       TEST(a_429_asks_for_a_minute_at_most),

@@ -43,12 +43,14 @@ static const struct cell cells[] = {
     {CLO_CAUSE_ANSWER, 413, R, R, R},     {CLO_CAUSE_ANSWER, 429, R, R, R},
     {CLO_CAUSE_ANSWER, 499, R, R, R},     {CLO_CAUSE_ANSWER, 500, N, N, U},
     {CLO_CAUSE_ANSWER, 504, N, N, U},     {CLO_CAUSE_CONNECTION, 0, N, N, U},
-    {CLO_CAUSE_CONNECTION, 200, N, N, U}, {CLO_CAUSE_CONNECTION, 400, R, R, R},
+    {CLO_CAUSE_CONNECTION, 200, U, U, U}, {CLO_CAUSE_CONNECTION, 400, R, R, R},
     {CLO_CAUSE_TLS, 0, N, N, U},          {CLO_CAUSE_TIMEOUT, 0, N, N, U},
-    {CLO_CAUSE_TIMEOUT, 200, N, N, U},    {CLO_CAUSE_PROTOCOL, 0, N, N, U},
-    {CLO_CAUSE_PROTOCOL, 200, N, N, U},   {CLO_CAUSE_PROTOCOL, 404, R, R, R},
+    {CLO_CAUSE_TIMEOUT, 200, U, U, U},    {CLO_CAUSE_PROTOCOL, 0, N, N, U},
+    {CLO_CAUSE_PROTOCOL, 204, U, U, U},   {CLO_CAUSE_PROTOCOL, 404, R, R, R},
     {CLO_CAUSE_CANCELLED, 0, N, N, U},    {CLO_CAUSE_HELD, 0, N, N, U},
-    {CLO_CAUSE_HELD, 429, R, R, R},
+    {CLO_CAUSE_HELD, 429, R, R, R},       {CLO_CAUSE_CANCELLED, 200, U, U, U},
+    {CLO_CAUSE_CONNECTION, 503, N, N, U}, {CLO_CAUSE_CONNECTION, 302, N, N, U},
+    {CLO_CAUSE_PROXY, 0, N, N, U},        {CLO_CAUSE_PROXY_AUTH, 0, N, N, U},
 };
 
 static void outcome_follows_the_table(void **state) {
@@ -107,6 +109,9 @@ static void kind_follows_status_then_cause(void **state) {
       {CLO_CAUSE_CANCELLED, 0, "cancelled"},
       {CLO_CAUSE_CANCELLED, 429, "cancelled"},
       {CLO_CAUSE_HELD, 0, "rate_limited"},
+      {CLO_CAUSE_PROXY, 0, "connection"},
+      {CLO_CAUSE_PROXY_AUTH, 0, "authentication"},
+      {CLO_CAUSE_ANSWER, 407, "authentication"},
   };
   size_t i;
   (void)state;
@@ -200,6 +205,9 @@ static void a_post_is_repeated_only_while_untouched(void **state) {
   assert_true(retry(post(CLO_CAUSE_ANSWER, 500, BODY)) == -1);
   assert_true(retry(post(CLO_CAUSE_ANSWER, 400, BODY)) == -1);
   assert_true(retry(post(CLO_CAUSE_CANCELLED, 0, 0)) == -1);
+  assert_true(retry(post(CLO_CAUSE_CONNECTION, 200, 0)) == -1);
+  assert_true(retry(post(CLO_CAUSE_PROXY, 0, 0)) == -1);
+  assert_true(retry(post(CLO_CAUSE_PROXY_AUTH, 0, 0)) == -1);
 }
 
 static void a_429_is_repeated_as_asked(void **state) {

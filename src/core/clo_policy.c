@@ -15,8 +15,11 @@ static int is_class(int status, int digit) {
 enum clo_outcome clo_policy_outcome(const struct clo_attempt *attempt) {
   int left = attempt->body_len > 0 ? attempt->handed >= attempt->body_len
                                    : attempt->request_left;
-  if (attempt->cause == CLO_CAUSE_ANSWER && is_class(attempt->status, 2))
-    return CLO_OUTCOME_ANSWERED;
+  /* A 2xx says that Close acted, also where it came before our body had left
+   * whole, and its own was lost. */
+  if (is_class(attempt->status, 2))
+    return attempt->cause == CLO_CAUSE_ANSWER ? CLO_OUTCOME_ANSWERED
+                                              : CLO_OUTCOME_UNKNOWN;
   /* A status of 4xx is a refusal even where the rest of the answer was lost. */
   if (is_class(attempt->status, 4)) return CLO_OUTCOME_REJECTED;
   return left ? CLO_OUTCOME_UNKNOWN : CLO_OUTCOME_NOT_SENT;
@@ -34,7 +37,7 @@ const char *clo_outcome_name(enum clo_outcome outcome) {
 
 const char *clo_policy_kind(enum clo_cause cause, int status) {
   if (cause == CLO_CAUSE_CANCELLED) return "cancelled";
-  if (status == 401) return "authentication";
+  if (status == 401 || status == 407) return "authentication";
   if (status == 404) return "not_found";
   if (status == 429) return "rate_limited";
   if (is_class(status, 4)) return "api";
@@ -46,6 +49,8 @@ const char *clo_policy_kind(enum clo_cause cause, int status) {
     case CLO_CAUSE_TIMEOUT: return "timeout";
     case CLO_CAUSE_PROTOCOL: return "protocol";
     case CLO_CAUSE_HELD: return "rate_limited";
+    case CLO_CAUSE_PROXY: return "connection";
+    case CLO_CAUSE_PROXY_AUTH: return "authentication";
     case CLO_CAUSE_CANCELLED: break;
   }
   return "protocol";
@@ -150,6 +155,11 @@ double clo_policy_pause(const struct clo_budget *budget) {
   return wait < budget->remaining ? wait : -1;
 }
 
+static int is_final(enum clo_cause cause) {
+  return cause == CLO_CAUSE_CANCELLED || cause == CLO_CAUSE_PROXY ||
+         cause == CLO_CAUSE_PROXY_AUTH;
+}
+
 double clo_policy_retry(const struct clo_attempt *attempt,
                         const struct clo_budget *budget) {
   enum clo_outcome outcome = clo_policy_outcome(attempt);
@@ -157,6 +167,6 @@ double clo_policy_retry(const struct clo_attempt *attempt,
               (outcome == CLO_OUTCOME_NOT_SENT && attempt->handed == 0) ||
               (attempt->repeatable && (outcome == CLO_OUTCOME_UNKNOWN ||
                                        outcome == CLO_OUTCOME_NOT_SENT));
-  if (!again || attempt->cause == CLO_CAUSE_CANCELLED) return -1;
+  if (!again || is_final(attempt->cause)) return -1;
   return clo_policy_pause(budget);
 }

@@ -14,7 +14,9 @@ enum clo_cause {
   CLO_CAUSE_TIMEOUT,
   CLO_CAUSE_PROTOCOL, /* bytes that are no answer, or too many of them */
   CLO_CAUSE_CANCELLED,
-  CLO_CAUSE_HELD /* the rate limit's reset is past the call's deadline */
+  CLO_CAUSE_HELD, /* the rate limit's reset is past the call's deadline */
+  CLO_CAUSE_PROXY,     /* a proxy refuses to connect: asking again is no use, */
+  CLO_CAUSE_PROXY_AUTH /* or wants other credentials: asking may lock them */
 };
 
 /* Whether Close has the message. */

@@ -308,8 +308,34 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   return s->code;
 }
 
-enum clo_cause clo_curl_cause(CURLcode code) {
+/* What a proxy answered to CONNECT. A 408, a 429 and a 5xx may pass. */
+static enum clo_cause connect_cause(CURL *easy) {
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  if (status == 407) return CLO_CAUSE_PROXY_AUTH;
+  return status / 100 == 4 && status != 408 && status != 429
+             ? CLO_CAUSE_PROXY
+             : CLO_CAUSE_CONNECTION;
+}
+
+/* What a SOCKS proxy answered. */
+static enum clo_cause socks_cause(CURL *easy) {
+  long said = CURLPX_OK;
+  curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &said);
+  switch (said) {
+    case CURLPX_NO_AUTH: /* it takes none of the ways that we have */
+    case CURLPX_USER_REJECTED:
+    case CURLPX_IDENTD_DIFFER: return CLO_CAUSE_PROXY_AUTH;
+    case CURLPX_REPLY_NOT_ALLOWED: return CLO_CAUSE_PROXY;
+    default: return CLO_CAUSE_CONNECTION;
+  }
+}
+
+enum clo_cause clo_curl_cause(CURL *easy, CURLcode code) {
   switch ((int)code) {
+    case CURLE_PROXY: return socks_cause(easy);
+    case CURLE_COULDNT_CONNECT: /* a refusal's code, of late */
+    case CURLE_RECV_ERROR: return connect_cause(easy);
     case CURLE_OK: return CLO_CAUSE_ANSWER;
     case CURLE_OPERATION_TIMEDOUT: return CLO_CAUSE_TIMEOUT;
     case CURLE_SSL_CONNECT_ERROR:

@@ -54,7 +54,8 @@ int clo_curl_form(struct clo_transfer *transfer, const struct clo_form *form);
 CURLcode clo_curl_aim(struct clo_transfer *transfer, double timeout,
                       char *why);
 
-enum clo_cause clo_curl_cause(CURLcode code);
+/* What the result code of an attempt means, and what a proxy said in it. */
+enum clo_cause clo_curl_cause(CURL *easy, CURLcode code);
 
 /* The system's error that kept an attempt from being connected, where it can be
  * known; otherwise 0. Ask before anything else is done with the handle. */

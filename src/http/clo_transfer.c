@@ -297,35 +297,61 @@ static enum clo_cause name_errno(struct clo_transfer *t, CURLcode code,
   return number == EMFILE || number == ENFILE ? CLO_CAUSE_CONNECTION : cause;
 }
 
-void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
-  long status = 0, request_size = 0;
-  enum clo_cause cause = clo_curl_cause(code);
-  curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
-  t->code = code;
+/* Whether all of an answer came whose length is known, compressed or not. */
+static int is_whole(const struct clo_transfer *t) {
+  curl_off_t length = -1, size = 0;
+  curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &size);
+  return length >= 0 && size == length;
+}
+
+/* What ended an attempt, in a message and as a cause. */
+static enum clo_cause explain_code(struct clo_transfer *t, CURLcode code) {
+  enum clo_cause cause = clo_curl_cause(t->easy, code);
   /* libcurl's own limit on one header's length ends in this code. */
   if (code == CURLE_OUT_OF_MEMORY && t->answer_began && !t->headers_whole)
     t->too_large = 1;
   if (t->too_large) {
-    cause = CLO_CAUSE_PROTOCOL;
     explain(t, "the answer is larger than this client accepts");
-  } else if (t->codings > 1) {
-    cause = CLO_CAUSE_PROTOCOL;
-    explain(t, "the answer is compressed more than once");
-  } else if (code == CURLE_WRITE_ERROR && t->codings > 0) {
-    explain(t, "the compressed answer cannot be decoded");
-  } else if (code == CURLE_SEND_FAIL_REWIND) { /* that was the guard */
-    explain(t, "the connection ended before an answer came");
-  } else if (code != CURLE_OK && t->message[0] == '\0') {
-    explain(t, curl_easy_strerror(code));
+    return CLO_CAUSE_PROTOCOL;
   }
-  if (code != CURLE_OK) cause = name_errno(t, code, cause);
+  if (t->codings > 1) {
+    explain(t, "the answer is compressed more than once");
+    return CLO_CAUSE_PROTOCOL;
+  }
+  if (code == CURLE_WRITE_ERROR && t->codings > 0)
+    explain(t, "the compressed answer cannot be decoded");
+  else if (code == CURLE_SEND_FAIL_REWIND) /* that was the guard */
+    explain(t, "the connection ended before an answer came");
+  else if (cause == CLO_CAUSE_PROXY)
+    explain(t, "the proxy refuses to connect to this address");
+  else if (cause == CLO_CAUSE_PROXY_AUTH || t->end.status == 407)
+    explain(t, "the proxy did not accept the user name and the password of "
+               "the option proxy");
+  else if (code != CURLE_OK && t->message[0] == '\0')
+    explain(t, curl_easy_strerror(code));
+  return code == CURLE_OK ? cause : name_errno(t, code, cause);
+}
+
+void clo_transfer_end(struct clo_transfer *t, CURLcode code) {
+  long status = 0, request_size = 0;
+  enum clo_cause cause;
+  curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
   /* A status counts once its headers were whole; an interim 1xx never does. */
   t->end.status = t->headers_whole && status >= 200 ? (int)status : 0;
+  t->code = code;
+  cause = explain_code(t, code);
   /* libcurl is content with a connection that ends in the headers. */
   if (code == CURLE_OK && t->end.status == 0) {
     cause = CLO_CAUSE_CONNECTION;
     explain(t, "the connection ended before the answer's headers did");
+  }
+  /* A server may answer before it has read all of the request, and go. */
+  if (t->end.status / 100 == 2 && is_whole(t) &&
+      (cause == CLO_CAUSE_CONNECTION || cause == CLO_CAUSE_TIMEOUT)) {
+    cause = CLO_CAUSE_ANSWER;
+    t->code = CURLE_OK;
   }
   t->end.request_left = request_size > 0;
   fill_end(t, cause);
