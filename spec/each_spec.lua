@@ -605,7 +605,9 @@ describe("each over HTTP", function()
   it("keeps no more than a page #unsanitized", function()
     -- A call's time begins when it is queued.
     connect{ max_in_flight = 32, timeout = 300 }
-    seed_quickly(10000, function(i) return 1e9 + math.floor(i / 3) end)
+    local N = (os.getenv "CLOSE_SPEC_LUA" or "lua5.4") == "lua5.4" and 10000 or
+      3000
+    seed_quickly(N, function(i) return 1e9 + math.floor(i / 3) end)
     local count, sum, most, floor = 0, 0, 0, nil
     for sms, err in assert(client.sms.each{ _fields = { "id", "text" } }) do
       assert(sms, tostring(err))
@@ -619,8 +621,8 @@ describe("each over HTTP", function()
         most = math.max(most, now - floor)
       end
     end
-    assert.equal(10000, count)
-    assert.equal(10000 * 10001 / 2, sum)
+    assert.equal(N, count)
+    assert.equal(N * (N + 1) / 2, sum)
     assert(most < 64, "grew by " .. most .. " KiB")
   end)
 

@@ -12,7 +12,6 @@ local core = require "close.core"
 
 local PAGE = 100 -- items, where the caller names no _limit
 local AGAIN = 3  -- times in a row that reading may bring nothing new
-local FRUITLESS = 8 -- pages in a row that may do so, for whatever reason
 
 local Walk = {}
 Walk.__index = Walk
@@ -51,7 +50,6 @@ function walk.new(query)
     start = start, skip = start, expected = nil,
     known = {}, known_count = 0,
     fruitless = 0,   -- how often in a row something was read in vain
-    barren = 0,      -- pages in a row without anything new
     -- Where only _skip counts: the ids of the last two pages, and a page that
     -- must not come again.
     by_skip = false,
@@ -218,6 +216,8 @@ function Walk:take_in_window(page, body)
     if not self:skip_on(data) then return nil, REPEATED end
   else
     self:move(data, at)
+    -- What is older than all before is new, if its ids are true.
+    if #fresh == 0 and in_vain(self) then return nil, REPEATED end
   end
   return fresh
 end
@@ -231,16 +231,8 @@ function Walk:take(page, body)
   if type(page.has_more) ~= "boolean" then
     return nil, "a page of SMS without has_more"
   end
-  local fresh, why
-  if self.by_skip then
-    fresh, why = self:take_by_skip(page, body)
-  else
-    fresh, why = self:take_in_window(page, body)
-  end
-  if not fresh then return nil, why end
-  self.barren = #fresh == 0 and self.barren + 1 or 0
-  if self.barren > FRUITLESS and not self.over then return nil, REPEATED end
-  return fresh
+  if self.by_skip then return self:take_by_skip(page, body) end
+  return self:take_in_window(page, body)
 end
 
 return walk
