@@ -55,16 +55,17 @@ local function call_with(handler, f, ...)
   return xpcall(function() return f(unpack(given, 1, n)) end, handler)
 end
 
+-- Where the hook struck even while that was found out, there is no answer.
 local function judge(came_from_hook, ok, value, ...)
   if ok then return true, value, ... end
-  return false, value, came_from_hook[1] or is_interrupt(value)
+  return false, value, came_from_hook[1] ~= false or is_interrupt(value)
 end
 
 --- pcall, whose third value says of an error whether it is an interrupt.
 function protect.call(f, ...)
   passing = nil
   local hook, came_from_hook = hook_of(), {}
-  if not hook then return judge(came_from_hook, pcall(f, ...)) end
+  if not hook then return judge({ false }, pcall(f, ...)) end
   return judge(came_from_hook, call_with(function(value)
     came_from_hook[1] = is_from(hook, f, function(level)
       return debug.getinfo(level + 2, "f")
