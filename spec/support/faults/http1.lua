@@ -58,15 +58,27 @@ function http1.fill_in(answer, entry, elsewhere)
   if body ~= "" and not typed then
     headers[#headers + 1] = { "Content-Type", "application/json" }
   end
-  if answer.status ~= 204 then
+  if answer.trailers then
+    headers[#headers + 1] = { "Transfer-Encoding", "chunked" }
+  elseif answer.status ~= 204 then
     headers[#headers + 1] = { "Content-Length",
       ("%d"):format(#body + (answer.announce or 0)) }
   end
   return body, headers
 end
 
+-- A body in one chunk, and what comes after it (RFC 9112, 7.1).
+local function chunked(body, trailers)
+  local lines = { ("%x"):format(#body), body, "0" }
+  for _, trailer in ipairs(trailers) do
+    lines[#lines + 1] = trailer[1] .. ": " .. trailer[2]
+  end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
 local function final_bytes(answer, entry)
   local body, headers = http1.fill_in(answer, entry, plan.facts.elsewhere)
+  if answer.trailers then body = chunked(body, answer.trailers) end
   local lines = { ("HTTP/1.1 %d Any"):format(answer.status or 200) }
   for _, header in ipairs(headers) do
     lines[#lines + 1] = header[1] .. ": " .. header[2]

@@ -45,8 +45,10 @@ local function text(value)
   return length .. string.char(rest) .. value
 end
 
+-- Trailers have no status.
 local function block(status, headers)
-  local parts = { "\8" .. text(("%d"):format(status)) } -- 8 is :status
+  local parts = {}
+  if status then parts[1] = "\8" .. text(("%d"):format(status)) end
   for _, header in ipairs(headers) do
     parts[#parts + 1] = "\0" .. text(header[1]:lower()) .. text(header[2])
   end
@@ -93,6 +95,7 @@ local function send(self, id, answer, entry)
   if answer.status == false then return end
   local body, headers =
     http1.fill_in(answer, entry, plan.facts.elsewhere)
+  if answer.trailers then headers[#headers] = nil end -- it is HTTP/1.1's
   local head =
     frame(HEADERS, END_HEADERS, id, block(answer.status or 200, headers))
   if answer.cut == "status" then return self:send(head:sub(1, 5)) end
@@ -100,8 +103,12 @@ local function send(self, id, answer, entry)
     return self:send(head:sub(1, math.floor(#head * 0.7)))
   end
   -- A body that is to go on has no end.
-  local flags = (answer.announce or 0) > 0 and 0 or END_STREAM
-  self:send(head .. frame(DATA, flags, id, body))
+  local goes_on = answer.trailers or (answer.announce or 0) > 0
+  self:send(head .. frame(DATA, goes_on and 0 or END_STREAM, id, body))
+  if answer.trailers then
+    self:send(frame(HEADERS, END_HEADERS + END_STREAM, id,
+      block(nil, answer.trailers)))
+  end
 end
 
 -- ---- requests ----

@@ -62,6 +62,11 @@ function Matrix:play(cell)
     status = cell.status, max_retries = cell.max_retries,
     timeout = cell.timeout or what.deadline or self.patience,
   })
+  if what.holds_nobody then
+    self.server:arm()
+    local after = client:create(text_of(SMALL), { timeout = PATIENCE })
+    assert(after.letter == "S", "after the fault: " .. tostring(after.err))
+  end
   client:finish()
   cell.serial = its_serial
   self.played[#self.played + 1] = cell
@@ -111,6 +116,7 @@ local function play_column(self, what, column)
     -- A deadline that has passed leaves no time for another attempt.
     local again = i == 1 or letter == "U"
     if self.brief then again = letter ~= "N" and column.reused end
+    if what.pauses then again = i == 1 and column.name == "h1r" end
     if again and what.ending ~= "silence" then cell(1, 1, once) end
   end
 end

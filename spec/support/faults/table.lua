@@ -9,7 +9,8 @@
 --            "@gzip" is it compressed),
 --            interim (statuses of 1xx), cut ("status", "headers": half of
 --            them), announce (bytes that the length is wrong by), raw (bytes,
---            for HTTP/1.1), frames (bytes or frames, for HTTP/2), endless
+--            for HTTP/1.1), frames (bytes or frames, for HTTP/2), endless,
+--            trailers (a list of {name, value})
 --   ending   "close", "reset", "silence"; nil: the connection is kept
 --   acted    the server made the activity, though the client may not learn it
 --   size     bytes of the message's text: LARGE takes many reads and writes,
@@ -21,6 +22,8 @@
 --            R(ejected), U(nknown); behind: the same with nginx between, which
 --            takes the whole request before it asks; false: not tried there
 --   once     the same where only the first attempt meets the fault
+--   pauses   a second try waits: it is played in one column only
+--   holds_nobody  a call after it is answered at once
 --   kept     the letters that come to those on a kept connection, whose end
 --            crosses the call's beginning
 local gzip = require "spec.support.gzip"
@@ -149,26 +152,45 @@ fault("413 before the body, reset", { at = "headers", size = LARGE,
   behind = "RU" })
 fault("400, body cut short", { ending = "close", expect = "R", behind = "RU",
   answer = { status = 400, body = '{"errors"', announce = 50 } })
-local function limited(name, fields)
-  fault("429, " .. name, { expect = "R", once = fields.once or "S",
-    within = fields.within, answer = status(429, fields) })
-  fields.once, fields.within = nil, nil
+local function limited(name, headers)
+  fault("429, " .. name, { expect = "R", once = "S", pauses = name ~= "neither",
+    answer = status(429, headers) })
 end
-limited("RateLimit", { RateLimit = "limit=9, remaining=0, reset=0.05" })
-limited("Retry-After", { ["Retry-After"] = "0" })
+local function too_long(name, headers)
+  fault("429, " .. name, { expect = "R", once = "R", within = 1,
+    answer = status(429, headers) })
+end
+local function epoch() return ("%d"):format(os.time()) end
+local function epoch_ms() return epoch() .. "000" end
+local function resets(after)
+  return function()
+    return "limit=9, remaining=0, reset=" ..
+      (type(after) == "function" and after() or after)
+  end
+end
+limited("RateLimit", { RateLimit = resets "0.05" })
+limited("reset 0", { RateLimit = resets "0" })
+limited("reset in the past", { RateLimit = resets "-5" }) -- malformed
+limited("Retry-After 0", { ["Retry-After"] = "0" })
 limited("Retry-After date", {
   ["Retry-After"] = function() return http_date(0) end })
-limited("both", { RateLimit = "limit=9, remaining=0, reset=0.05",
-  ["Retry-After"] = "1" })
+limited("Retry-After in the past", {
+  ["Retry-After"] = function() return http_date(-3600) end })
+limited("both", { RateLimit = resets "0.05", ["Retry-After"] = "1" })
 limited("neither", {})
 limited("malformed RateLimit", { RateLimit = "limit=9;r=0",
   ["Retry-After"] = "0" })
-limited("RateLimit past the deadline", { once = "R", within = 1,
-  RateLimit = "limit=9, remaining=0, reset=3600.5" })
-limited("Retry-After past the deadline", { once = "R", within = 1,
-  ["Retry-After"] = "3600" })
-limited("date past the deadline", { once = "R", within = 1,
+too_long("RateLimit past the deadline", { RateLimit = resets "3600.5" })
+too_long("Retry-After past the deadline", { ["Retry-After"] = "3600" })
+too_long("date past the deadline", {
   ["Retry-After"] = function() return http_date(3600) end })
+too_long("reset in epoch seconds", { RateLimit = resets(epoch) })
+too_long("reset in epoch ms", { RateLimit = resets(epoch_ms) })
+too_long("Retry-After in epoch seconds", { ["Retry-After"] = epoch })
+too_long("Retry-After in epoch ms", { ["Retry-After"] = epoch_ms })
+fault("trailers", { acted = true, expect = "S", holds_nobody = true,
+  answer = { body = "@sms", trailers = { { "Content-Type", "text/evil" },
+    { "RateLimit", "limit=1, remaining=0, reset=59" } } } })
 for _, code in ipairs{ 500, 502, 503, 504 } do
   local headers = code == 503 and { ["Retry-After"] = "0" } or nil
   local body = code == 504 and "" or nil
