@@ -28,6 +28,15 @@ local LOCATIONS = [[
     end
     ngx.say "{}"
   } }
+  location = /exits { content_by_lua_block {
+    for _ = 1, 200 do
+      assert(app.client.sms.create_async({}, function()
+        seen.callbacks = seen.callbacks + 1
+        ngx.exit(0)
+      end))
+    end
+    ngx.say "{}"
+  } }
   location = /busy { content_by_lua_block {
     ngx.ctx.owner = "a request"
     local sms = app.client.sms.create(app.params "busy")
@@ -132,6 +141,15 @@ describe("a user's function in nginx", function()
     start()
     check(run())
     assert.same({}, host:complaints())
+  end)
+
+  it("may end its timer, and delays no other one by that", function()
+    -- Nothing is collected that could tell how many have ended.
+    start(nil, 'collectgarbage "stop"')
+    host:json "/exits"
+    assert.truthy(nginx_host.eventually(function()
+      return host:json("/seen").callbacks == 200
+    end, 5))
   end)
 
   for _, http in ipairs { "lua_max_running_timers 1;",

@@ -51,8 +51,8 @@ end
 function ngx_timers.new(now)
   local ngx = rawget(_G, "ngx")
   local timers, events, callbacks = {}, new_queue(), new_queue()
-  -- A timer that calls a callback has a table in here. The keys are weak, as a
-  -- callback may end its timer by ngx.exit().
+  -- A timer that calls a callback has a table in here. A callback may end its
+  -- timer by ngx.exit(): its table then stays until it is collected.
   local running = setmetatable({}, { __mode = "k" })
   local asked_at, chain_end -- when a timer was asked for that has not run yet
 
@@ -60,8 +60,14 @@ function ngx_timers.new(now)
 
   local serve
 
+  -- nginx counts everybody's timers, but none that has ended.
+  local function may_ask()
+    return count(running) < MAX_RUNNING or
+      ngx.timer.running_count() < MAX_RUNNING
+  end
+
   local function ask()
-    if count(running) < MAX_RUNNING and ngx_timers.at(0, serve) then
+    if may_ask() and ngx_timers.at(0, serve) then
       asked_at = now()
     end
   end
