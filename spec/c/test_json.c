@@ -71,6 +71,7 @@ static const struct {
      "[12345678901234567.0,12345678901234567e0,1e300]", NULL},
     {"a small one", "[0.12345678901234567]", NULL},
     {"no number", "[--12345678901234567]", NULL},
+    {"zeros first", "[00000000000000001,-00000000000000001]", NULL},
     /* the byte order mark */
     {"a mark", "\xEF\xBB\xBF{}", "{}"},
     {"a mark alone", "\xEF\xBB\xBF", ""},

@@ -27,7 +27,7 @@ static int is_too_long(const char *s, size_t n) {
     s++;
     n--;
   }
-  if (n < most) return 0;
+  if (n < most || *s == '0') return 0; /* JSON has no leading zeros */
   for (i = 0; i < n; i++)
     if (s[i] < '0' || s[i] > '9') return 0;
   return n > most || memcmp(s, MOST, most) > 0;
