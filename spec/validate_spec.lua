@@ -188,10 +188,10 @@ describe("what a status needs", function()
 
   it("is somebody to send to, for outbox and scheduled", function()
     for _, status in ipairs{ "outbox", "scheduled" } do
-      for _, nobody in ipairs{ false, close.null } do
+      for _, nobody in ipairs{ false, close.null, "" } do
         local params = with(status, {})
-        params.remote_phone = nobody or nil
-        params.contact_id, params.lead_id = params.remote_phone, nil
+        params.remote_phone = nobody ~= "" and nobody or nil
+        params.contact_id, params.lead_id = nobody or nil, nil
         local err = refuses(params, { "remote_phone: required" })
         assert.matches("contact_id or lead_id", err.message, 1, true)
         params.contact_id = "cont_1"
@@ -201,6 +201,8 @@ describe("what a status needs", function()
         params.lead_id, params.text = nil, nil
         params.template_id = "smstmpl_1"
         refuses(params, { "remote_phone: required" })
+        params.remote_phone, params.template_id = "+18183334444", ""
+        refuses(params, { "text: required" })
       end
     end
   end)
@@ -281,6 +283,18 @@ describe("unknown fields", function()
       sheduled_date = false, date_schedule = "date_scheduled" } do
       local said = refuses_field(wrong, "x", "unknown_field")
       if right then assert.matches('"' .. right .. '"', said, 1, true) end
+    end
+  end)
+
+  it("are refused with the nearest name of what can be seen", function()
+    for shown, right in pairs{ ["to\\x0D"] = "remote_phone",
+      ["bo\\xE2\\x80\\x8Bdy"] = "text" } do
+      local wrong = shown:gsub("\\x(..)", function(byte)
+        return string.char(tonumber(byte, 16))
+      end)
+      local err = refuses({ status = "draft", [wrong] = "x" }, {
+        shown .. ": unknown_field" })
+      assert.matches('"' .. right .. '"', err.message, 1, true)
     end
   end)
 

@@ -279,6 +279,8 @@ static const struct {
     {BYTES("1 415 444 5555"), NULL},
     {BYTES("+49 (0) 151 2345678"), NULL}, /* where the 0 goes: who knows */
     {BYTES("+49 [0]151 2345678"), NULL},
+    {BYTES("+49 ( 0) 151 2345678"), NULL},
+    {BYTES("+49 (\xE2\x80\x8B" "0) 151 2345678"), NULL},
     {BYTES("+1 415 444 5555 x12"), NULL},
     {BYTES("+1/415/444"), NULL},
     {BYTES("+1\n415\n444"), "+1415444"},

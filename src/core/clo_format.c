@@ -120,12 +120,14 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
   size_t i, size, n = 0;
   char c, before = '\0';
 
-  for (i = 0; i < len; i += size, before = c) {
+  for (i = 0; i < len; i += size) {
     c = look_alike(s + i, len - i, &size);
+    if (c == ' ') continue;
     /* "+49 (0) 151 ..." means: no 0 from abroad. Whether it is to go depends
      * on the country, so there is no hint to give. */
     if (c == '0' && (before == '(' || before == '[')) return 0;
-    if (memchr(" .()[]-", c, 7) != NULL) continue;
+    before = c;
+    if (memchr(".()[]-", c, 6) != NULL) continue;
     if (n == CLO_E164_SIZE - 1) return 0;
     out[n++] = c;
   }

@@ -224,9 +224,13 @@ const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
 }
 
 static const char *hint_name(const char *name, size_t len, int attachment) {
-  const char *right = clo_hint_alias(
-      attachment ? attachment_aliases : sms_aliases, name, len);
+  const char *right;
+  char plain[WORD_MAX + 1];
 
+  len = copy_plain(name, len, plain);
+  name = plain;
+  right = clo_hint_alias(attachment ? attachment_aliases : sms_aliases, name,
+                         len);
   if (right != NULL) return right;
   if (attachment)
     return clo_hint_nearest(clo_attachment_fields, CLO_ATTACHMENT_FIELDS, name,

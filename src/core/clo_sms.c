@@ -206,13 +206,18 @@ static const struct status_rule required_with[] = {
 /* What an update may set the status to. */
 #define UPDATES (IS(DRAFT) | IS(SCHEDULED) | IS(OUTBOX))
 
-/* Whether there is anything to send; an empty text is nothing. */
+static int is_empty(const struct clo_value *value) {
+  return value->type == CLO_STRING && value->len == 0;
+}
+
+/* Whether there is anything to send; an empty string is nothing. */
 static int has_content(const struct clo_sms *sms) {
   const struct clo_value *text = &sms->field[CLO_SMS_TEXT];
+  const struct clo_value *template = &sms->field[CLO_SMS_TEMPLATE_ID];
   const struct clo_value *list = &sms->field[CLO_SMS_ATTACHMENTS];
 
-  if (is_given(text) && (text->type != CLO_STRING || text->len > 0)) return 1;
-  if (is_given(&sms->field[CLO_SMS_TEMPLATE_ID])) return 1;
+  if (is_given(text) && !is_empty(text)) return 1;
+  if (is_given(template) && !is_empty(template)) return 1;
   return is_given(list) &&
          (list->type != CLO_LIST || sms->attachment_count > 0);
 }
@@ -225,8 +230,11 @@ static int exists(const struct clo_sms *sms) {
 /* Whether a field is not given; of an SMS that exists, whether it is taken
  * away. */
 static int is_without(const struct clo_sms *sms, enum clo_sms_field field) {
-  return exists(sms) ? sms->field[field].type == CLO_NULL
-                     : !is_given(&sms->field[field]);
+  const struct clo_value *value = &sms->field[field];
+
+  if (clo_sms_fields[field].kind == CLO_KIND_STRING && is_empty(value))
+    return 1;
+  return exists(sms) ? value->type == CLO_NULL : !is_given(value);
 }
 
 static int is_missing(const struct clo_sms *sms, enum clo_sms_field field) {
