@@ -7,7 +7,8 @@ local close = require "close"
 local FROM = assert(os.getenv "CLOSE_LOCAL_PHONE",
   "CLOSE_LOCAL_PHONE: a number of yours")
 -- The countries that are texted, by their codes. Others may cost many times as
--- much, and are what those want who abuse such a form.
+-- much, and are what those want who abuse such a form. "+1" includes the
+-- Caribbean, which costs more, too: "+1415 +1212" texts two area codes only.
 local COUNTRIES = os.getenv "CLOSE_COUNTRY_CODES" or "+1"
 local client, why = close.new() -- CLOSE_API_KEY, CLOSE_BASE_URL
 if not client then error(tostring(why)) end -- nginx prints no tables
@@ -85,8 +86,18 @@ local function explain(err)
   return faults, not next(faults) and "The message was not sent." or nil
 end
 
--- A number without what people write between its digits.
-local function bare(phone) return (phone:gsub("[ ().-]", "")) end
+-- A number without what people write between its digits, and without what their
+-- address books add: the spaces, dashes and marks from U+2000 to U+202F.
+local function bare(phone)
+  return (phone:gsub("\226\128[\128-\175]", ""):gsub("\194\160", "")
+    :gsub("[ ().-]", ""))
+end
+
+-- What goes into the text must be no message of its own: a stranger could have
+-- it sent to others in the owner's name.
+local function is_name(name)
+  return #name <= 60 and not name:find "[%d/:@]" and not name:find "%.%a%a"
+end
 
 local function is_texted(phone)
   for code in COUNTRIES:gmatch "%S+" do
@@ -102,6 +113,10 @@ end
 local function send(form)
   if form.name == "" then
     return show(422, form, { name = "Please tell us your name." })
+  end
+  if not is_name(form.name) then
+    return show(422, form, { name = "Please give a short name, without "
+      .. "digits or links." })
   end
   local phone = bare(form.phone)
   if phone:sub(1, 1) ~= "+" then

@@ -99,10 +99,22 @@ describe("the OpenResty example", function()
     assert.equal(0, #server:requests())
   end)
 
+  it("sends no message of a stranger's in place of a name", function()
+    for _, name in ipairs { "Ada, see example.org", "http:\\", "call 555",
+      ("Ada "):rep(20) } do
+      local status, text = fill_in(name, "+18183334444")
+      assert.equal(422, status)
+      assert.matches('name="name"[^>]*>\n<p class="fault">Please', text)
+    end
+    assert.equal(0, #server:requests())
+  end)
+
   it("takes a number as people write it", function()
-    local status = fill_in("Ada", "+1 (818) 333-4444")
-    assert.equal(200, status)
-    assert.equal("+18183334444", server:messages()[1].remote_phone)
+    for i, phone in ipairs { "+1 (818) 333-4444",
+      "\226\128\170+1\194\160818\226\128\145333-4444\226\128\172" } do
+      assert.equal(200, (fill_in("J. R. Ada", phone)))
+      assert.equal("+18183334444", server:messages()[i].remote_phone)
+    end
   end)
 
   it("texts the countries it was told of, and no others", function()
