@@ -27,6 +27,12 @@ local CAN_YIELD = { rewrite = true, access = true, content = true,
   timer = true }
 local NO_TIMERS = { init = true, exit_worker = true }
 
+-- A function of its own, so that what it returns refers to no stack of a light
+-- thread: nginx may end that, and use it again, while its call goes on.
+local function poster_of(signal)
+  return function() signal:post() end
+end
+
 function ngx_loop.new(driver)
   local ngx = rawget(_G, "ngx")
   if type(ngx) ~= "table" or not ngx.get_phase then
@@ -137,7 +143,7 @@ function ngx_loop.new(driver)
 
   function loop.await(call)
     local signal = semaphore.new()
-    function call.notify() signal:post() end
+    call.notify = poster_of(signal)
     while not call.done do
       if is_driven() then
         signal:wait(trust)
