@@ -1,5 +1,5 @@
--- JSON by lua-cjson, in an instance of our own: nobody's settings change ours,
--- and ours change nobody's.
+-- JSON by lua-cjson, in an instance of our own: its settings are not shared with
+-- other users of lua-cjson.
 
 local cjson = require "cjson"
 local core = require "close.core"
@@ -14,14 +14,14 @@ end
 
 -- lua-cjson keeps one decimal point for the whole process, that of the locale
 -- at the last cjson.new(); once the locale has another, it writes 0,5 and reads
--- no number. Making it anew would break whoever relies on the one that it has.
+-- no number. Making it anew would break programs that rely on the one it has.
 local decode = cjson.decode
 local function agrees()
   local ok, value = pcall(decode, "0.5")
   return ok and value == 0.5
 end
 
--- pcall(f, value) while lua-cjson and the locale are of one mind.
+-- pcall(f, value) while lua-cjson and the locale use the same decimal point.
 local function protected(f, value)
   if agrees() then return pcall(f, value) end
   core.c_locale(true)
