@@ -1,5 +1,5 @@
--- JSON by lua-cjson, in an instance of our own: its settings are not shared with
--- other users of lua-cjson.
+-- JSON by lua-cjson, in an instance of our own: its settings are not shared
+-- with other users of lua-cjson.
 
 local cjson = require "cjson"
 local core = require "close.core"
