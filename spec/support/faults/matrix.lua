@@ -75,7 +75,9 @@ end
 
 -- The letters that are right in a column: for all attempts, and for the first.
 local function letters_of(what, column)
-  if column.behind and what.behind then return what.behind, what.behind end
+  if column.behind and what.behind then
+    return what.behind, what.once_behind or what.behind
+  end
   local kept = column.reused and what.kept or ""
   return what.expect .. kept, (what.once or what.expect) .. kept
 end

@@ -21,7 +21,8 @@
 --   expect   the outcomes that are right: S(ent: an activity), N(ot sent),
 --            R(ejected), U(nknown); behind: the same with nginx between, which
 --            takes the whole request before it asks; false: not tried there
---   once     the same where only the first attempt meets the fault
+--   once     the same where only the first attempt meets the fault; and
+--            once_behind
 --   pauses   a second try waits: it is played in one column only
 --   holds_nobody  a call after it is answered at once
 --   kept     the letters that come to those on a kept connection, whose end
@@ -61,7 +62,7 @@ end
 -- ---- where a connection breaks ----
 
 fault("refused", { at = "nowhere", listen = false, expect = "NU",
-  once = "SU", behind = "U" })
+  once = "SU", behind = "U", once_behind = "SU" })
 ends("at once", function()
   return { at = "accept", expect = "NU", once = "SNU", behind = "U" }
 end)
