@@ -186,14 +186,14 @@ describe("a walk during which something", function()
   end)
 
   it("is added gives nothing twice #once", function()
-    with_each_change(6, {
-      places = function() return 13 end, -- at each moment, and between
+    with_each_change(5, {
+      places = function() return 11 end, -- at each moment, and between
       act = function(list, _, place) list:add(place * 5) end,
     })
   end)
 
   it("is added and removed in one moment is whole #once", function()
-    with_each_change(6, {
+    with_each_change(5, {
       places = function(n) return n end,
       act = function(list, always, place)
         local item = list.items[place]

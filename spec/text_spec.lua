@@ -66,7 +66,7 @@ end
 -- answer that has the same JSON.
 local function survives(text)
   server:reset()
-  local client = support.new(server)
+  local client = support.new(server, { max_response_bytes = 4 * 1024 * 1024 })
   assert(client.sms.create(support.params{ text = text }))
   local body = server:ledger()[1].body
   assert(schema.check("create", body), "the request is not JSON")
