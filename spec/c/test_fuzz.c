@@ -170,9 +170,9 @@ static int sms_is_good(const struct clo_sms *sms) {
   if (given(&v[CLO_SMS_SEND_TO_INBOX]) && !is(status, "inbox")) return 0;
   if (sends && !given(&v[CLO_SMS_LOCAL_PHONE])) return 0;
   if (sends && !given(&v[CLO_SMS_REMOTE_PHONE]) &&
-      !given(&v[CLO_SMS_CONTACT_ID]) && !given(&v[CLO_SMS_LEAD_ID]))
+      v[CLO_SMS_CONTACT_ID].len == 0 && v[CLO_SMS_LEAD_ID].len == 0)
     return 0;
-  if (sends && !template && v[CLO_SMS_TEXT].len == 0 &&
+  if (sends && v[CLO_SMS_TEMPLATE_ID].len == 0 && v[CLO_SMS_TEXT].len == 0 &&
       (!given(&v[CLO_SMS_ATTACHMENTS]) || sms->attachment_count == 0))
     return 0;
   return 1;

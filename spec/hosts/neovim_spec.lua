@@ -135,14 +135,14 @@ describe("in Neovim", function()
     end)
 
     it("runs what was scheduled, and other calls' callbacks", function()
-      server:script { { status = 200, body = { id = "acti_1" }, delay = 0.3 } }
+      server:script { { status = 200, body = { id = "acti_1" }, delay = 1 } }
       local got = editor:lua([[
         local client, scheduled = host.client(arg), false
         vim.defer_fn(function()
           client.sms.create_async(host.params(), function(sms)
             scheduled = sms.id
           end)
-        end, 20)
+        end, 200)
         local sms = client.sms.create(host.params())
         return { sms.id, scheduled }
       ]], server.url)

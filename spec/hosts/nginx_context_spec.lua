@@ -3,6 +3,7 @@
 -- are no timers.
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"
+local socket = require "socket"
 
 local CALLS = 1000
 
@@ -37,6 +38,18 @@ local LOCATIONS = [[
     end
     ngx.say "{}"
   } }
+  location = /endless { content_by_lua_block {
+    endless = require "close".new { api_key = "k", max_retries = 0,
+      base_url = "http://127.0.0.1:1/api/v1", on_event = function()
+        seen.events = seen.events + 1
+        endless.sms.create(app.params "again")
+      end }
+    for _ = 1, 6000 do
+      endless.sms.create_async(app.params "first", function() end)
+    end
+    ngx.say "{}"
+  } }
+  location = /end { content_by_lua_block { endless:close() ngx.say "{}" } }
   location = /busy { content_by_lua_block {
     ngx.ctx.owner = "a request"
     local sms = app.client.sms.create(app.params "busy")
@@ -136,6 +149,19 @@ describe("a user's function in nginx", function()
     table.sort(called)
     assert.same({ 10, 20, 30, 40, 50, 60, 70, 80, 90, 100 }, called)
   end
+
+  it("may call for ever, and holds no worker", function()
+    start()
+    host:json "/endless"
+    local slowest = 0
+    for _ = 1, 20 do
+      local begun = socket.gettime()
+      host:json "/seen"
+      slowest = math.max(slowest, socket.gettime() - begun)
+    end
+    assert.is_true(slowest < 1, ("took %.3f s"):format(slowest))
+    host:json "/end"
+  end)
 
   it("has a context of its own", function()
     start()

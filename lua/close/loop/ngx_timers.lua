@@ -35,6 +35,16 @@ local function call(job)
   return pcall(job.f, unpack(job, 1, job.n))
 end
 
+-- Calls what is in a queue now, until a moment. What that queues has its turn
+-- later: a function that queues another one each time must not hold the worker.
+local function run_queued(queue, run, now, till)
+  local last = queue.last
+  while queue.first <= last do
+    run(call, pop(queue))
+    if till and now() >= till then return end
+  end
+end
+
 local function count(set)
   local n = 0
   for _ in pairs(set) do n = n + 1 end
@@ -80,7 +90,7 @@ function ngx_timers.new(now)
     chain_end = chain_end or now() + BUDGET_S
     local heard, callback = not is_empty(events), nil
     if heard then
-      for job in pop, events do ngx.thread.spawn(call, job) end
+      run_queued(events, ngx.thread.spawn, now, chain_end)
     else
       callback = pop(callbacks)
     end
@@ -97,10 +107,10 @@ function ngx_timers.new(now)
     end
   end
 
-  -- Calls all of them here, where there is no timer for them.
-  local function call_here(run)
-    for job in pop, events do run(call, job) end
-    for job in pop, callbacks do run(call, job) end
+  -- Calls them here, where there is no timer for them.
+  local function call_here(run, till)
+    run_queued(events, run, now, till)
+    run_queued(callbacks, run, now, till)
   end
 
   --- Sees to it that what is queued is called. To be called again and again
@@ -115,7 +125,9 @@ function ngx_timers.new(now)
       ask()
     end
     local is_refused = not asked_at or waited and waited > LATE_S
-    if is_refused and phase == "timer" then call_here(ngx.thread.spawn) end
+    if is_refused and phase == "timer" then
+      call_here(ngx.thread.spawn, now() + BUDGET_S)
+    end
   end
 
   --- Calls a user's function in a timer of its own.
