@@ -48,6 +48,7 @@ build = {
     ["close.loop.ngx"] = "lua/close/loop/ngx.lua",
     ["close.loop.ngx_timers"] = "lua/close/loop/ngx_timers.lua",
     ["close.loop.poll"] = "lua/close/loop/poll.lua",
+    ["close.memory"] = "lua/close/memory.lua",
     ["close.options"] = "lua/close/options.lua",
     ["close.pages"] = "lua/close/pages.lua",
     ["close.params"] = "lua/close/params.lua",

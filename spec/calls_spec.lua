@@ -1,6 +1,7 @@
 -- Calls under way together: whose turn it is, what a callback may do to the
 -- others, and what is left of a call that could not begin.
 local core = require "close.core"
+local json = require "close.json"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"
 
@@ -139,6 +140,10 @@ describe("a call that the engine", function()
   local VERBS = { "submit", "step", "wait", "cancel", "deadline", "ready",
     "descriptor", "done", "next_done", "event", "close" }
 
+  local thrown -- what the engine throws
+
+  before_each(function() thrown = "thrown by a finalizer" end)
+
   -- A client whose engine throws at one verb, once, after that many times; it
   -- may have done it.
   local function throwing(verb, after, does, options)
@@ -149,7 +154,7 @@ describe("a call that the engine", function()
           n = n + (name == verb and 1 or 0)
           local throws = name == verb and n == after + 1
           if throws and does then real[name](real, ...) end
-          if throws then error("not enough memory", 0) end
+          if throws then error(thrown, 0) end
           return real[name](real, ...)
         end
       end
@@ -166,7 +171,7 @@ describe("a call that the engine", function()
     local client = failing(0)
     local ok, why = pcall(client.sms.create, support.params())
     assert.is_false(ok)
-    assert.matches("not enough memory", why)
+    assert.equal(thrown, why)
     assert.equal(0, client:pending())
     assert.equal(0, client:wait(1))
     assert(client.sms.create(support.params()))
@@ -230,5 +235,89 @@ describe("a call that the engine", function()
     assert.equal(0, client:wait(5))
     assert.equal(1, calls)
     assert.equal("unknown", failure.outcome)
+  end)
+
+  it("does not take if out of memory ends so", function()
+    thrown = "not enough memory"
+    local client, calls = failing(0), 0
+    local sms, err = client.sms.create(support.params())
+    assert.is_nil(sms)
+    assert.same({ "memory", "not_sent" }, { err.kind, err.outcome })
+    assert.is_nil(support.fault_of(err))
+    client = failing(0)
+    local request, why = client.sms.create_async(support.params(), function()
+      calls = calls + 1
+    end)
+    assert.is_nil(request)
+    assert.same({ "memory", "not_sent" }, { why.kind, why.outcome })
+    assert.equal(0, client:wait(5))
+    assert.same({ 0, 0 }, { calls, #server:ledger() })
+  end)
+
+  it("does not take if out of memory has its draft's id", function()
+    thrown = "not enough memory"
+    local _, err = failing(1).sms.send(message(1))
+    assert.same({ "memory", "not_sent", 1, "string" }, { err.kind, err.outcome,
+      err.attempts, type(err.draft_id) })
+    local _, again = failing(2).sms.send(message(2))
+    assert.is_nil(again) -- there are two requests
+  end)
+
+  it("has ended, unseen, is out of memory, and nobody else", function()
+    thrown = "not enough memory"
+    local failure
+    local client = throwing("done", 0, true, { max_in_flight = 1 })
+    client.sms.create_async(support.params(), function(_, err)
+      failure = err
+    end)
+    assert(client.sms.create(support.params()))
+    assert.equal(0, client:wait(5))
+    assert.same({ "memory", "unknown" }, { failure.kind, failure.outcome })
+  end)
+end)
+
+describe("an answer that there is no memory for", function()
+  local decode = json.decode_object
+  after_each(function() json.decode_object = decode end)
+
+  -- At that many answers.
+  local function fail_at(n)
+    json.decode_object = function(text)
+      n = n - 1
+      if n == 0 then error("not enough memory", 0) end
+      return decode(text)
+    end
+  end
+
+  it("is told, with what is known", function()
+    local client = support.new(server)
+    fail_at(1)
+    local _, err, response = client.sms.create(support.params())
+    assert.same({ "memory", "unknown", 1 }, { err.kind, err.outcome,
+      err.attempts })
+    assert.equal(200, response.status)
+    fail_at(2)
+    _, err = client.sms.send(message(1))
+    assert.same({ "memory", "unknown", "string" }, { err.kind, err.outcome,
+      type(err.draft_id) })
+    fail_at(1)
+    _, err = client.sms.send(message(2))
+    assert.same({ "memory", "not_sent" }, { err.kind, err.outcome })
+    assert.is_nil(err.draft_id)
+    assert.equal(0, client:pending())
+  end)
+
+  it("is told in the callback, once", function()
+    local client, calls, failure = support.new(server), 0, nil
+    for _, name in ipairs{ "create_async", "send_async" } do
+      fail_at(1)
+      local given = name == "send_async" and message(1) or support.params()
+      client.sms[name](given, function(_, err)
+        calls, failure = calls + 1, err
+      end)
+      assert.equal(0, client:wait(5))
+      assert.equal("memory", failure.kind)
+    end
+    assert.equal(2, calls)
   end)
 end)

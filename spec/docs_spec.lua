@@ -168,7 +168,7 @@ describe("the reference", function()
       count = count + 1
       assert.truthy(reference:find("\n| `" .. kind .. "` |", 1, true), kind)
     end
-    assert.equal(12, count)
+    assert.equal(13, count)
   end)
 
   it("has every member of what close.segments returns", function()

@@ -118,15 +118,17 @@ local REQUIRES = {
     close.json close.sms]],
   ["close/activity.lua"] = set "close.errors close.json",
   ["close/calls.lua"] = set [[close.core close.credentials close.errors
-    close.options close.protect]],
+    close.memory close.options close.protect]],
   ["close/client.lua"] = set [[close.calls close.core close.credentials
-    close.errors close.files close.options close.sms close.loop]],
+    close.errors close.files close.memory close.options close.sms
+    close.loop]],
   ["close/credentials.lua"] = set "close.core close.options close.protect",
   ["close/errors.lua"] = set "close.json",
-  ["close/files.lua"] = set "close.core close.errors close.json",
-  ["close/json.lua"] = set "close.core cjson",
+  ["close/files.lua"] = set "close.core close.errors close.json close.memory",
+  ["close/json.lua"] = set "close.core close.memory cjson",
   ["close/loop.lua"] = set [[close.loop.blocking close.loop.luv
     close.loop.ngx close.loop.poll]],
+  ["close/memory.lua"] = {},
   ["close/options.lua"] = set "close.core",
   ["close/pages.lua"] = set [[close.activity close.core close.errors
     close.json close.params close.walk]],

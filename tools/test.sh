@@ -80,7 +80,7 @@ for program in build/sanitize/c/test_*; do
 done
 # A sample of what `make torture` runs.
 job torture one spec/torture/run.sh 31 lua5.4,luajit c
-job torture one spec/torture/run.sh 7 lua5.4,luajit lua new,poll,list,each
+job torture one spec/torture/run.sh 5 lua5.4,luajit lua
 job valgrind one tools/valgrind.sh lua5.4
 job install one tools/install_test.sh
 job lint one make -s lint

@@ -12,11 +12,12 @@
 --                         attempts Close may have acted on, unseen by us); or
 --                         refused: an error of ours
 --   stale                 the 401 that it has new credentials fetched for
+--   spare                 its error if out of memory; is_out: it may have left
 -- A call may be of several requests: its follow(call, response, failure) gets
 -- the end of each, and returns the next one's part of the table; or nil and
 -- what the call has come to. Where the call was cancelled, or the client
 -- closed, the next one ends as cancelled before it has begun. Its started() is
--- told when it begins.
+-- told when it begins; its describe(err) fills in what spare is to say.
 -- An error may come at any instruction: from a hook, or where memory lacks. So
 -- a call that is not over is always to be found: in the engine, among those
 -- that wait for credentials, in state.late, or as state.current.
@@ -24,6 +25,7 @@
 local core = require "close.core"
 local credentials = require "close.credentials"
 local errors = require "close.errors"
+local memory = require "close.memory"
 local options = require "close.options"
 local protect = require "close.protect"
 
@@ -139,21 +141,45 @@ function calls.has_late(state) return state.late_first <= state.late_last end
 --- Whether callbacks wait inside each other so deeply that no more may.
 function calls.is_deep(state) return state.depth >= DEEP end
 
-local function result(call)
-  if call.refused then return nil, call.refused end
-  if call.failure then
-    return nil, errors.from_call(call.failure, call.response), call.response
-  end
-  return call.response
+-- The error of a call that ran out of memory; making it needs none.
+local function out_of_memory(call)
+  local err, failure = call.spare, call.failure
+  err.outcome = failure and failure.outcome or
+    call.is_out and call.is_submitted and "unknown" or "not_sent"
+  err.attempts = call.tries or 0
+  err.draft_id, err.stray_drafts = nil, nil
+  if call.describe then call.describe(err) end
+  return err
 end
 
-local function pass(...) return ... end
+-- Out of memory in the midst of a call: that is its end.
+local function refuse(call)
+  call.refused = out_of_memory(call)
+  call.done = true
+end
+
+local function read(call)
+  local response, failure = call.response, call.failure
+  if not failure then return call.read(response) end
+  return call.read(nil, errors.from_call(failure, response), response)
+end
+
+local function choose(call, ok, value, ...)
+  if ok then return value, ... end
+  if not memory.is_lacking(value) then error(value, 0) end
+  return nil, out_of_memory(call), call.response
+end
+
+-- What whoever waits for a call gets.
+local function result(call)
+  if call.refused then return nil, call.refused end
+  return choose(call, pcall(read, call))
+end
 
 -- Runs a call's callback.
 local function run(state, call)
   if not call.callback then return end
-  local read = call.refused and pass or call.read
-  local value, err, response = read(result(call))
+  local value, err, response = result(call)
   local depth = state.depth
   if not state.loop.spawns then state.depth = depth + 1 end
   uncount(state, call)
@@ -193,7 +219,7 @@ end
 --- Runs f in the next drain, as the callback of such a call is run.
 function calls.later(state, call, f)
   put_off(state, notify, { method = call.method, path = call.path,
-    done = true, read = pass, callback = f })
+    done = true, read = function() end, callback = f })
   state.loop.kick()
 end
 
@@ -236,6 +262,7 @@ local function finish(state, call, response, failure)
       protect.call(call.follow, call, response, failure)
     if not ok then -- a mistake of ours, which must not stop the host
       if now_response then protect.raise(request) end -- an interrupt
+      if memory.is_lacking(request) then error(request, 0) end
       now_response, now_failure = response, { kind = "protocol",
         outcome = "unknown", attempts = (response or failure).attempts,
         message = "an answer could not be dealt with: " .. tostring(request) }
@@ -247,7 +274,8 @@ local function finish(state, call, response, failure)
     end
     response, failure = now_response, now_failure
   end
-  call.response, call.failure, call.done = response, failure, true
+  call.response, call.failure = response, failure
+  call.done = true -- once nothing of it can be missing
   notify(state, call)
 end
 
@@ -270,17 +298,35 @@ local function cancelled(why)
     message = why }
 end
 
+-- Whether the engine has the end of a call, which nobody has read yet.
+local function is_unread(state, call)
+  return call.id and state.calls[call.id] == call and state.engine and
+    state.engine:next_done() == call.id
+end
+
+-- The next drain tells whoever waits for a call that is over.
+local function tell_later(state, call)
+  if call.callback or call.thread or call.notify then
+    return put_off(state, notify, call)
+  end
+  uncount(state, call)
+end
+
 -- Ends a call in whose midst something was thrown. What the engine knows of it
 -- is true; what was taken from it is lost.
-local function break_off(state, call)
-  if call.done then
-    if call.callback or call.thread then put_off(state, notify, call) end
-    return
-  end
+local function break_off(state, call, thrown)
+  if call.done then return tell_later(state, call) end
+  local id, lacks = call.id, memory.is_lacking(thrown)
+  if not lacks and is_unread(state, call) then return end
   call.is_cancelled = true
   credentials.leave(call)
-  local id = call.id
-  if id and state.engine and state.engine:cancel(id) then return end
+  local is_ending = id and state.engine and state.engine:cancel(id)
+  if lacks then
+    if id then state.calls[id] = nil end
+    refuse(call)
+    return tell_later(state, call)
+  end
+  if is_ending then return end
   local failure = cancelled "an error was thrown in the midst of the call"
   failure.attempts = call.tries or 0
   put_off(state, end_try, call, nil, failure, call.is_submitted and 1 or 0)
@@ -338,7 +384,12 @@ local function drain_done(state, engine, till)
     state.current = call
     if call then
       state.calls[done] = nil
-      end_try(state, call, response, failure, unsure)
+      if response or failure then
+        end_try(state, call, response, failure, unsure)
+      else -- there was no memory for it
+        refuse(call)
+        notify(state, call)
+      end
     end
     state.current = nil
     if state.engine ~= engine or till and core.now() >= till then return end
@@ -355,24 +406,28 @@ local function hand_on(state, till)
 end
 
 -- After an error in a drain: the call that it was at is not lost.
-local function repair(state, current, depth, apart)
+local function repair(state, thrown, current, depth, apart)
   local broken = state.current
-  if broken and broken ~= current then break_off(state, broken) end
+  if broken and broken ~= current then break_off(state, broken, thrown) end
   state.current, state.depth, state.apart = current, depth, apart
   recount(state)
 end
 
 --- Hands on what the engine has: events, then calls that are done; it ends
 --- early once it is later than till. Whoever is told may close the client. An
---- interrupt that comes meanwhile, at any place, loses no call.
+--- error that comes meanwhile, at any place, loses no call.
 function calls.drain(state, till)
   local current, depth, apart = state.current, state.depth, state.apart
   local ok, why = pcall(hand_on, state, till)
-  if not ok then
-    protect.insist(repair, state, current, depth, apart)
-    error(why, 0)
+  if ok then
+    state.current = current
+    return
   end
-  state.current = current
+  local broken = state.current
+  local has_ended = not broken or broken == current or broken.done
+  protect.insist(repair, state, why, current, depth, apart)
+  -- A call that ran out of memory says so itself.
+  if has_ended or not memory.is_lacking(why) then error(why, 0) end
 end
 
 -- ---- a call ----
@@ -531,9 +586,9 @@ end
 
 -- Something was thrown through the function that began a call: it ends, and
 -- nobody is told.
-local function abandon(state, call)
+local function abandon(state, call, thrown)
   call.callback, call.notify, call.thread = nil, nil, nil
-  break_off(state, call)
+  break_off(state, call, thrown)
   uncount(state, call)
   recount(state)
 end
@@ -561,12 +616,19 @@ local function hindrance(state, call, given)
     call.retries = settings_of_call.max_retries or call.retries
   end
   call.max_retries = call.retries
+  call.spare = errors.memory()
+  call.refused, call.is_cancelled = false, false -- setting them needs no memory
+end
+
+-- Starts a call, which may leave at once.
+local function start_and_kick(state, call)
+  start(state, call)
+  call.is_out = true
+  if not call.done then state.loop.kick() end
 end
 
 local function begin_and_wait(state, call)
-  start(state, call)
-  if call.done then return end
-  state.loop.kick()
+  start_and_kick(state, call)
   if not call.done then state.loop.await(call) end
 end
 
@@ -574,13 +636,9 @@ end
 -- finds the coroutine dead.
 local function begin_and_yield(state, call)
   call.thread = coroutine.running()
-  local ok, why = pcall(start, state, call)
-  if not ok then return false, why end
-  if not call.done then
-    state.loop.kick()
-    state.loop.await(call)
-  end
-  return true
+  local ok, why = pcall(start_and_kick, state, call)
+  if ok and not call.done then state.loop.await(call) end
+  return ok, why
 end
 
 -- Why a call cannot wait for credentials.
@@ -611,10 +669,11 @@ function calls.perform(state, call, refused, given)
     ok, thrown = begin_and_yield(state, call)
   end
   if not ok then
-    protect.insist(abandon, state, call)
-    error(thrown, 0)
+    protect.insist(abandon, state, call, thrown)
+    if not memory.is_lacking(thrown) then error(thrown, 0) end
+    if not call.done then refuse(call) end
   end
-  return call.read(result(call))
+  return result(call)
 end
 
 -- Begins a call, whose callback is not called before this has returned.
@@ -623,11 +682,11 @@ local function begin_async(state, call)
   state.starting = call
   if call.done then
     put_off(state, notify, call)
+    state.loop.kick()
   else
-    start(state, call)
+    start_and_kick(state, call)
   end
   state.starting = starting
-  state.loop.kick()
 end
 
 --- The same without waiting: the callback gets it, also what is wrong with the
@@ -646,13 +705,15 @@ function calls.launch(state, call, refused, callback, given)
     why = hindrance(state, call, given)
     if why then call.refused = errors.config(why) end
   end
-  call.done = call.refused ~= nil
+  call.done = call.refused and true or false
   local request, starting = state.wrap(call), state.starting
   local ok, thrown = pcall(begin_async, state, call)
   if not ok then
     state.starting = starting
-    protect.insist(abandon, state, call)
-    error(thrown, 0)
+    protect.insist(abandon, state, call, thrown)
+    if not memory.is_lacking(thrown) then error(thrown, 0) end
+    if not call.done then refuse(call) end
+    return nil, call.refused
   end
   return request
 end

@@ -7,6 +7,7 @@ local credentials = require "close.credentials"
 local errors = require "close.errors"
 local files = require "close.files"
 local loops = require "close.loop"
+local memory = require "close.memory"
 local options = require "close.options"
 local sms = require "close.sms"
 
@@ -218,7 +219,7 @@ function client.new(given)
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)
   if not state.loop then return nil, errors.config(why) end
-  local made, engine = pcall(make_engine, settings)
+  local made, engine = memory.try(make_engine, settings)
   if not made then return nil, errors.config(tostring(engine)) end
   state.engine = engine
   local self = setmetatable({ [OWN] = function() return state end }, Client)

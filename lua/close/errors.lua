@@ -90,6 +90,14 @@ function errors.config(message)
   return errors.new { kind = "config", outcome = "not_sent", message = message }
 end
 
+--- What a call ends with if out of memory. It is made before the call begins;
+--- its fields are all there, so that filling them in needs no memory.
+function errors.memory()
+  return setmetatable({ kind = "memory", outcome = "not_sent",
+    message = "not enough memory", errors = {}, attempts = 0, draft_id = "",
+    stray_drafts = 0 }, Error)
+end
+
 --- What validation refused: Close was not asked.
 ---@param list table of {field, code, message}
 ---@param unlisted integer|nil how many more there are

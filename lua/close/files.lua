@@ -6,6 +6,7 @@
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
+local memory = require "close.memory"
 
 local PATH = "/files/upload/"
 local UPLOAD = "POST " .. PATH -- the group that a rate limit holds for
@@ -101,7 +102,7 @@ local function read_string(path, has_name, list)
   elseif core.is_special(path) then
     why = "it is no file, but a directory, a pipe or a device"
   else
-    ok, file, why = pcall(open, path) -- some hosts throw
+    ok, file, why = memory.try(open, path) -- some hosts throw
     if not ok then
       why = "this host does not let it be opened"
     elseif file then

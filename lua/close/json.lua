@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local core = require "close.core"
+local memory = require "close.memory"
 
 local json = { null = cjson.null }
 
@@ -21,17 +22,19 @@ local function agrees()
   return ok and value == 0.5
 end
 
--- pcall(f, value) while lua-cjson and the locale use the same decimal point.
+-- Calls f(value), as memory.try does, while lua-cjson and the locale use the
+-- same decimal point.
 local function protected(f, value)
-  if agrees() then return pcall(f, value) end
+  if agrees() then return memory.try(f, value) end
   core.c_locale(true)
   if not agrees() then -- it has a comma; nobody can use it where there is none
     core.c_locale(false)
     cjson.new()
-    return pcall(f, value)
+    return memory.try(f, value)
   end
   local ok, result = pcall(f, value)
   core.c_locale(false)
+  if not ok and memory.is_lacking(result) then error(result, 0) end
   return ok, result
 end
 

@@ -144,6 +144,7 @@ local function to_promote(task)
   if task.changes then text = text:sub(1, -2) .. "," .. task.changes:sub(2) end
   local request = activity.request("PUT", task.id, text)
   request.repeatable = false -- a look is better than a second try
+  task.may_be_promoted = true
   return request
 end
 
@@ -293,6 +294,13 @@ function send.to_call(given, transport)
       return conclude(task, response, failure, "unknown")
     end
     return task.step(task, call, response, failure)
+  end
+  function call.describe(err)
+    if not task.doubt and not task.may_be_promoted then
+      err.outcome = "not_sent"
+    end
+    err.attempts, err.draft_id = task.attempts, task.id
+    err.stray_drafts = task.strays
   end
   function call.read(response, err, answer)
     if not response then return nil, err, answer end

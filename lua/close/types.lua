@@ -149,6 +149,7 @@
 ---| "server"         # 5xx
 ---| "protocol"       # an answer that cannot be read
 ---| "cancelled"
+---| "memory"         # out of memory in the midst of the call
 
 ---@alias close.Outcome
 ---| "not_sent" # Close never had a whole request: safe to send again

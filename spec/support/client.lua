@@ -11,7 +11,7 @@ support.KINDS = {
   validation = true, config = true, connection = true, tls = true,
   timeout = true, rate_limited = true, authentication = true,
   not_found = true, api = true, server = true, protocol = true,
-  cancelled = true,
+  cancelled = true, memory = true,
 }
 
 support.OUTCOMES = { not_sent = true, rejected = true, unknown = true }

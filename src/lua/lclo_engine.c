@@ -210,30 +210,52 @@ static int push_done(lua_State *L) {
   return 4;
 }
 
+/* The same once more, after what the collector could free. */
+static int push_done_again(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return push_done(L);
+}
+
+/* Pushes the values of a call that is done, or the error that came instead. */
+static int try_push_done(lua_State *L, struct clo_transfer *transfer) {
+  int failed;
+  lua_pushlightuserdata(L, transfer);
+  failed = lua_pcall(L, 1, 4, 0);
+  if (failed != LUA_ERRMEM) return failed;
+  lua_pop(L, 1);
+  lua_pushcfunction(L, push_done_again);
+  lua_pushlightuserdata(L, transfer);
+  return lua_pcall(L, 1, 4, 0);
+}
+
 /* engine:done() -> id, response|nil, failure|nil of a call that is done, how
  * many of its attempts Close may have acted on, unknown to us; nil where there
- * is none. The call is let go once its values are made; where they cannot be
- * made it is done as before.
+ * is none; its id alone if out of memory. The call is let go after that; if
+ * another error comes while its values are made it is done as before.
  *
  * Making them may run finalizers, and those may call anything here: the call
  * that is read belongs to no list meanwhile, and the engine may be closed. */
 static int done(lua_State *L) {
   struct box *box = luaL_checkudata(L, 1, ENGINE);
   struct clo_transfer *transfer;
+  unsigned long id;
   int failed;
   if (!clo_engine_done(check_engine(L))) return 0;
   lua_pushcfunction(L, push_done); /* which may have run a finalizer, too */
   if (!box->engine || !(transfer = clo_engine_done(box->engine))) return 0;
   clo_engine_take(box->engine, transfer);
-  lua_pushlightuserdata(L, transfer);
-  failed = lua_pcall(L, 1, 4, 0);
+  failed = try_push_done(L, transfer);
+  id = transfer->id;
   if (!box->engine)
     clo_transfer_free(transfer);
-  else if (failed)
+  else if (failed && failed != LUA_ERRMEM)
     clo_engine_put_back(box->engine, transfer);
   else
     clo_engine_release(box->engine, transfer);
-  return failed ? lua_error(L) : 4;
+  if (!failed) return 4;
+  if (failed != LUA_ERRMEM) return lua_error(L);
+  lua_pushnumber(L, (lua_Number)id);
+  return 1;
 }
 
 /* engine:next_done() -> the id of the call that done() would return, or nil */
