@@ -699,6 +699,17 @@ describe("each over HTTP", function()
       assert.is_nil(step())
     end)
 
+    it("is over where it was interrupted", function()
+      local step, err = assert(client.sms.each{}), nil
+      local thread = coroutine.create(step)
+      assert(coroutine.resume(thread))
+      if coroutine.close then coroutine.close(thread) end
+      thread = coroutine.create(function() err = select(2, step()) end)
+      assert(coroutine.resume(thread))
+      assert.matches("was interrupted", err.message)
+      client:wait(5)
+    end)
+
     it("is stepped by one coroutine at a time", function()
       local step, first, second = assert(client.sms.each{}), nil, nil
       local thread = coroutine.create(function() first = { step() } end)
@@ -816,6 +827,42 @@ describe("each over HTTP", function()
         assert.same({ 5, 1, 6 }, { calls, ends, #thrown })
         assert.equal("/activity/sms/", thrown[1])
       end)
+
+    it("is cancelled by an interrupt, wherever it is", function()
+      connect()
+      seed(6)
+      for last = 1, 6 do
+        local got, tell = collector()
+        assert(client.sms.each_async({ _limit = 2 }, function(...)
+          tell(...)
+          if #got.texts == last and ... then error("interrupted!", 0) end
+        end))
+        local ok, why = pcall(client.wait, client, 5)
+        assert.same({ false, "interrupted!" }, { ok, why })
+        assert.equal(0, got.ends)
+        assert.equal(0, client:wait(5))
+        assert.same({ last, 1, "cancelled" },
+          { #got.texts, got.ends, got.err.kind })
+      end
+    end)
+
+    it("is not lost where an interrupt comes between two callbacks", function()
+      connect()
+      seed(3)
+      local walk, struck = require "close.walk", false
+      local got, callback = collector()
+      local taking = stub(getmetatable(walk.new{}).__index, "take", function()
+        struck = true
+        error("interrupted!", 0)
+      end)
+      assert(client.sms.each_async({}, callback))
+      local ok, why = pcall(client.wait, client, 5)
+      taking:revert()
+      assert.same({ true, false, "interrupted!" }, { struck, ok, why })
+      assert.equal(0, client:wait(5))
+      assert.same({ 0, 1, "cancelled" },
+        { #got.texts, got.ends, got.err.kind })
+    end)
 
     it("is cancelled before the first page", function()
       connect()

@@ -131,7 +131,7 @@ local REQUIRES = {
   ["close/memory.lua"] = {},
   ["close/options.lua"] = set "close.core",
   ["close/pages.lua"] = set [[close.activity close.core close.errors
-    close.json close.params close.walk]],
+    close.json close.params close.protect close.walk]],
   ["close/params.lua"] = set "close.core close.errors close.json",
   ["close/protect.lua"] = {},
   ["close/send.lua"] = set [[close.activity close.core close.json

@@ -6,6 +6,7 @@ local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 local params = require "close.params"
+local protect = require "close.protect"
 local walk = require "close.walk"
 
 local WANTED = "a page of SMS"
@@ -124,7 +125,7 @@ local function stepper(transport, walker, given)
   return function()
     if busy then
       return fail(errors.config("the iterator waits in another coroutine " ..
-        "already: step it in one"))
+        "already, or was interrupted: step it in one, or begin anew"))
     end
     while at == #items do
       if walker.over then return nil end
@@ -159,15 +160,34 @@ local function tell(transport, walker, refused, callback, given)
   end
 
   local function finish(err, response)
+    if over then return end
     over = true
     callback(nil, err, response)
+  end
+
+  -- Ends the walk; the callback is told in the next turn.
+  local function break_off()
+    ended = true
+    if request then request:cancel() end
+    transport.later(EVENT, function() finish(cancelled(transport), last) end)
+  end
+
+  -- What is thrown in the midst of a walk, an interrupt, ends it.
+  local function guard(f, ...)
+    local ok, why, is_interrupt = protect.call(f, ...)
+    if ok then return end
+    if not over then protect.insist(break_off) end
+    if is_interrupt then protect.raise(why) end
+    error(why, 0)
   end
 
   -- Hands on what is new, for a while; the rest has its turn later.
   local function hand_on()
     local till = core.now() + SLICE
     while at < #items and not ended and not transport.is_closed() do
-      if core.now() > till then return transport.later(EVENT, hand_on) end
+      if core.now() > till then
+        return transport.later(EVENT, function() guard(hand_on) end)
+      end
       at = at + 1
       if transport.guard(EVENT, callback, items[at]) == false then
         over = true
@@ -182,7 +202,7 @@ local function tell(transport, walker, refused, callback, given)
     if not begun then finish(err, last) end
   end
 
-  function take_page(page, err, response)
+  local function take_in(page, err, response)
     request = nil
     local fresh
     fresh, err, response = take(walker, page, err, response)
@@ -190,6 +210,8 @@ local function tell(transport, walker, refused, callback, given)
     items, at, last = fresh, 0, response
     hand_on()
   end
+
+  function take_page(...) guard(take_in, ...) end
 
   local begun, why = ask()
   if not begun then return nil, why end
