@@ -225,6 +225,21 @@ describe("an interrupt at any instruction", function()
     end, math.random(50), 97)
   end)
 
+  it("of a send that a callback waits for goes on through it", function()
+    sweep(function(n)
+      local client = blocking()
+      local ok, why, struck = watched(n, function()
+        client.sms.create_async(support.params(), function()
+          client.sms.send(message())
+        end)
+        client:wait(5)
+      end)
+      assert.equal(not struck, ok, why)
+      assert.equal(0, client:wait(5))
+      return struck
+    end, math.random(50), 97)
+  end)
+
   it("does not keep a call from being ended after another one", function()
     local protect, n = require "close.protect", 0
     protect.insist(function(step)

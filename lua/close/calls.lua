@@ -173,7 +173,7 @@ end
 -- What whoever waits for a call gets.
 local function result(call)
   if call.refused then return nil, call.refused end
-  return choose(call, pcall(read, call))
+  return choose(call, protect.catch(read, call))
 end
 
 -- Runs a call's callback.
@@ -418,7 +418,7 @@ end
 --- error that comes meanwhile, at any place, loses no call.
 function calls.drain(state, till)
   local current, depth, apart = state.current, state.depth, state.apart
-  local ok, why = pcall(hand_on, state, till)
+  local ok, why = protect.catch(hand_on, state, till)
   if ok then
     state.current = current
     return
@@ -636,7 +636,7 @@ end
 -- finds the coroutine dead.
 local function begin_and_yield(state, call)
   call.thread = coroutine.running()
-  local ok, why = pcall(start_and_kick, state, call)
+  local ok, why = protect.catch(start_and_kick, state, call)
   if ok and not call.done then state.loop.await(call) end
   return ok, why
 end
@@ -664,7 +664,7 @@ function calls.perform(state, call, refused, given)
   local catches = protect.yields or not state.loop.yields()
   local ok, thrown
   if catches then
-    ok, thrown = pcall(begin_and_wait, state, call)
+    ok, thrown = protect.catch(begin_and_wait, state, call)
   else
     ok, thrown = begin_and_yield(state, call)
   end
@@ -707,7 +707,7 @@ function calls.launch(state, call, refused, callback, given)
   end
   call.done = call.refused and true or false
   local request, starting = state.wrap(call), state.starting
-  local ok, thrown = pcall(begin_async, state, call)
+  local ok, thrown = protect.catch(begin_async, state, call)
   if not ok then
     state.starting = starting
     protect.insist(abandon, state, call, thrown)

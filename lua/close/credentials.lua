@@ -138,7 +138,7 @@ function credentials.ask(state)
   local refresh = current(state)
   if not refresh or refresh.began or not find(refresh) then return end
   if state.secret then return finish(state, refresh) end
-  local ok, thrown = pcall(call_function, state, refresh)
+  local ok, thrown = protect.catch(call_function, state, refresh)
   if ok then return end
   if not refresh.is_over then forget(refresh) end
   error(thrown, 0)

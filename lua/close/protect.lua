@@ -58,14 +58,16 @@ end
 -- Where the hook struck even while that was found out, there is no answer.
 local function judge(came_from_hook, ok, value, ...)
   if ok then return true, value, ... end
-  return false, value, came_from_hook[1] ~= false or is_interrupt(value)
+  local is_hooks = came_from_hook and came_from_hook[1] ~= false
+  return false, value, is_hooks or is_interrupt(value)
 end
 
 --- pcall, whose third value says of an error whether it is an interrupt.
 function protect.call(f, ...)
   passing = nil
-  local hook, came_from_hook = hook_of(), {}
-  if not hook then return judge({ false }, pcall(f, ...)) end
+  local hook = hook_of()
+  if not hook then return judge(nil, pcall(f, ...)) end
+  local came_from_hook = {}
   return judge(came_from_hook, call_with(function(value)
     came_from_hook[1] = is_from(hook, f, function(level)
       return debug.getinfo(level + 2, "f")
@@ -73,6 +75,15 @@ function protect.call(f, ...)
     return value
   end, f, ...))
 end
+
+local function keep(ok, value, ...)
+  if not ok and ... then passing = { value } end
+  return ok, value, ...
+end
+
+--- pcall for who throws on what it gets, with error(value, 0): an interrupt is
+--- one still to whoever called us.
+function protect.catch(f, ...) return keep(protect.call(f, ...)) end
 
 --- Resumes a coroutine: true, or false, what it threw, whether an interrupt.
 function protect.resume(co, ...)
