@@ -149,6 +149,20 @@ describe("an interrupt", function()
     end)
   end
 
+  it("ends a send whose last answer is there already", function()
+    local calls, client = 0, nil
+    client = blocking{ on_event = function()
+      calls = calls + 1
+      if calls == 1 then error("interrupted!", 0) end
+    end }
+    local ok, why = pcall(client.sms.send, message())
+    assert.same({ false, "interrupted!" }, { ok, why })
+    assert.equal(0, client:pending())
+    assert(client.sms.get "acti_x")
+    assert.equal(0, client:wait(5))
+    assert.same({ 1, 0 }, { taken "POST", taken "PUT" })
+  end)
+
   it("is not what a callback throws itself", function()
     local told = {}
     local client = blocking{ on_event = function(event)

@@ -588,6 +588,7 @@ end
 -- nobody is told.
 local function abandon(state, call, thrown)
   call.callback, call.notify, call.thread = nil, nil, nil
+  call.is_cancelled = true -- also where the engine has its end already
   break_off(state, call, thrown)
   uncount(state, call)
   recount(state)
