@@ -58,6 +58,7 @@ describe("a 2xx that is no activity", function()
       "", " ", HTML, "{", activity:sub(1, 500), "nonsense",
       "[]", '[{"id": "acti_1"}]', "null", "true", "5", '"acti_1"', "{}",
       '{"status": "outbox"}', '{"id": null}', '{"id": 5}', '{"id": {}}',
+      '{"id": ""}',
       '{"id": "acti_1"} {"id": "acti_2"}', "\255\254", "{\"id\": \"a\0",
       ("["):rep(100000), ('{"a":'):rep(5000), '{"data": [], "id": true}',
     } do

@@ -29,7 +29,8 @@ end
 ---@return close.SMSActivity|nil
 function activity.decode(response)
   local found = json.decode_object(response.body)
-  return found and type(found.id) == "string" and found or nil
+  local has_id = found and type(found.id) == "string" and found.id ~= ""
+  return has_id and found or nil
 end
 
 -- A reader makes of what a call came to what its caller wants.
