@@ -150,8 +150,8 @@ describe("an interrupt", function()
   end
 
   it("ends a send whose last answer is there already", function()
-    local calls, client = 0, nil
-    client = blocking{ on_event = function()
+    local calls = 0
+    local client = blocking{ on_event = function()
       calls = calls + 1
       if calls == 1 then error("interrupted!", 0) end
     end }
