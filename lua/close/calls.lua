@@ -191,12 +191,15 @@ local function run(state, call)
   state.depth = depth
 end
 
--- Resumes the coroutine that waits for a call.
+-- Resumes the coroutine that waits for a call. It takes itself out of the call:
+-- until then it still waits, whatever is thrown here.
 local function resume(state, call)
   local thread = call.thread
-  call.thread = nil
   uncount(state, call)
-  if coroutine.status(thread) ~= "suspended" then return end
+  if coroutine.status(thread) ~= "suspended" then
+    call.thread = nil
+    return
+  end
   local ok, value, is_interrupt = protect.resume(thread)
   if not ok then tell_thrown(state, call, value, is_interrupt) end
 end
@@ -258,9 +261,11 @@ end
 -- The end of a request, of the call unless another one follows.
 local function finish(state, call, response, failure)
   if call.follow then
+    local apart = state.apart
     local ok, request, now_response, now_failure =
       protect.call(call.follow, call, response, failure)
     if not ok then -- a mistake of ours, which must not stop the host
+      state.apart = apart
       if now_response then protect.raise(request) end -- an interrupt
       if memory.is_lacking(request) then error(request, 0) end
       now_response, now_failure = response, { kind = "protocol",
