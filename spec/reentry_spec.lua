@@ -221,6 +221,26 @@ describe("a finalizer at any turn of the collector", function()
     assert.equal("true\tnone", said)
   end)
 
+  it("may write JSON while JSON is written", function()
+    local said = process.capture(process.lua(TURNS .. [[
+      local json = require "close.json"
+      local wrong, k, reached = 0, 0, true
+      while reached and k < 100 do
+        k = k + 1
+        local stop = at_turn(k, function() json.encode_body{ b = "inner" } end,
+          function() json.encode_body{ b = "later" } end)
+        for i = 1, 20 do
+          if json.encode_body{ a = "outer" } ~= '{"a":"outer"}' then
+            wrong = wrong + 1
+          end
+        end
+        reached = stop()
+      end
+      print(k > 1, wrong)
+    ]]))
+    assert.equal("true\t0", said)
+  end)
+
   it("may close the engine that a form is given to", function()
     local said = process.capture(process.lua(TURNS .. [[
       local core = require "close.core"

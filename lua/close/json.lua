@@ -42,6 +42,9 @@ local _, instance = protected(cjson.new)
 -- 14 digits, the default, would round large integers; older ones allow no more.
 pcall(instance.encode_number_precision, 16)
 instance.encode_invalid_numbers(false)
+-- A finalizer that writes JSON in the midst of this would change a buffer that
+-- both have, and so a message.
+instance.encode_keep_buffer(false)
 instance.decode_invalid_numbers(false)
 
 local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
