@@ -146,7 +146,9 @@ end)
 describe("a header that comes many times", function()
   it("is joined once", function()
     local lines = { "HTTP/1.1 200 OK", "x-one: 1", "A: first" }
-    for i = 1, 12000 do lines[#lines + 1] = "a:" .. i % 10 end
+    for i = 1, 4900 do -- later libcurls take 5,000
+      lines[#lines + 1] = "a:" .. i % 10
+    end
     lines[#lines + 1] = "x-two: 2"
     lines[#lines + 1] = "X-One: 3"
     server:default{ answer = table.concat(lines, "\r\n") ..
@@ -158,13 +160,13 @@ describe("a header that comes many times", function()
     local sms, err, response = client.sms.create(support.params())
     local made = collectgarbage "count" - before
     collectgarbage "restart"
-    assert(made < 20 * 1024, made) -- KiB; one by one, 290 MiB
+    assert(made < 20 * 1024, made) -- KiB; one by one, 35 MiB
     assert(sms, tostring(err))
     assert.equal("1, 3", response.headers["x-one"])
     assert.equal("2", response.headers["x-two"])
     local joined = response.headers.a
     assert.equal("first, 1, 2, 3", joined:sub(1, 14))
-    assert.equal(#"first" + 12000 * #", 1", #joined)
+    assert.equal(#"first" + 4900 * #", 1", #joined)
     client:close()
   end)
 end)

@@ -264,33 +264,6 @@ static void a_grandchild_has_its_own_too(void **state) {
   assert_int_equal(server_copies(server, CHILD, strlen(CHILD)), 5);
 }
 
-/* What libcurl has opened for itself is closed with the rest. */
-static int holds_no_more(void) {
-  int before = descriptors(), fault = calls();
-  if (fault) return fault;
-  CHECK(descriptors() <= before);
-  return 0;
-}
-
-static int holds_no_more_in_its_child(void) {
-  pid_t child;
-  int status = 0, fault = holds_no_more();
-  if (fault) return fault;
-  child = fork();
-  if (child == 0) _exit(holds_no_more());
-  CHECK(child > 0 && waitpid(child, &status, 0) == child);
-  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  return 0;
-}
-
-static void no_generation_holds_more_descriptors(void **state) {
-  (void)state;
-  scene_open(answers, 1);
-  assert_works("POST", BODY);
-  in_a_child(holds_no_more_in_its_child);
-  assert_works("POST", BODY);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_child_frees_an_idle_engine),
@@ -301,7 +274,6 @@ int main(void) {
       TEST(any_verb_may_come_first),
       TEST(a_form_is_the_parent_s_too),
       TEST(a_grandchild_has_its_own_too),
-      TEST(no_generation_holds_more_descriptors),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

@@ -57,7 +57,7 @@ static int make_multi(struct clo_engine *e) {
   e->polled = 0;
   e->next_up = 0;
   e->pid = getpid();
-  e->multi = clo_sockets_make_multi(&e->sockets);
+  e->multi = curl_multi_init();
   if (e->multi) set_quick_exit(e->multi);
   return e->multi &&
          !curl_multi_setopt(e->multi, CURLMOPT_SOCKETFUNCTION,

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #ifdef __linux__
 #include <sys/epoll.h>
 #endif
@@ -21,47 +20,6 @@
 void clo_sockets_init(struct clo_sockets *s) {
   memset(s, 0, sizeof *s);
   s->epoll = -1;
-  s->wakeup[0].fd = s->wakeup[1].fd = -1;
-}
-
-/* Whether a descriptor is one of a pair; says which socket it is. */
-static int is_paired(int fd, struct stat *about) {
-  struct sockaddr_storage address;
-  socklen_t size = sizeof address;
-  return fd >= 0 && fstat(fd, about) == 0 && S_ISSOCK(about->st_mode) &&
-         getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
-         address.ss_family == AF_UNIX;
-}
-
-/* libcurl does not say which descriptors it has opened. They are the two lowest
- * that are free, which a pair of our own finds. */
-CURLM *clo_sockets_make_multi(struct clo_sockets *s) {
-  int pair[2] = {-1, -1}, i;
-  struct stat about;
-  CURLM *multi;
-  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0) {
-    close(pair[0]);
-    close(pair[1]);
-  }
-  multi = curl_multi_init();
-  for (i = 0; i < 2; i++) {
-    s->wakeup[i].fd = -1;
-    if (!multi || !is_paired(pair[i], &about)) continue;
-    fcntl(pair[i], F_SETFD, FD_CLOEXEC);
-    s->wakeup[i].fd = pair[i];
-    s->wakeup[i].device = about.st_dev;
-    s->wakeup[i].number = about.st_ino;
-  }
-  return multi;
-}
-
-/* In a child, whose copy of libcurl's handle is not used any more. */
-static void close_wakeup(struct clo_wakeup *wakeup) {
-  struct stat about;
-  if (is_paired(wakeup->fd, &about) && about.st_dev == wakeup->device &&
-      about.st_ino == wakeup->number)
-    close(wakeup->fd);
-  wakeup->fd = -1;
 }
 
 void clo_sockets_free(struct clo_sockets *s) {
@@ -77,8 +35,6 @@ void clo_sockets_free(struct clo_sockets *s) {
 void clo_sockets_abandon(struct clo_sockets *s) {
   size_t i;
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
-  close_wakeup(&s->wakeup[0]);
-  close_wakeup(&s->wakeup[1]);
   s->open_count = s->corked_count = s->count = 0;
   if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
   if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made anew */

@@ -6,7 +6,6 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 struct clo_sockets {
   struct pollfd *interest; /* what libcurl waits for; owned */
@@ -20,22 +19,11 @@ struct clo_sockets {
   size_t http1_cap;
   int *corked; /* of the open ones; owned */
   size_t corked_count, corked_cap;
-  struct clo_wakeup {
-    int fd; /* or -1 */
-    dev_t device;
-    ino_t number; /* which socket it is: another may have its fd later */
-  } wakeup[2]; /* a pair of libcurl's own */
   int unwatched; /* memory lacked for an interest: its transfer says so too */
 };
 
 void clo_sockets_init(struct clo_sockets *sockets);
 void clo_sockets_free(struct clo_sockets *sockets);
-
-/* Makes a multi handle; NULL where memory lacks. libcurl makes a pair of sockets
- * with it, for curl_multi_wakeup(), which we do not use. Older ones (7.88) let
- * the programs that the host starts inherit it: it is kept from them, and noted,
- * so that abandon can close a child's copy. */
-CURLM *clo_sockets_make_multi(struct clo_sockets *sockets);
 
 /* A descriptor that is readable while one of the interest is ready, made when
  * first asked for; -1 where the system has no such thing. */
