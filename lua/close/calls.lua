@@ -1,5 +1,5 @@
 -- The calls of a client, from their beginning to their end: credentials, the
--- engine's answer, whoever waits. All of it works on the client's state: its
+-- engine's answer, who waits. All of it works on the client's state: its
 -- settings, engine, loop, credentials, and the calls themselves.
 -- A call is one table from its start to its end:
 --   name                  such as "send"
@@ -18,7 +18,7 @@
 -- what the call has come to. Where the call was cancelled, or the client
 -- closed, the next one ends as cancelled before it has begun. Its started() is
 -- told when it begins; its describe(err) fills in what spare is to say.
--- An error may come at any instruction: from a hook, or where memory lacks. So
+-- An error may come at any instruction: from a hook, or if out of memory. So
 -- a call that is not over is always to be found: in the engine, among those
 -- that wait for credentials, in state.late, or as state.current.
 
@@ -170,7 +170,7 @@ local function choose(call, ok, value, ...)
   return nil, out_of_memory(call), call.response
 end
 
--- What whoever waits for a call gets.
+-- What the caller or the callback of a call gets.
 local function result(call)
   if call.refused then return nil, call.refused end
   return choose(call, protect.catch(read, call))
@@ -204,7 +204,7 @@ local function resume(state, call)
   if not ok then tell_thrown(state, call, value, is_interrupt) end
 end
 
--- The end of a call for whoever waits: a coroutine, a function of the loop's,
+-- Tells the end of a call to what waits: a coroutine, a function of the loop's,
 -- or a callback. A loop may have a way of its own to run that.
 local function notify(state, call)
   if call.thread then return resume(state, call) end
@@ -309,7 +309,7 @@ local function is_unread(state, call)
     state.engine:next_done() == call.id
 end
 
--- The next drain tells whoever waits for a call that is over.
+-- The next drain tells the end of a call to what waits for it.
 local function tell_later(state, call)
   if call.callback or call.thread or call.notify then
     return put_off(state, notify, call)

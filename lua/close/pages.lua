@@ -99,7 +99,7 @@ local function take(walker, page, err, response)
   return fresh, nil, response
 end
 
--- A step through a walk, for whoever can wait.
+-- A step through a walk, for a caller that can wait.
 local function stepper(transport, walker, given)
   local items, at = {}, 0
   local busy, failure = false, nil

@@ -6,7 +6,7 @@
 #include "clo_engine_state.h"
 
 /* Seconds that libcurl may be late with a timeout. It never is while it works;
- * where memory lacked, it may have lost a timer. */
+ * if out of memory, it may have lost a timer. */
 #define GRACE 0.05
 
 /* xorshift64*: jitter needs to be spread, not secret. */

@@ -42,12 +42,12 @@ int clo_curl_equip(struct clo_transfer *transfer,
 enum clo_trust clo_curl_trust(const struct clo_config *config);
 enum clo_trust clo_curl_other_trust(enum clo_trust trust);
 
-/* The headers every request carries; NULL where memory lacks. Of a form's, the
+/* The headers every request carries; NULL if out of memory. Of a form's, the
  * last of them alone. */
 struct curl_slist *clo_curl_headers(void);
 
 /* Gives the transfer, which has its easy handle, a copy of the form. Its file
- * is read through the guard, as any body is. 0 where memory lacks. */
+ * is read through the guard, as any body is. 0 if out of memory. */
 int clo_curl_form(struct clo_transfer *transfer, const struct clo_form *form);
 
 /* Sets what changes with each attempt. */

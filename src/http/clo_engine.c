@@ -191,7 +191,7 @@ static void give_up_multi(struct clo_engine *e) {
 }
 
 /* Makes the engine this process's own, and gives it a multi handle that works;
- * 0 where memory lacks. */
+ * 0 if out of memory. */
 static int adopt(struct clo_engine *e) {
   if (e->multi && e->pid != getpid())
     abandon(e);
@@ -236,7 +236,7 @@ void clo_engine_free(struct clo_engine *e) {
 unsigned long clo_engine_submit(struct clo_engine *e,
                                 const struct clo_request *request) {
   struct clo_transfer *t;
-  char why[CLO_WHY_MAX]; /* that memory lacks: all else was tried before */
+  char why[CLO_WHY_MAX]; /* out of memory: all else was tried before */
   if (!adopt(e) || !(t = blank(e, why))) return 0;
   if (!(t->group = clo_attempts_group(e, request->group)) ||
       !clo_transfer_load(t, request)) {

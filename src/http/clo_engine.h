@@ -29,7 +29,7 @@ struct clo_event {
 /* Seconds on a clock that nobody sets. */
 double clo_engine_now(void);
 
-/* Copies the config. NULL where memory lacks, or libcurl cannot start or is not
+/* Copies the config. NULL if out of memory, if libcurl cannot start or is not
  * one that can be used; why (CLO_WHY_MAX bytes) says which. */
 struct clo_engine *clo_engine_new(const struct clo_config *config, char *why);
 
@@ -38,7 +38,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why);
 void clo_engine_free(struct clo_engine *engine);
 
 /* Takes a call in; nothing is sent before the next step. Returns its id, from
- * 1 on, or 0 where memory lacks. The engine's own ids are larger than all that
+ * 1 on, or 0 if out of memory. The engine's own ids are larger than all that
  * it has seen. */
 unsigned long clo_engine_submit(struct clo_engine *engine,
                                 const struct clo_request *request);

@@ -53,7 +53,7 @@ void clo_list_put(struct clo_list *list, struct clo_transfer *transfer);
 struct clo_transfer *clo_list_take(struct clo_list *list,
                                    struct clo_transfer *transfer);
 
-/* The group of a name, made where there is none; NULL where memory lacks. */
+/* The group of a name, made where there is none; NULL if out of memory. */
 struct clo_group *clo_attempts_group(struct clo_engine *engine,
                                      const char *name);
 

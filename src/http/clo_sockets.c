@@ -1,4 +1,4 @@
-/* Bookkeeping of descriptors. Where memory lacks, opening a socket fails; but
+/* Bookkeeping of descriptors. If out of memory, opening a socket fails; but
  * of the interest, failure is only noted: told of it, libcurl would give up all
  * transfers of the multi handle, and would not ask to be called for that. */
 #include "clo_sockets.h"
@@ -43,7 +43,7 @@ void clo_sockets_abandon(struct clo_sockets *s) {
 }
 
 /* The array with room for want elements, the new ones zero; NULL (and the old
- * array as it was) where memory lacks. */
+ * array as it was) if out of memory. */
 static void *grown(void *array, size_t *cap, size_t want, size_t size) {
   size_t larger = *cap ? *cap : 16;
   char *moved;

@@ -19,7 +19,7 @@ struct clo_sockets {
   size_t http1_cap;
   int *corked; /* of the open ones; owned */
   size_t corked_count, corked_cap;
-  int unwatched; /* memory lacked for an interest: its transfer says so too */
+  int unwatched; /* out of memory for an interest: its transfer says so too */
 };
 
 void clo_sockets_init(struct clo_sockets *sockets);

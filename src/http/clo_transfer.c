@@ -38,7 +38,7 @@ void clo_transfer_free(struct clo_transfer *t) {
   free(t);
 }
 
-/* Sets buf to n bytes; 0 where they do not fit or memory lacks. */
+/* Sets buf to n bytes; 0 if they do not fit or if out of memory. */
 static int load(struct clo_buf *buf, const void *bytes, size_t n) {
   clo_buf_reset(buf);
   return clo_buf_append(buf, bytes, n) == CLO_BUF_OK;

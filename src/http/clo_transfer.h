@@ -95,11 +95,11 @@ struct clo_transfer {
 /* Bytes of all headers. Servers send a few KiB; each may become a string. */
 #define CLO_HEADERS_MAX (64 * 1024)
 
-/* A transfer without a request; NULL where memory lacks. */
+/* A transfer without a request; NULL if out of memory. */
 struct clo_transfer *clo_transfer_new(size_t max_response_bytes);
 void clo_transfer_free(struct clo_transfer *transfer);
 
-/* Copies the request in; 0 where memory lacks. */
+/* Copies the request in; 0 if out of memory. */
 int clo_transfer_load(struct clo_transfer *transfer,
                       const struct clo_request *request);
 

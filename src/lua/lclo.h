@@ -67,7 +67,7 @@ struct lclo_held *lclo_take_held(lua_State *L);
 
 /* Gives it back. Where something is wrong, pushes nil, the violations as a list
  * of {field, code, message}, how many more there are, and returns 3; otherwise
- * 0. Raises an error where memory lacked. */
+ * 0. Raises an error if out of memory. */
 int lclo_refuse(lua_State *L, struct lclo_held *held);
 
 /* "string", "date", ... */

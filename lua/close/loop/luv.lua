@@ -155,7 +155,7 @@ local function in_program(uv, driver, drain)
     if not uv.loop_mode() then uv.run "nowait" end
   end
 
-  --- Whether whoever waits has to yield: the loop runs already.
+  --- Whether a caller that waits has to yield: the loop runs already.
   function host.yields() return uv.loop_mode() ~= nil end
 
   function host.turn_until(is_over, due)
