@@ -28,8 +28,8 @@ end
 describe("the queue", function()
   it("gives sends that have begun their turn before those that have not",
     function()
-      server:default{ delay = 0.1 }
-      local client = support.new(server, { max_in_flight = 4, timeout = 0.75 })
+      server:default{ delay = 0.25 }
+      local client = support.new(server, { max_in_flight = 4, timeout = 2 })
       local sent, unsent, drafts = 0, 0, 0
       for i = 1, 60 do
         assert(client.sms.send_async(message(i), function(sms, err)
