@@ -26,6 +26,7 @@ mg_name = singlenode
 bind_address = 127.0.0.1
 secure.trusted_mods = %s
 dedicated_server_step = 0.02
+prometheus_listener_address = 127.0.0.1:0
 close_sms.local_phone = +14154445555
 close_sms.remote_phone = +18183334444
 ]]

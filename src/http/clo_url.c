@@ -25,14 +25,25 @@ static int has_credentials(CURLU *url) {
   return !has_none;
 }
 
-/* Reads the host; 0 where there is none. */
-static int read_host(CURLU *url, int *loopback) {
+const char clo_url_no_memory[] = "there is not enough memory to read it";
+
+/* Reads text into url; fault says why it cannot be one. */
+static const char *parse(CURLU *url, const char *text, unsigned int flags,
+                         const char *fault) {
+  CURLUcode code = curl_url_set(url, CURLUPART_URL, text, flags);
+  if (code == CURLUE_OUT_OF_MEMORY) return clo_url_no_memory;
+  return code == CURLUE_OK ? NULL : fault;
+}
+
+/* What is wrong with the host, or NULL. */
+static const char *host_fault(CURLU *url, int *loopback) {
   char *host = NULL;
-  int found = curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-              host[0] != '\0';
+  CURLUcode code = curl_url_get(url, CURLUPART_HOST, &host, 0);
+  int found = code == CURLUE_OK && host[0] != '\0';
   *loopback = found && is_loopback(host);
   curl_free(host);
-  return found;
+  if (code == CURLUE_OUT_OF_MEMORY) return clo_url_no_memory;
+  return found ? NULL : "its host is missing";
 }
 
 static int scheme_is(CURLU *url, const char *const *names) {
@@ -48,10 +59,11 @@ static const char *base_fault(const char *text, CURLU *url, int *plain,
                               int *loopback) {
   static const char *const http[] = {"http", NULL};
   static const char *const https[] = {"https", NULL};
+  const char *fault;
   *plain = scheme_is(url, http);
   if (!*plain && !scheme_is(url, https))
     return "its scheme must be https";
-  if (!read_host(url, loopback)) return "its host is missing";
+  if ((fault = host_fault(url, loopback))) return fault;
   if (has_credentials(url))
     return "it must not hold credentials: use api_key or access_token";
   if (strpbrk(text, "?#")) /* libcurl's parser drops the empty ones */
@@ -64,14 +76,12 @@ static const char *base_fault(const char *text, CURLU *url, int *plain,
 
 const char *clo_url_check(const char *text, int *plain, int *loopback) {
   CURLU *url = curl_url();
-  const char *fault = "there is not enough memory to read it";
+  const char *fault = clo_url_no_memory;
   *plain = *loopback = 0;
   if (url) {
-    if (curl_url_set(url, CURLUPART_URL, text,
-                     CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-      fault = "it is not a URL such as \"https://api.close.com/api/v1\"";
-    else
-      fault = base_fault(text, url, plain, loopback);
+    fault = parse(url, text, CURLU_NON_SUPPORT_SCHEME,
+                  "it is not a URL such as \"https://api.close.com/api/v1\"");
+    if (!fault) fault = base_fault(text, url, plain, loopback);
   }
   curl_url_cleanup(url);
   return fault;
@@ -81,8 +91,9 @@ static const char *named_fault(CURLU *url, int plain) {
   static const char *const http[] = {"http", NULL};
   static const char *const https[] = {"https", NULL};
   int is_http = scheme_is(url, http), loopback;
+  const char *fault;
   if (!is_http && !scheme_is(url, https)) return "its scheme is not https";
-  if (!read_host(url, &loopback)) return "its host is missing";
+  if ((fault = host_fault(url, &loopback))) return fault;
   if (has_credentials(url))
     return "it holds credentials";
   return is_http && !(plain && loopback) ? "its scheme is not https" : NULL;
@@ -90,15 +101,12 @@ static const char *named_fault(CURLU *url, int plain) {
 
 const char *clo_url_check_named(const char *text, size_t len, int plain) {
   CURLU *url;
-  const char *fault = "there is not enough memory to read it";
+  const char *fault = clo_url_no_memory;
   if (len > CLO_URL_MAX) return "it is too long";
   if (strlen(text) != len) return "it is not a URL";
   if ((url = curl_url())) {
-    if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) !=
-        CURLUE_OK)
-      fault = "it is not a URL";
-    else
-      fault = named_fault(url, plain);
+    fault = parse(url, text, CURLU_NON_SUPPORT_SCHEME, "it is not a URL");
+    if (!fault) fault = named_fault(url, plain);
   }
   curl_url_cleanup(url);
   return fault;
@@ -109,20 +117,15 @@ const char *clo_url_check_proxy(const char *text, int *loopback) {
                                         "socks4a", "socks5", "socks5h",
                                         NULL};
   CURLU *url = curl_url();
-  const char *fault = "there is not enough memory to read it";
+  const char *fault = clo_url_no_memory;
   *loopback = 0;
   if (url) {
-    if (curl_url_set(url, CURLUPART_URL, text,
-                     CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) !=
-        CURLUE_OK)
-      fault = "it is not a URL such as \"http://proxy.example:3128\"";
-    else if (!scheme_is(url, schemes))
+    fault = parse(url, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME,
+                  "it is not a URL such as \"http://proxy.example:3128\"");
+    if (!fault && !scheme_is(url, schemes))
       fault = "its scheme must be http, https, socks4, socks4a, socks5 or "
               "socks5h";
-    else if (!read_host(url, loopback))
-      fault = "its host is missing";
-    else
-      fault = NULL;
+    if (!fault) fault = host_fault(url, loopback);
   }
   curl_url_cleanup(url);
   return fault;

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+/* What the checks return if out of memory; compare the pointer. */
+extern const char clo_url_no_memory[];
+
 /* NULL if url may be a base_url; otherwise a constant clause that says why
  * not, such as "its host is missing". Sets *loopback to whether its host is
  * this machine, *plain to whether its scheme is http. */

@@ -23,11 +23,13 @@ static int check_url(lua_State *L) {
   return 2;
 }
 
-/* check_named_url(url, plain) -> true | nil, why */
+/* check_named_url(url, plain) -> true | nil, why; raises lack of memory as Lua
+ * does */
 static int check_named_url(lua_State *L) {
   size_t len;
   const char *url = luaL_checklstring(L, 1, &len);
   const char *why = clo_url_check_named(url, len, lua_toboolean(L, 2));
+  if (why == clo_url_no_memory) return luaL_error(L, "not enough memory");
   lua_pushboolean(L, 1);
   if (!why) return 1;
   lua_pushnil(L);
