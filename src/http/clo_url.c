@@ -46,13 +46,15 @@ static const char *host_fault(CURLU *url, int *loopback) {
   return found ? NULL : "its host is missing";
 }
 
+/* 1 or 0; -1 if out of memory. */
 static int scheme_is(CURLU *url, const char *const *names) {
   char *scheme = NULL;
   int found = 0;
-  if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
+  CURLUcode code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+  if (code == CURLUE_OK)
     while (*names && !found) found = strcmp(scheme, *names++) == 0;
   curl_free(scheme);
-  return found;
+  return code == CURLUE_OUT_OF_MEMORY ? -1 : found;
 }
 
 static const char *base_fault(const char *text, CURLU *url, int *plain,
@@ -60,9 +62,10 @@ static const char *base_fault(const char *text, CURLU *url, int *plain,
   static const char *const http[] = {"http", NULL};
   static const char *const https[] = {"https", NULL};
   const char *fault;
-  *plain = scheme_is(url, http);
-  if (!*plain && !scheme_is(url, https))
-    return "its scheme must be https";
+  int is_http = scheme_is(url, http), is_https = scheme_is(url, https);
+  if (is_http < 0 || is_https < 0) return clo_url_no_memory;
+  *plain = is_http;
+  if (!is_http && !is_https) return "its scheme must be https";
   if ((fault = host_fault(url, loopback))) return fault;
   if (has_credentials(url))
     return "it must not hold credentials: use api_key or access_token";
@@ -90,9 +93,11 @@ const char *clo_url_check(const char *text, int *plain, int *loopback) {
 static const char *named_fault(CURLU *url, int plain) {
   static const char *const http[] = {"http", NULL};
   static const char *const https[] = {"https", NULL};
-  int is_http = scheme_is(url, http), loopback;
+  int is_http = scheme_is(url, http), is_https = scheme_is(url, https);
+  int loopback;
   const char *fault;
-  if (!is_http && !scheme_is(url, https)) return "its scheme is not https";
+  if (is_http < 0 || is_https < 0) return clo_url_no_memory;
+  if (!is_http && !is_https) return "its scheme is not https";
   if ((fault = host_fault(url, &loopback))) return fault;
   if (has_credentials(url))
     return "it holds credentials";
@@ -118,11 +123,14 @@ const char *clo_url_check_proxy(const char *text, int *loopback) {
                                         NULL};
   CURLU *url = curl_url();
   const char *fault = clo_url_no_memory;
+  int known;
   *loopback = 0;
   if (url) {
     fault = parse(url, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME,
                   "it is not a URL such as \"http://proxy.example:3128\"");
-    if (!fault && !scheme_is(url, schemes))
+    known = fault ? 1 : scheme_is(url, schemes);
+    if (known < 0) fault = clo_url_no_memory;
+    if (known == 0)
       fault = "its scheme must be http, https, socks4, socks4a, socks5 or "
               "socks5h";
     if (!fault) fault = host_fault(url, loopback);

@@ -29,7 +29,10 @@ static int check_named_url(lua_State *L) {
   size_t len;
   const char *url = luaL_checklstring(L, 1, &len);
   const char *why = clo_url_check_named(url, len, lua_toboolean(L, 2));
-  if (why == clo_url_no_memory) return luaL_error(L, "not enough memory");
+  if (why == clo_url_no_memory) {
+    lua_pushliteral(L, "not enough memory"); /* luaL_error would add a place */
+    return lua_error(L);
+  }
   lua_pushboolean(L, 1);
   if (!why) return 1;
   lua_pushnil(L);
