@@ -43,7 +43,7 @@ CORE = $(patsubst src/%.c,$(TREE)/obj/%.o,$(wildcard src/core/*.c))
 HTTP = $(patsubst src/%.c,$(TREE)/obj/%.o,$(wildcard src/http/*.c))
 GLUE = $(patsubst src/lua/%.c,$(TREE)/obj/$(LUA)/%.o,$(wildcard src/lua/*.c))
 LUA_FILES = lua spec tools bin/close-sandbox examples bench \
-  close-scm-1.rockspec
+  $(wildcard *.rockspec)
 ARCHIVE = $(TREE)/libclo.a
 MODULE = $(TREE)/$(LUA)/close/core.so
 

@@ -24,7 +24,6 @@ supported_platforms = { "unix" }
 dependencies = {
   "lua >= 5.1, < 5.5",
   "lua-cjson >= 2.1.0",
-  "luasocket >= 3.0", -- for close.sandbox alone
 }
 
 external_dependencies = {
@@ -57,27 +56,6 @@ build = {
     ["close.types"] = "lua/close/types.lua",
     ["close.walk"] = "lua/close/walk.lua",
     ["close.protect"] = "lua/close/protect.lua",
-    ["close.sandbox"] = "lua/close/sandbox.lua",
-    ["close.sandbox.activity"] = "lua/close/sandbox/activity.lua",
-    ["close.sandbox.api"] = "lua/close/sandbox/api.lua",
-    ["close.sandbox.child"] = "lua/close/sandbox/child.lua",
-    ["close.sandbox.connection"] = "lua/close/sandbox/connection.lua",
-    ["close.sandbox.control"] = "lua/close/sandbox/control.lua",
-    ["close.sandbox.dates"] = "lua/close/sandbox/dates.lua",
-    ["close.sandbox.faults"] = "lua/close/sandbox/faults.lua",
-    ["close.sandbox.fields"] = "lua/close/sandbox/fields.lua",
-    ["close.sandbox.handle"] = "lua/close/sandbox/handle.lua",
-    ["close.sandbox.http"] = "lua/close/sandbox/http.lua",
-    ["close.sandbox.ids"] = "lua/close/sandbox/ids.lua",
-    ["close.sandbox.json"] = "lua/close/sandbox/json.lua",
-    ["close.sandbox.ledger"] = "lua/close/sandbox/ledger.lua",
-    ["close.sandbox.limits"] = "lua/close/sandbox/limits.lua",
-    ["close.sandbox.loop"] = "lua/close/sandbox/loop.lua",
-    ["close.sandbox.phones"] = "lua/close/sandbox/phones.lua",
-    ["close.sandbox.server"] = "lua/close/sandbox/server.lua",
-    ["close.sandbox.multipart"] = "lua/close/sandbox/multipart.lua",
-    ["close.sandbox.sms"] = "lua/close/sandbox/sms.lua",
-    ["close.sandbox.storage"] = "lua/close/sandbox/storage.lua",
     ["close.core"] = {
       sources = {
         "src/core/clo_buf.c",
@@ -113,9 +91,6 @@ build = {
       libraries = { "curl" },
       defines = { "_POSIX_C_SOURCE=200809L" },
     },
-  },
-  install = {
-    bin = { ["close-sandbox"] = "bin/close-sandbox" },
   },
   copy_directories = { "docs", "examples" },
 }

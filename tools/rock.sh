@@ -1,44 +1,100 @@
 #!/bin/sh
-# The rock: lint, made into a tree in a copy of the checkout for each Lua that
-# luarocks serves, and used from there alone. The dependencies are the system's.
-# Then that git ignores what was made, and that make clean removes it.
+# The two rocks: lint, each made into a tree of its own in a copy of the checkout
+# for each Lua that luarocks serves, and used from there alone and together. The
+# dependencies are the system's. Then that git ignores what was made, and that
+# make clean removes it.
 set -eu
 cd "$(dirname "$0")/.."
-copy=$(mktemp -d)
-tree=$copy/lua_modules
-trap 'rm -rf "$copy"' EXIT
+dir=$(mktemp -d)
+copy=$dir/checkout
+close=$copy/lua_modules/close
+sandbox=$copy/lua_modules/sandbox
+server=
+trap '[ -z "$server" ] || kill "$server"; rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
 
-luarocks lint close-scm-1.rockspec
+for spec in close-scm-1.rockspec close-sandbox-scm-1.rockspec; do
+  luarocks lint "$spec"
+done
+mkdir "$copy"
 tar cf - --exclude=./build --exclude=./.git . | tar xf - -C "$copy"
 export GIT_CONFIG_GLOBAL=/dev/null
 git -C "$copy" init -q
 git -C "$copy" add .
 
-# A module that the rockspec forgets would be missed by its users only.
-listed=$(grep -c '"lua/close.*\.lua"' close-scm-1.rockspec)
-there=$(find lua -name '*.lua' | wc -l)
-[ "$listed" -eq "$there" ] ||
-  { echo "the rockspec lists $listed Lua files of $there"; exit 1; }
-for source in src/*/*.c; do
-  grep -q "\"$source\"" close-scm-1.rockspec ||
-    { echo "the rockspec lacks $source"; exit 1; }
-done
+# A file that both rockspecs forget would be missed by users only.
+find lua src -name '*.lua' -o -name '*.c' | sort >"$dir/there"
+grep -ho '"\(lua\|src\)/[^"]*\.\(lua\|c\)"' ./*.rockspec | tr -d '"' | sort |
+  diff "$dir/there" - || { echo 'the rockspecs list other files'; exit 1; }
 
 # Nobody gets a stranger's code from an address that is not known to be ours.
-if grep '://' close-scm-1.rockspec | grep -v 'git+file:///path/to/close'; then
-  echo "the rockspec names an address"
+if grep '://' ./*.rockspec | grep -v 'git+file:///path/to/close'; then
+  echo "a rockspec names an address"
   exit 1
 fi
 
+# load PATH CPATH COMMAND...: a command that finds modules there.
+load() {
+  (cd / && export LUA_PATH="$1" LUA_CPATH="$2" && shift 2 && "$@")
+}
+
+# start VERSION: a sandbox from its rock alone; sets $server, and $variables
+# for its clients. Its program has no path of its own with --deps-mode=none.
+start() {
+  : >"$dir/ready"
+  (cd / && LUA_PATH="$sandbox/share/lua/$1/?.lua;;" \
+    exec "$sandbox/bin/close-sandbox" --port 0 --quiet) >>"$dir/ready" &
+  server=$!
+  for _ in $(seq 100); do
+    [ ! -s "$dir/ready" ] || break
+    sleep 0.1
+  done
+  variables=$(sed 's/.*: export //' "$dir/ready")
+}
+
+stop() {
+  kill "$server"
+  server=
+}
+
+# cjson LUA DIRECTORY: puts the system's lua-cjson, and nothing else, there.
+cjson() {
+  mkdir "$2"
+  ln -s "$("$1" -e 'for name in package.cpath:gmatch "[^;]+" do
+    name = name:gsub("?", "cjson")
+    if io.open(name) then print(name) break end
+  end')" "$2/cjson.so"
+}
+
+# try_alone LUA VERSION: each rock without the other, and without LuaSocket.
+try_alone() {
+  cjson "$1" "$dir/$2"
+  # shellcheck disable=SC2086 # two variables
+  load "$close/share/lua/$2/?.lua" "$close/lib/lua/$2/?.so;$dir/$2/?.so" \
+    env $variables "$1" -e 'local close = require "close"
+      assert(not pcall(require, "socket"))
+      assert(not pcall(require, "close.sandbox"))
+      local sms, err = close.sms.send { text = "Hi",
+        local_phone = "+14154445555", remote_phone = "+18183334444" }
+      assert(sms and sms.text == "Hi", tostring(err))'
+  load "$sandbox/share/lua/$2/?.lua" "$dir/$2/?.so" \
+    "$1" -e 'local ok, problem = pcall(require, "close.sandbox")
+      assert(not ok and problem:find "lua%-socket, or the rock luasocket")'
+}
+
+rock() { luarocks --lua-version="$version" make --deps-mode=none "$@"; }
+
 for version in 5.1 5.2 5.3 5.4; do
-  (cd "$copy" && luarocks --lua-version="$version" --tree="$tree" make \
-    --deps-mode=none close-scm-1.rockspec)
-  (cd / && LUA_PATH="$tree/share/lua/$version/?.lua;;" \
-    LUA_CPATH="$tree/lib/lua/$version/?.so;;" \
-    "lua$version" "$copy/spec/support/smoke.lua")
-  [ -f "$tree/share/lua/$version/close/types.lua" ]
+  (cd "$copy" && rock --tree="$close" close-scm-1.rockspec &&
+    rock --tree="$sandbox" close-sandbox-scm-1.rockspec)
+  start "$version"
+  try_alone "lua$version" "$version"
+  stop
+  load "$close/share/lua/$version/?.lua;$sandbox/share/lua/$version/?.lua;;" \
+    "$close/lib/lua/$version/?.so;;" \
+    "lua$version" "$copy/spec/support/smoke.lua"
+  [ -f "$close/share/lua/$version/close/types.lua" ]
 done
-"$tree/bin/close-sandbox" --help
 
 cd "$copy"
 if git ls-files --others --exclude-standard | grep .; then

@@ -3,7 +3,8 @@
 -- With CLOSE_API_KEY or CLOSE_ACCESS_TOKEN in the environment the client talks
 -- to Close, and the phone numbers must be yours: CLOSE_LOCAL_PHONE is a number
 -- of your organization, CLOSE_REMOTE_PHONE the one that gets the message.
--- Without a key it talks to a sandbox that is started here.
+-- Without a key it talks to a sandbox that is started here, from the rock
+-- close-sandbox.
 
 local close = require "close"
 

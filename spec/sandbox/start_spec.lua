@@ -15,6 +15,20 @@ setup(function() server, client = support.start() end)
 teardown(support.stop_all)
 before_each(function() assert(server:reset()) end)
 
+describe("close.sandbox", function()
+  it("says what to install if LuaSocket or lua-cjson is not there", function()
+    local script = 'package.preload.%s = function() error("gone", 0) end '
+      .. 'print(select(2, pcall(require, "close.sandbox")))'
+    for module, words in pairs {
+      socket = "package lua-socket, or the rock luasocket\ngone",
+      cjson = "package lua-cjson, or the rock lua-cjson\ngone",
+    } do
+      local said = process.capture(process.lua(script:format(module)))
+      assert.matches(words, said, 1, true)
+    end
+  end)
+end)
+
 describe("close.sandbox start", function()
   it("returns a server that takes connections", function()
     assert.is_true(ports.open(server.port))
