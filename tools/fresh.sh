@@ -121,30 +121,49 @@ clone() {
   as root "chown -R $user $home/close"
 }
 
-# Runs a step, and notes what it took.
+# Runs a step, and notes what it took, or the end of what it printed.
 step() {
   name=$1
   shift
   begun=$(date +%s)
-  "$@" || return
+  : >"$work/log"
+  "$@" || {
+    { echo "$release: $name failed:" && tail -n 14 "$work/log" |
+      sed 's/^/  /'; } >>"$work/failures"
+    return 1
+  }
   echo "$release: $name $(($(date +%s) - begun)) s" | tee -a "$report"
 }
 
-demo() { as "$user" 'cd close && make demo'; }
-
-# Prints what the tests print, and counts them.
-tests() {
-  { as "$user" 'cd close && make test' 2>&1 || echo failed >"$work/failed"; } |
+# typed COMMAND: by the newcomer, who sees what it prints; so do we.
+typed() {
+  rm -f "$work/failed"
+  { as "$user" "cd close && $1" 2>&1 || echo failed >"$work/failed"; } |
     tee "$work/log"
+  [ ! -e "$work/failed" ]
+}
+
+demo() { typed 'make demo'; }
+
+# Counts the tests, and notes what failed: what the tests say of it at their end,
+# or, where they broke off, the last lines.
+tests() {
+  ended=well
+  typed 'make test' || ended=badly
   counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' \
     "$work/log" | tail -n 1)
   passed=${counts% *} failed=${counts#* }
   # A run that broke off failed, whatever it had counted.
   if [ -z "$counts" ]; then
     passed=0 failed=1
-  elif [ -e "$work/failed" ] && [ "$failed" -eq 0 ]; then
+  elif [ "$ended" = badly ] && [ "$failed" -eq 0 ]; then
     failed=1
   fi
+  [ "$failed" -eq 0 ] || {
+    echo "$release: make test failed:"
+    sed -n '/^What failed (/,/^$/ { /^What failed (/d; /^$/d; s/^/  /; p }' \
+      "$work/log" | grep . || tail -n 14 "$work/log" | sed 's/^/  /'
+  } >>"$work/failures"
 }
 
 versions() {
@@ -222,12 +241,16 @@ apart() {
 # All of them first, so that what cannot be tried is known before the tests.
 for release in "$@"; do apart make "$release" || exit; done
 for release in "$@"; do
-  apart try "$release" || echo "0 1" >>"$work/counts"
+  apart try "$release" || {
+    echo "0 1" >>"$work/counts"
+    echo "$release: broke off" >>"$work/failures"
+  }
   rm -rf --one-file-system "$(root_of "$release")"
 done
 
 echo
 cat "$work/report"
+[ ! -e "$work/failures" ] || { echo && cat "$work/failures"; }
 awk '{ passed += $1; failed += $2 }
   END { printf "\n%d passed, %d failed\n", passed, failed; exit failed > 0 }' \
   "$work/counts"

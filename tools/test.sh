@@ -8,6 +8,7 @@ set -u
 cd "$(dirname "$0")/.."
 # Most jobs wait most of the time: for answers, pauses and timeouts.
 JOBS=${JOBS:-$(($(nproc) * 3))}
+SUMMARY=24 # lines
 STAGES='lint layers c lua5.1 lua5.2 lua5.3 lua5.4 luajit lua5.4-sanitized
   luajit-sanitized lua5.4-eager luajit-eager faults faults-lua5.1
   faults-luajit faults-sanitized torture hosts valgrind rock install'
@@ -91,6 +92,15 @@ job layers one make -s layers LUA=lua5.4
 
 begun=$(date +%s)
 xargs -P "$JOBS" -L 1 tools/test_job.sh <"$work/jobs"
+
+# What failed, again, for those who see the end alone. The jobs share the lines;
+# each has one at least.
+if [ -d "$work/failures" ]; then
+  set -- "$work"/failures/*
+  lines=$(($# < SUMMARY ? SUMMARY / $# : 1))
+  printf '\nWhat failed, in %d jobs:\n' $#
+  for file; do head -n "$lines" "$file"; done | head -n "$SUMMARY"
+fi
 
 # Each job has left "passed failed seconds" in results/STAGE.
 echo

@@ -11,6 +11,7 @@ shift 3
 log=$(mktemp "$work/log.XXXXXX")
 begun=$(date +%s)
 LIMIT=600 # seconds
+SUMMARY=14 # lines
 
 run() { timeout --foreground -k 10 "$LIMIT" "$@" >"$log" 2>&1; }
 
@@ -57,6 +58,17 @@ run_one() {
   [ "$status" -eq 0 ] || passed=0
 }
 
+# The first lines of each failure; where none is told in these forms, the last
+# lines of all.
+summary() {
+  awk -v lines="$((failed < 7 ? SUMMARY / failed : 2))" '
+    /^\[( RUN|=)/ { left = 0 }
+    /^(Failure|Error|Pending) -> / || /^\[  (ERROR  |SKIPPED) *\] [^0-9]/ ||
+      /ERROR: [A-Za-z]*Sanitizer/ || /: runtime error: / { left = lines }
+    left > 0 && NF { print; left--; found = 1 }
+    END { exit !found }' "$log" || tail -n "$SUMMARY" "$log"
+}
+
 name="$*"
 "run_$kind" "$@"
 passed=${passed:-0}
@@ -69,8 +81,11 @@ echo "$passed $failed $seconds" >>"$work/results/$stage"
 printf '%-18s %4d passed, %d failed, %3d s: %s\n' "$stage" "$passed" \
   "$failed" "$seconds" "$name"
 if [ "$failed" -gt 0 ]; then
-  [ "$status" -ne 124 ] || echo "it did not end within $LIMIT seconds"
+  [ "$status" -ne 124 ] || echo "it did not end within $LIMIT seconds" >>"$log"
   cat "$log"
+  mkdir -p "$work/failures"
+  { echo "$stage: $name" && summary | head -n "$SUMMARY" | cut -c 1-160 |
+    sed 's/^/  /'; } >"$work/failures/${log##*/}"
 elif [ "$stage" = faults ]; then
   grep -v '^[+]*$' "$log" # its tables
 fi
