@@ -1,5 +1,6 @@
--- A scripted HTTP server for what a client makes of any answer. It runs as a
--- child (raw_child.lua); this is the test's end of it.
+-- A server for what a client makes of any answer, by script, over HTTP/1.1. It
+-- runs as a child (faults/child.lua); this is the test's end of it. The fault
+-- matrix has more of the same child (faults/server.lua).
 --
 -- A step of the script says what one request, or one connection, gets:
 --   at       how much is read before acting: "accept" (nothing), "headers",
@@ -22,10 +23,13 @@ Server.__index = Server
 
 local TIMEOUT = 20
 local AT = { accept = true, headers = true, half = true, body = true }
-local FIELDS = {
-  answer = "string", chunks = "table", status = "number", headers = "table",
-  body = "string", close = "boolean", reset = "boolean", at = "string",
-  delay = "number", endless = "string",
+local FIELDS = { close = "boolean", reset = "boolean", at = "string",
+  delay = "number" }
+-- name -> type, and its name in the child
+local ANSWER = {
+  answer = { "string", "raw" }, chunks = { "table", "chunks" },
+  status = { "number", "status" }, headers = { "table", "headers" },
+  body = { "string", "body" }, endless = { "string", "endless" },
 }
 
 -- As text: the way through JSON would make 2 into 2.0 on some Luas.
@@ -38,28 +42,70 @@ local function header_text(value)
   return value ~= false and tostring(value)
 end
 
-local function checked_step(step)
-  local copy = {}
+local function answer_of(step)
+  local answer
   for name, value in pairs(step) do
+    local field = ANSWER[name]
     if name == "body" and type(value) == "table" then
       value = json.encode(value)
     end
-    if FIELDS[name] ~= type(value) then
-      error("raw server: bad step field " .. tostring(name), 4)
+    if (field and field[1] or FIELDS[name]) ~= type(value) then
+      error("raw server: bad step field " .. tostring(name), 5)
     end
-    copy[name] = value
+    if field then
+      answer = answer or {}
+      answer[field[2]] = value
+    end
   end
-  if copy.headers then
-    copy.headers = {}
+  if step.headers then
+    answer.headers = {}
     for name, value in pairs(step.headers) do
-      copy.headers[name] = header_text(value)
+      answer.headers[name] = header_text(value)
     end
   end
-  if not AT[copy.at or "body"] then error("raw server: bad at", 4) end
-  return copy
+  return answer
 end
 
-local function ask(self, command)
+-- A step as the child has it.
+local function checked_step(step)
+  local own = { at = step.at or "body", delay = step.delay,
+    answer = answer_of(step) }
+  if not AT[own.at] then error("raw server: bad at", 4) end
+  if step.reset then
+    own.ending = "reset"
+  elseif step.close then
+    -- What was not read would reset the connection under the answer.
+    own.ending = own.answer and own.at ~= "body" and "close" or "abandon"
+  end
+  return own
+end
+
+-- Starts a server. Options: the array part is its first script;
+-- receive_buffer, in bytes, makes a large request stay with its sender;
+-- certificates: see the child.
+function raw.start(options)
+  options = options or {}
+  local settings = json.encode{ receive_buffer = options.receive_buffer,
+    certificates = options.certificates, keeps = not options.certificates }
+  local main = ("require('spec.support.faults.child').main(%q)"):format(
+    settings)
+  local child = process.start(process.lua(main), { stdout = "pipe" })
+  local line = child.stdout:read("*l")
+  if not line then error("raw server: did not start", 2) end
+  local self = setmetatable({ child = child, ports = json.decode(line) },
+    Server)
+  self.port = math.floor(self.ports.plain)
+  self.url = ("http://127.0.0.1:%d/api/v1"):format(self.port)
+  self.control = assert(
+    socket.connect("127.0.0.1", math.floor(self.ports.control)))
+  self.control:settimeout(TIMEOUT)
+  self.control:setoption("tcp-nodelay", true)
+  if options[1] then self:script(options) end
+  return self
+end
+
+-- Has the child carry out a command of its list.
+function Server:ask(command)
   assert(self.control:send(json.encode(command) .. "\n"))
   local line, err = self.control:receive("*l")
   local reply = line and json.decode(line) or { failure = err }
@@ -67,42 +113,22 @@ local function ask(self, command)
   return reply.value
 end
 
--- Starts a server. Options: the array part is its first script;
--- receive_buffer, in bytes, makes a large request stay with its sender.
-function raw.start(options)
-  options = options or {}
-  local settings = json.encode{ receive_buffer = options.receive_buffer }
-  local main = ("require('spec.support.raw_child').main(%q)"):format(settings)
-  local child = process.start(process.lua(main), { stdout = "pipe" })
-  local line = child.stdout:read("*l")
-  if not line then error("raw server: did not start", 2) end
-  local hello = json.decode(line)
-  local self = setmetatable({ child = child }, Server)
-  self.port = math.floor(hello.port)
-  self.url = ("http://127.0.0.1:%d/api/v1"):format(self.port)
-  self.control = assert(socket.connect("127.0.0.1", math.floor(hello.control)))
-  self.control:settimeout(TIMEOUT)
-  self.control:setoption("tcp-nodelay", true)
-  if options[1] then self:script(options) end
-  return self
-end
-
 -- What the next requests get; forgets what is left of an earlier script.
 function Server:script(steps)
   local copy = {}
   for i, step in ipairs(steps) do copy[i] = checked_step(step) end
-  ask(self, { op = "script", steps = copy })
+  self:ask{ op = "script", steps = copy }
 end
 
 -- What every request gets after the script.
 function Server:default(step)
-  ask(self, { op = "default", step = checked_step(step or {}) })
+  self:ask{ op = "default", step = checked_step(step or {}) }
 end
 
 -- The requests that were taken whole, in order: {raw, method, target, headers
 -- (lower-case names), body, connection (its ordinal), time}.
 function Server:ledger()
-  local ledger = ask(self, { op = "ledger" })
+  local ledger = self:ask{ op = "requests" }
   for _, request in ipairs(ledger) do
     request.connection = math.floor(request.connection)
   end
@@ -123,12 +149,12 @@ end
 
 -- How many connections were accepted.
 function Server:connections()
-  return math.floor(ask(self, { op = "connections" }))
+  return math.floor(self:ask{ op = "connections" })
 end
 
 -- As new: no script, no ledger, no connection, the usual answer.
 function Server:reset()
-  ask(self, { op = "reset", step = checked_step{} })
+  self:ask{ op = "reset" }
 end
 
 -- May be called again.

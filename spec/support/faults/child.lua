@@ -1,10 +1,8 @@
--- The child of faults/server.lua: all listeners in one process, on 127.0.0.1,
--- and beside them a control port (one line of JSON each way).
+-- The child of raw_server.lua: all listeners in one process, on 127.0.0.1, and
+-- beside them a control port (one line of JSON each way).
 local socket = require "socket"
-local ssl = require "ssl"
 local json = require("cjson").new()
 local http1 = require "spec.support.faults.http1"
-local http2 = require "spec.support.faults.http2"
 local ledger = require "spec.support.faults.ledger"
 local plan = require "spec.support.faults.plan"
 local relay = require "spec.support.faults.relay"
@@ -12,11 +10,12 @@ local stream = require "spec.support.faults.stream"
 
 local child = {}
 
-local RECEIVE_BUFFER = 65536 -- bytes; what is not read stays with its sender
-local BACK_AFTER = 0.05      -- seconds until a port listens again
+local BACK_AFTER = 0.05 -- seconds until a port listens again
 
-local listeners = {} -- name -> {socket, port, accept}
-local elsewhere = 0  -- connections to where redirects lead
+local settings        -- see child.main
+local listeners = {}  -- name -> {socket, port, accept}
+local connections = 0 -- that clients have made
+local elsewhere = 0   -- connections to where redirects lead
 
 -- ---- listening ----
 
@@ -24,7 +23,9 @@ local function bind(port)
   local server = assert(socket.tcp4())
   assert(server:setoption("reuseaddr", true))
   assert(server:bind("127.0.0.1", port))
-  assert(server:setoption("recv-buffer-size", RECEIVE_BUFFER))
+  if settings.receive_buffer then
+    assert(server:setoption("recv-buffer-size", settings.receive_buffer))
+  end
   server:settimeout(0)
   return server, select(2, server:getsockname())
 end
@@ -73,19 +74,14 @@ end
 -- ---- connections ----
 
 local function serve_plain(self)
-  local fault = plan.at("accept")
-  if fault then
-    if fault.answer then http1.send(self, fault.answer) end
-    return self:finish(fault.ending)
-  end
-  return http1.serve(self)
+  return http1.serve(self, plan.at("accept"))
 end
 
 local contexts = {}
 
-local function context(dir, certificate, protocol)
-  local name = certificate .. protocol
-  contexts[name] = contexts[name] or assert(ssl.newcontext{
+local function context(certificate, protocol)
+  local name, dir = certificate .. protocol, settings.certificates
+  contexts[name] = contexts[name] or assert(require("ssl").newcontext{
     mode = "server", protocol = "any", alpn = { protocol },
     options = { "all", "no_sslv3", "no_tlsv1", "no_tlsv1_1" },
     key = dir .. "/server.key", certificate = dir .. "/" .. certificate
@@ -94,7 +90,7 @@ local function context(dir, certificate, protocol)
   return contexts[name]
 end
 
-local function serve_tls(dir, protocol, serve)
+local function serve_tls(protocol, serve)
   return function(self)
     local fault = plan.at("accept")
     local certificate = fault and fault.tls or "good"
@@ -108,20 +104,36 @@ local function serve_tls(dir, protocol, serve)
       if fault.answer then http1.send(self, fault.answer) end
       return self:finish(fault.ending)
     end
-    if self:secure(context(dir, certificate, protocol)) then
+    if self:secure(context(certificate, protocol)) then
       return serve(self)
     end
   end
 end
 
 local function client_of(serve)
-  return function(sock) stream.spawn(sock, serve, { client = true }) end
+  return function(sock)
+    connections = connections + 1
+    stream.spawn(sock, serve, { client = true, number = connections })
+  end
 end
 
 -- ---- control ----
 
 -- Each returns its value, and what is to be done after the reply.
 local OPS = {}
+
+function OPS.script(command) plan.follow(command.steps) end
+function OPS.default(command) plan.default = command.step end
+function OPS.requests() return ledger.requests end
+function OPS.connections() return connections end
+
+function OPS.reset()
+  for _, self in ipairs(stream.which(function(s) return s.client end)) do
+    self:abandon()
+  end
+  plan.follow{}
+  plan.default, ledger.requests, connections = nil, {}, 0
+end
 
 -- Kept connections know of no accept: they end while the call begins.
 local function end_kept(how)
@@ -170,25 +182,32 @@ local function control(self)
     if not line then os.exit(0) end
     local command = json.decode(line)
     local value, afterwards = OPS[command.op](command)
-    self:send(json.encode{ value = value } .. "\n")
+    self:send(json.encode{ value = value, failure = stream.failure } .. "\n")
     if afterwards then afterwards() end
   end
 end
 
--- Serves until the control connection ends. Prints its ports first.
-function child.main(settings)
-  local dir = json.decode(settings).certificates
-  local ports = {}
-  ports.plain = open("plain", client_of(serve_plain))
-  ports.tls1 = open("tls1",
-    client_of(serve_tls(dir, "http/1.1", http1.serve)))
-  ports.tls2 = open("tls2", client_of(serve_tls(dir, "h2", http2.serve)))
+local function open_tls(ports)
+  local http2 = require "spec.support.faults.http2"
+  ports.tls1 = open("tls1", client_of(serve_tls("http/1.1", http1.serve)))
+  ports.tls2 = open("tls2", client_of(serve_tls("h2", http2.serve)))
   for _, name in ipairs{ "elsewhere", "elsewhere_tls" } do
     ports[name] = open(name, function(sock)
       elsewhere = elsewhere + 1
       sock:close()
     end)
   end
+end
+
+-- Serves until the control connection ends. Prints its ports first. settings,
+-- in JSON: certificates (a directory of certificates.lua's) adds what speaks
+-- TLS; receive_buffer (bytes) leaves with a sender what is not read; keeps (the
+-- ledger keeps the requests).
+function child.main(text)
+  settings = json.decode(text)
+  ledger.keeps = settings.keeps
+  local ports = { plain = open("plain", client_of(serve_plain)) }
+  if settings.certificates then open_tls(ports) end
   local admin, port = bind(0)
   admin:listen(1)
   ports.control = tonumber(port)

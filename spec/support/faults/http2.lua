@@ -93,8 +93,7 @@ local function send(self, id, answer, entry)
       block(status, { { "x-wait", "1" } })))
   end
   if answer.status == false then return end
-  local body, headers =
-    http1.fill_in(answer, entry, plan.facts.elsewhere)
+  local body, headers = http1.fill_in(answer, entry)
   if answer.trailers then headers[#headers] = nil end -- it is HTTP/1.1's
   local head =
     frame(HEADERS, END_HEADERS, id, block(answer.status or 200, headers))

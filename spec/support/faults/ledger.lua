@@ -1,7 +1,11 @@
 -- What the fault server took whole: for each message, known by the mark that
 -- its text begins with, how often a request with it was read to its end, how
--- often the server acted on it, and how each of those was answered.
-local ledger = { entries = {}, taken = 0, credentials = {} }
+-- often the server acted on it, and how each of those was answered. It keeps
+-- the requests themselves where keeps is true.
+local socket = require "socket"
+local activity = require "spec.support.activity"
+
+local ledger = { entries = {}, requests = {}, taken = 0, credentials = {} }
 
 local MARK = "cell%-(%d+)%-"
 
@@ -23,16 +27,27 @@ function ledger.take(body, authorization)
   return entry
 end
 
+-- Keeps a request of a connection, where requests are kept.
+function ledger.keep(request, connection)
+  if not ledger.keeps then return end
+  ledger.requests[#ledger.requests + 1] = {
+    raw = request.head .. request.body, body = request.body,
+    method = request.method, target = request.target,
+    headers = request.headers, connection = connection,
+    time = socket.gettime(),
+  }
+end
+
 -- The server made an SMS activity of it.
 function ledger.act(entry) entry.acted = entry.acted + 1 end
 
 -- The answer that the newest request of this message gets.
 function ledger.answer(entry, status) entry.answers[entry.taken] = status end
 
--- The activity that the server answers.
+-- The activity that the server answers; its id is the message's serial.
 function ledger.activity(entry)
-  return ('{"id": "acti_%s", "_type": "SMS", "status": "outbox", '
-    .. '"direction": "outbound"}'):format(entry and entry.serial or "none")
+  if not entry or entry.serial == "none" then return activity end
+  return (activity:gsub('"acti_%w+"', '"acti_' .. entry.serial .. '"'))
 end
 
 -- {entries, a list of {serial, taken, acted, answers}; credentials, a list of

@@ -1,25 +1,16 @@
--- A server that breaks exchanges: by HTTP/1.1, plain and over TLS, by HTTP/2
--- over TLS, behind an nginx, and behind a relay before that nginx. It runs as a
--- child (faults/child.lua), with a ledger of what it took whole; this is the
--- test's end of it.
-local socket = require "socket"
-local json = require("cjson").new()
+-- The server of the fault matrix, which breaks exchanges: by HTTP/1.1, plain
+-- and over TLS, by HTTP/2 over TLS, behind an nginx, and behind a relay before
+-- that nginx. It has the child of raw_server.lua; this is the test's end of it.
 local certificates = require "spec.support.certificates"
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
+local raw = require "spec.support.raw_server"
 
 local fault_server = {}
 local Server = {}
 Server.__index = Server
 
-local TIMEOUT = 20
-
-local function ask(self, command)
-  assert(self.control:send(json.encode(command) .. "\n"))
-  local line, err = self.control:receive("*l")
-  if not line then error("fault server: " .. err, 3) end
-  return json.decode(line).value
-end
+local RECEIVE_BUFFER = 65536 -- bytes; what is not read stays with its sender
 
 local function base(scheme, port)
   return ("%s://127.0.0.1:%d/api/v1"):format(scheme, port)
@@ -28,7 +19,7 @@ end
 local function open_relay(self, name, url)
   local port = math.floor(tonumber(url:match(":(%d+)/")))
   return base("https",
-    ask(self, { op = "relay", name = name, port = port }))
+    self.server:ask{ op = "relay", name = name, port = port })
 end
 
 -- Starts one. Returns url, a table of base URLs: raw1 (plain HTTP/1.1), tls1,
@@ -38,23 +29,15 @@ end
 function fault_server.start()
   local dir = process.tempdir()
   certificates.make(dir)
-  local settings = json.encode{ certificates = dir }
-  local main = ("require('spec.support.faults.child').main(%q)"):format(
-    settings)
-  local child = process.start(process.lua(main), { stdout = "pipe" })
-  local line = child.stdout:read("*l")
-  if not line then error("fault server: did not start", 2) end
-  local ports = json.decode(line)
-  local self = setmetatable({ child = child, dir = dir }, Server)
-  self.control = assert(
-    socket.connect("127.0.0.1", math.floor(ports.control)))
-  self.control:settimeout(TIMEOUT)
-  self.control:setoption("tcp-nodelay", true)
+  local server = raw.start{ certificates = dir,
+    receive_buffer = RECEIVE_BUFFER }
+  local self = setmetatable({ server = server, dir = dir }, Server)
+  local ports = server.ports
   self.http2 = { raw2 = true, nginx2 = true, relay2 = true }
   local ca = dir .. "/ca.pem"
   self.ca = { tls1 = ca, raw2 = ca }
-  self.url = { raw1 = base("http", ports.plain),
-    tls1 = base("https", ports.tls1), raw2 = base("https", ports.tls2) }
+  self.url = { raw1 = server.url, tls1 = base("https", ports.tls1),
+    raw2 = base("https", ports.tls2) }
   self.elsewhere = { http = base("http", ports.elsewhere),
     https = base("https", ports.elsewhere_tls) }
   self.front = nginx.start{ upstream = self.url.raw1 }
@@ -74,15 +57,15 @@ end
 function Server:arm(what)
   what = what or {}
   local scheme = (what.name or "raw1") == "raw1" and "http" or "https"
-  ask(self, { op = "arm", fault = what.fault, cut = what.cut,
+  self.server:ask{ op = "arm", fault = what.fault, cut = what.cut,
     times = what.times or 1, half = math.floor((what.size or 0) / 2),
-    elsewhere = self.elsewhere[scheme] })
+    elsewhere = self.elsewhere[scheme] }
 end
 
 -- The ledger: messages (mark's serial -> {taken, acted, answers}), credentials
 -- (a list), elsewhere (connections to where redirects lead).
 function Server:ledger()
-  local read = ask(self, { op = "ledger" })
+  local read = self.server:ask{ op = "ledger" }
   local messages = {}
   for _, entry in ipairs(read.entries) do messages[entry.serial] = entry end
   return { messages = messages, credentials = read.credentials,
@@ -91,8 +74,7 @@ end
 
 -- May be called again.
 function Server:stop()
-  local status = self.child:stop()
-  self.control:close()
+  local status = self.server:stop()
   self.front:stop()
   if self.dir then process.remove(self.dir) end
   self.dir = nil

@@ -1,8 +1,8 @@
 -- Connections of the fault server: a coroutine each, over select; bytes in and
 -- out, plain or TLS; and the ways in which a connection can end.
 local socket = require "socket"
-local ssl = require "ssl"
 
+-- failure: the message of the last coroutine that failed.
 local stream = {}
 local Stream = {}
 Stream.__index = Stream
@@ -15,7 +15,7 @@ local live = {} -- stream -> true
 
 local function resume(self)
   local ok, wait, due = coroutine.resume(self.thread, self)
-  if not ok then io.stderr:write("fault server: ", tostring(wait), "\n") end
+  if not ok then stream.failure = tostring(wait) end
   if not ok or coroutine.status(self.thread) == "dead" then
     return self:abandon()
   end
@@ -126,9 +126,12 @@ end
 
 -- Takes all up to and with mark.
 function Stream.take_until(self, mark)
+  local from = 1
   while true do
-    local _, last = buffered(self):find(mark, 1, true)
+    local all = buffered(self)
+    local _, last = all:find(mark, from, true)
     if last then return self:take(last) end
+    from = math.max(1, #all - #mark)
     if not self:fill() then return nil end
   end
 end
@@ -149,7 +152,7 @@ end
 function Stream.secure(self, context)
   self.raw = self.socket
   local fd = self.raw:getfd()
-  self.socket = assert(ssl.wrap(self.raw, context))
+  self.socket = assert(require("ssl").wrap(self.raw, context))
   self.raw:setfd(fd) -- both have it: see release()
   self.socket:settimeout(0)
   while true do
@@ -206,11 +209,12 @@ function Stream.fall_silent(self)
   while true do coroutine.yield("never") end
 end
 
--- Ends in a way that goes by its name.
+-- Ends in a way that goes by its name; "abandon" unless told.
 function Stream.finish(self, how)
   if how == "reset" then return self:reset() end
   if how == "silence" then return self:fall_silent() end
-  return self:close()
+  if how == "close" then return self:close() end
+  return self:abandon()
 end
 
 return stream
