@@ -148,3 +148,7 @@ void assert_honest(const struct clo_transfer *t) {
       (copies == 1 && is == CLO_OUTCOME_NOT_SENT))
     fail_msg("%s, and the server has %zu copies", name_of(is), copies);
 }
+
+double seconds_taken(const struct clo_transfer *transfer) {
+  return transfer->ended_at - transfer->submitted;
+}

@@ -69,4 +69,7 @@ void assert_end(const struct clo_transfer *transfer, enum clo_outcome outcome,
  * what the ledger has of its body, and that is never two copies. */
 void assert_honest(const struct clo_transfer *transfer);
 
+/* Seconds from a call's submission to its end. */
+double seconds_taken(const struct clo_transfer *transfer);
+
 #endif

@@ -18,7 +18,7 @@ static struct clo_transfer *call_within(const char *method, double timeout,
 }
 
 static void assert_took(const struct clo_transfer *t, double from, double to) {
-  double elapsed = clo_engine_elapsed(t);
+  double elapsed = seconds_taken(t);
   if (elapsed < from || elapsed > to) fail_msg("it took %g s", elapsed);
 }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "clo_format.h"
+#include "clo_unknown.h"
 #include "expect.h"
 
 #define STRINGS 20000

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "clo_unknown.h"
 #include "clo_upload.h"
 #include "expect.h"
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "alloc.h"
+#include "clo_unknown.h"
 #include "expect.h"
 
 static const struct clo_attachment good = {

@@ -3,9 +3,8 @@
 #ifndef CLO_FIELD_H
 #define CLO_FIELD_H
 
-#include <stddef.h>
-
-#include "clo_sms.h"
+#include "clo_value.h"
+#include "clo_violations.h"
 
 /* Where a value stands, and where to report what is wrong with it. */
 struct clo_spot {

@@ -1,53 +1,15 @@
-/* Wrong words and the right ones they stand for: the known wrong names of
- * fields and values, and else the nearest by edit distance. */
+/* Wrong words and the right ones that they stand for: a known slip, or else the
+ * nearest by edit distance. */
 #include "clo_hint.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "clo_format.h"
-#include "clo_upload.h"
 
 #define QUOTED_MAX 40 /* bytes of a word that are shown */
 #define EXACT_MAX 99   /* bytes of an unknown name that stand in `field` */
 #define WORD_MAX 40 /* a longer one is not a slip of the pen */
-
-static const struct clo_alias sms_aliases[] = {
-    {"to", "remote_phone"},
-    {"phone", "remote_phone"},
-    {"phone_number", "remote_phone"},
-    {"recipient", "remote_phone"},
-    {"number", "remote_phone"},
-    {"from", "local_phone"},
-    {"sender", "local_phone"},
-    {"body", "text"},
-    {"message", "text"},
-    {"content", "text"},
-    {"msg", "text"},
-    {"type", "status"},
-    {"state", "status"},
-    {"media", "attachments"},
-    {"media_url", "attachments"},
-    {"mediaurl", "attachments"},
-    {"mms", "attachments"},
-    {"schedule", "date_scheduled"},
-    {"scheduled_at", "date_scheduled"},
-    {"send_at", "date_scheduled"},
-    {"date", "date_scheduled"},
-    {"lead", "lead_id"},
-    {"contact", "contact_id"},
-    {"user", "user_id"},
-    {"template", "template_id"},
-    {"delay", "send_in"},
-    {NULL, NULL},
-};
-
-static const struct clo_alias attachment_aliases[] = {
-    {"name", "filename"},        {"type", "content_type"},
-    {"mime", "content_type"},    {"mime_type", "content_type"},
-    {"mimetype", "content_type"}, {"href", "url"},
-    {"link", "url"},             {NULL, NULL},
-};
 
 /* A right word counts only for the field that has it among its values. "send"
  * must stand here: the nearest value is "sent", which sends nothing. */
@@ -223,22 +185,17 @@ const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
   return search.found;
 }
 
-static const char *hint_name(const char *name, size_t len, int attachment) {
+const char *clo_hint_name(const struct clo_alias *aliases,
+                          const struct clo_field *fields, size_t count,
+                          const char *s, size_t len) {
   const char *right;
   char plain[WORD_MAX + 1];
 
-  len = copy_plain(name, len, plain);
-  name = plain;
-  right = clo_hint_alias(attachment ? attachment_aliases : sms_aliases, name,
-                         len);
-  if (right != NULL) return right;
-  if (attachment)
-    return clo_hint_nearest(clo_attachment_fields, CLO_ATTACHMENT_FIELDS, name,
-                            len);
-  return clo_hint_nearest(clo_sms_fields, CLO_SMS_FIELDS, name, len);
+  len = copy_plain(s, len, plain);
+  right = clo_hint_alias(aliases, plain, len);
+  return right != NULL ? right
+                       : clo_hint_nearest(fields, count, plain, len);
 }
-
-/* -- unknown fields ------------------------------------------------------- */
 
 /* Whether a name can stand as it is in a violation's field. */
 static int is_plain(const char *name, size_t len) {
@@ -262,65 +219,4 @@ const char *clo_show_name(const char *name, size_t len,
   memmove(out, out + 1, len);
   out[len] = '\0';
   return out;
-}
-
-/* The name of a field that the verb takes, or NULL. */
-static const char *hint_taken(enum clo_verb verb, const char *name,
-                              size_t len) {
-  const char *hint = hint_name(name, len, 0);
-  int field = hint != NULL ? clo_sms_find(hint, strlen(hint)) : -1;
-
-  return field >= 0 && clo_sms_takes(verb, (enum clo_sms_field)field) ? hint
-                                                                      : NULL;
-}
-
-void clo_sms_unknown(enum clo_verb verb, const char *name, size_t len,
-                     size_t item, struct clo_violations *violations) {
-  char quoted[CLO_QUOTE_SIZE], shown[CLO_QUOTE_SIZE];
-  char field[CLO_QUOTE_SIZE + 48], place[48] = "";
-  const char *hint = NULL;
-
-  if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
-    hint = item > 0 ? hint_name(name, len, 1) : hint_taken(verb, name, len);
-  clo_quote(name, len, quoted);
-  if (item > 0) snprintf(place, sizeof place, "attachments[%zu].", item);
-  snprintf(field, sizeof field, "%s%s", place,
-           clo_show_name(name, len, shown));
-
-  if (hint != NULL)
-    clo_violations_add(violations, field, "unknown_field",
-                       "%s is not a field of an %s; did you mean \"%s\"?",
-                       quoted, item > 0 ? "attachment" : "SMS", hint);
-  else if (item > 0)
-    clo_violations_add(violations, field, "unknown_field",
-                       "%s is not a field of an attachment: it has "
-                       "content_type, filename and url; leave it out",
-                       quoted);
-  else
-    clo_violations_add(violations, field, "unknown_field",
-                       "%s is not a field of an SMS; leave it out, or put it "
-                       "in `extra` if it is newer than this library",
-                       quoted);
-}
-
-void clo_upload_unknown(const char *name, size_t len,
-                        struct clo_violations *violations) {
-  char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
-  const char *hint = NULL;
-
-  if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
-    hint = hint_name(name, len, 1);
-  if (hint != NULL && strcmp(hint, "url") == 0) hint = NULL;
-  clo_quote(name, len, quoted);
-  clo_show_name(name, len, field);
-
-  if (hint != NULL)
-    clo_violations_add(violations, field, "unknown_field",
-                       "%s is not a field of an upload; did you mean \"%s\"?",
-                       quoted, hint);
-  else
-    clo_violations_add(violations, field, "unknown_field",
-                       "%s is not a field of an upload: it has content_type "
-                       "and filename; leave it out",
-                       quoted);
 }

@@ -4,9 +4,7 @@
 #ifndef CLO_HINT_H
 #define CLO_HINT_H
 
-#include <stddef.h>
-
-#include "clo_sms.h"
+#include "clo_value.h"
 
 #define CLO_QUOTE_SIZE 192
 
@@ -42,6 +40,12 @@ const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
  * that no name has do not count. */
 const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
                              const char *s, size_t len);
+
+/* The field that a wrong name probably stands for, or NULL: by the aliases, or
+ * the nearest. */
+const char *clo_hint_name(const struct clo_alias *aliases,
+                          const struct clo_field *fields, size_t count,
+                          const char *s, size_t len);
 
 /* The value of an ENUM field that the caller probably means, or NULL; likewise.
  */

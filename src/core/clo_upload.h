@@ -16,9 +16,4 @@ struct clo_upload {
 void clo_upload_check(const struct clo_upload *upload,
                       struct clo_violations *violations);
 
-/* Adds an unknown_field violation for a name that is neither of the two, with
- * a hint where there is a right one. */
-void clo_upload_unknown(const char *name, size_t len,
-                        struct clo_violations *violations);
-
 #endif

@@ -1,6 +1,6 @@
 /* The list of broken rules: it owns copies of all it holds, and it has a
  * maximum, since a caller's list of attachments has none. */
-#include "clo_sms.h"
+#include "clo_violations.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,9 +1,12 @@
-/* A call's way through the engine's lists: queued, running, pausing, done. Each
- * attempt's end passes through settle(), which asks the policy what is next. */
+/* Each attempt's end passes through settle(), which asks the policy what is
+ * next. */
+#include "clo_attempts.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "clo_engine_state.h"
+#include "clo_clock.h"
+#include "clo_result.h"
 
 /* Seconds that libcurl may be late with a timeout. It never is while it works;
  * if out of memory, it may have lost a timer. */
@@ -92,7 +95,7 @@ void clo_attempts_record(struct clo_engine *e, const struct clo_transfer *t,
   event->end = t->end;
   event->code = t->code;
   event->attempt = t->attempts;
-  event->seconds = clo_engine_now() - t->started_at;
+  event->seconds = clo_clock_now() - t->started_at;
   event->retry_in = retry_in;
   memcpy(event->method, t->method, sizeof event->method);
   *e->events_end = event;
@@ -100,14 +103,14 @@ void clo_attempts_record(struct clo_engine *e, const struct clo_transfer *t,
 }
 
 void clo_attempts_finish(struct clo_engine *e, struct clo_transfer *t) {
-  t->ended_at = clo_engine_now();
+  t->ended_at = clo_clock_now();
   clo_list_put(&e->done, t);
 }
 
 /* An attempt is over and the transfer on no list: pause it or finish it. */
 static void settle(struct clo_engine *e, struct clo_transfer *t) {
   struct clo_budget budget;
-  double at = clo_engine_now(), wait;
+  double at = clo_clock_now(), wait;
   budget.attempts = t->attempts;
   budget.max_retries = t->max_retries;
   budget.remaining = t->deadline - at;
@@ -146,7 +149,7 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
     note_overdue(e, t);
     return;
   }
-  clo_transfer_end(t, code ? code : CURLE_OUT_OF_MEMORY);
+  clo_result_read(t, code ? code : CURLE_OUT_OF_MEMORY);
   settle(e, t);
 }
 
@@ -157,7 +160,7 @@ static void end_late(struct clo_engine *e, struct clo_transfer *t, double at) {
   double start = clo_pace_start(&group->pace, group->running, at);
   int held = start > at;
   if (t->attempts == 0)
-    clo_transfer_stop(t, held ? CLO_CAUSE_HELD : CLO_CAUSE_TIMEOUT,
+    clo_result_set(t, held ? CLO_CAUSE_HELD : CLO_CAUSE_TIMEOUT,
                       held ? "the rate limit is used up, and its reset is past "
                              "the call's timeout"
                            : "the call's timeout passed before it could start");
@@ -232,7 +235,7 @@ void clo_attempts_prepare(struct clo_engine *e) {
   struct clo_group *group;
   double at;
   if (!e->queued && !e->pausing.first) return;
-  at = clo_engine_now();
+  at = clo_clock_now();
   if (e->due >= 0 && e->due <= at) {
     e->due = -1;
     for (group = e->groups; group; group = group->next)
@@ -248,7 +251,7 @@ int clo_attempts_start(struct clo_engine *e) {
   double at;
   if (!e->queued || e->running.count >= (size_t)e->config.max_in_flight)
     return 0;
-  at = clo_engine_now();
+  at = clo_clock_now();
   if (!(t = next_up(e, at))) return 0;
   clo_attempts_leave(e, &t->group->queued, t);
   t->trust = e->trust;
@@ -261,7 +264,7 @@ int clo_attempts_start(struct clo_engine *e) {
  * and for no less than a first backoff, whatever it asks for. */
 static void note_rate(struct clo_engine *e, const struct clo_transfer *t) {
   struct clo_group *group = t->group;
-  double at = clo_engine_now();
+  double at = clo_clock_now();
   if (t->has_rate)
     clo_pace_seen(&group->pace, &t->rate, group->running, at);
   if (t->end.status == 429)
@@ -287,7 +290,7 @@ static void keep(struct clo_engine *e, const struct clo_transfer *t) {
  * whether it does. */
 static int ask_others(struct clo_engine *e, struct clo_transfer *t) {
   enum clo_trust other = clo_curl_other_trust(t->trust);
-  double at = clo_engine_now();
+  double at = clo_clock_now();
   if (t->code != CURLE_PEER_FAILED_VERIFICATION || t->asked_others ||
       other == t->trust || t->deadline <= at)
     return 0;
@@ -301,7 +304,7 @@ static int ask_others(struct clo_engine *e, struct clo_transfer *t) {
 /* Ends a running attempt that libcurl has not ended. */
 static void break_off(struct clo_engine *e, struct clo_transfer *t,
                       CURLcode code) {
-  clo_transfer_end(t, code);
+  clo_result_read(t, code);
   clo_attempts_leave(e, &e->running, t);
   settle(e, t);
 }
@@ -321,7 +324,7 @@ void clo_attempts_end_overdue(struct clo_engine *e) {
   struct clo_transfer *t, *next;
   double at;
   if (e->overdue < 0) return;
-  at = clo_engine_now();
+  at = clo_clock_now();
   if (e->overdue > at) return;
   e->overdue = -1;
   for (t = e->running.first; t; t = next) {
@@ -347,7 +350,7 @@ void clo_attempts_collect(struct clo_engine *e) {
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     if (!t) continue;
-    clo_transfer_end(t, code);
+    clo_result_read(t, code);
     if (code == CURLE_OK) {
       keep(e, t);
       e->trust = t->trust;

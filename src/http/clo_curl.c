@@ -6,19 +6,15 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Older ones let OpenSSL raise SIGPIPE, which would end the host's process. */
 #define LEAST_VERSION 0x075700
 #if LIBCURL_VERSION_NUM < LEAST_VERSION
 #error "libcurl 7.87 or newer is needed"
 #endif
-
-#define CURLE_TOO_LARGE_ANSWER 100 /* CURLE_TOO_LARGE, since 8.6 */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started = CURLE_FAILED_INIT;
@@ -306,87 +302,4 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   }
   if (s->code) tell_refused(s, why);
   return s->code;
-}
-
-/* What a proxy answered to CONNECT. A 408, a 429 and a 5xx may pass. */
-static enum clo_cause connect_cause(CURL *easy) {
-  long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);
-  if (status == 407) return CLO_CAUSE_PROXY_AUTH;
-  return status / 100 == 4 && status != 408 && status != 429
-             ? CLO_CAUSE_PROXY
-             : CLO_CAUSE_CONNECTION;
-}
-
-/* What a SOCKS proxy answered. */
-static enum clo_cause socks_cause(CURL *easy) {
-  long said = CURLPX_OK;
-  curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &said);
-  switch (said) {
-    case CURLPX_NO_AUTH: /* it takes none of the ways that we have */
-    case CURLPX_USER_REJECTED:
-    case CURLPX_IDENTD_DIFFER: return CLO_CAUSE_PROXY_AUTH;
-    case CURLPX_REPLY_NOT_ALLOWED: return CLO_CAUSE_PROXY;
-    default: return CLO_CAUSE_CONNECTION;
-  }
-}
-
-enum clo_cause clo_curl_cause(CURL *easy, CURLcode code) {
-  switch ((int)code) {
-    case CURLE_PROXY: return socks_cause(easy);
-    case CURLE_COULDNT_CONNECT: /* a refusal's code, of late */
-    case CURLE_RECV_ERROR: return connect_cause(easy);
-    case CURLE_OK: return CLO_CAUSE_ANSWER;
-    case CURLE_OPERATION_TIMEDOUT: return CLO_CAUSE_TIMEOUT;
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_ENGINE_INITFAILED:
-    case CURLE_SSL_INVALIDCERTSTATUS:
-    case CURLE_USE_SSL_FAILED: return CLO_CAUSE_TLS;
-    case CURLE_UNSUPPORTED_PROTOCOL: /* an answer that is not HTTP/1 or 2 */
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_BAD_CONTENT_ENCODING:
-    case CURLE_TOO_LARGE_ANSWER:
-    case CURLE_FILESIZE_EXCEEDED:
-    case CURLE_WRITE_ERROR: return CLO_CAUSE_PROTOCOL;
-    default: return CLO_CAUSE_CONNECTION;
-  }
-}
-
-/* Descriptors that a look-up, or the reading of a certificate, may need. */
-#define FEW 4
-
-/* Whether the process, or the system, is short of descriptors: its error. */
-static int descriptors_error(void) {
-  int fds[FEW], count = 0, error = 0;
-  while (count < FEW && !error) {
-    fds[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fds[count] < 0)
-      error = errno == EMFILE || errno == ENFILE ? errno : -1;
-    else
-      count++;
-  }
-  while (count > 0) close(fds[--count]);
-  return error > 0 ? error : 0;
-}
-
-int clo_curl_errno(const struct clo_transfer *t, CURLcode code) {
-  long error = 0;
-  switch ((int)code) {
-    case CURLE_COULDNT_CONNECT:
-      if (t->open_error) return t->open_error;
-      curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &error);
-      return (int)error;
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_OUT_OF_MEMORY: /* 7.88's, where a look-up cannot begin */
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_PEER_FAILED_VERIFICATION: return descriptors_error();
-    default: return 0;
-  }
 }

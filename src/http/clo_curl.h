@@ -1,11 +1,9 @@
-/* The one place where libcurl's options are set, and where its result codes
- * are read. */
+/* The one place where libcurl's options are set. */
 #ifndef CLO_CURL_H
 #define CLO_CURL_H
 
 #include <curl/curl.h>
 
-#include "clo_policy.h"
 #include "clo_transfer.h"
 
 /* What all calls of an engine share. */
@@ -53,12 +51,5 @@ int clo_curl_form(struct clo_transfer *transfer, const struct clo_form *form);
 /* Sets what changes with each attempt. */
 CURLcode clo_curl_aim(struct clo_transfer *transfer, double timeout,
                       char *why);
-
-/* What the result code of an attempt means, and what a proxy said in it. */
-enum clo_cause clo_curl_cause(CURL *easy, CURLcode code);
-
-/* The system's error that kept an attempt from being connected, where it can be
- * known; otherwise 0. Ask before anything else is done with the handle. */
-int clo_curl_errno(const struct clo_transfer *transfer, CURLcode code);
 
 #endif

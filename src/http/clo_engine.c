@@ -1,43 +1,24 @@
 /* An engine's life, and the verbs that a loop drives it with. What an attempt
  * is and becomes is clo_attempts.c's. */
-#include "clo_engine_state.h"
+#include "clo_engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clo_attempts.h"
+#include "clo_clock.h"
+#include "clo_result.h"
+
 #define SPARE_MAX 16 /* transfers kept for the calls to come */
-
-double clo_engine_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-void clo_list_put(struct clo_list *list, struct clo_transfer *t) {
-  t->prev = list->last;
-  t->next = NULL;
-  *(list->last ? &list->last->next : &list->first) = t;
-  list->last = t;
-  list->count++;
-}
-
-struct clo_transfer *clo_list_take(struct clo_list *list,
-                                   struct clo_transfer *t) {
-  *(t->prev ? &t->prev->next : &list->first) = t->next;
-  *(t->next ? &t->next->prev : &list->last) = t->prev;
-  list->count--;
-  return t;
-}
 
 /* ---- making and ending ---- */
 
 static int on_timer(CURLM *multi, long ms, void *engine) {
   struct clo_engine *e = engine;
   (void)multi;
-  e->timer = ms < 0 ? -1 : clo_engine_now() + (double)ms / 1000;
+  e->timer = ms < 0 ? -1 : clo_clock_now() + (double)ms / 1000;
   return 0;
 }
 
@@ -123,7 +104,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why) {
   clo_sockets_init(&e->sockets);
   e->events_end = &e->events;
   e->due = e->release = e->overdue = -1;
-  e->random = (unsigned long long)(clo_engine_now() * 1e9) | 1;
+  e->random = (unsigned long long)(clo_clock_now() * 1e9) | 1;
   e->trust = clo_curl_trust(config);
   if (copy_config(&e->config, config) && (e->headers = clo_curl_headers()) &&
       make_multi(e) && rehearse(e, why))
@@ -148,7 +129,7 @@ static void free_list(struct clo_engine *e, struct clo_list *list) {
 static void disown(struct clo_engine *e, struct clo_list *list) {
   struct clo_transfer *t;
   while ((t = list->first)) {
-    clo_transfer_stop(t, CLO_CAUSE_CANCELLED,
+    clo_result_set(t, CLO_CAUSE_CANCELLED,
                       "the process forked: this call is the parent's");
     t->end.status = 0;
     t->end.handed = t->end.body_len;
@@ -239,7 +220,8 @@ unsigned long clo_engine_submit(struct clo_engine *e,
   char why[CLO_WHY_MAX]; /* out of memory: all else was tried before */
   if (!adopt(e) || !(t = blank(e, why))) return 0;
   if (!(t->group = clo_attempts_group(e, request->group)) ||
-      !clo_transfer_load(t, request)) {
+      !clo_transfer_load(t, request) ||
+      (request->form && !clo_curl_form(t, request->form))) {
     clo_transfer_free(t);
     return 0;
   }
@@ -247,7 +229,7 @@ unsigned long clo_engine_submit(struct clo_engine *e,
   t->id = request->id ? request->id : e->last_id + 1;
   if (t->id > e->last_id) e->last_id = t->id;
   t->ticket = request->ticket;
-  t->submitted = clo_engine_now();
+  t->submitted = clo_clock_now();
   t->start_at = t->submitted + request->delay;
   t->deadline = t->submitted + request->timeout;
   if (request->delay > 0)
@@ -279,7 +261,7 @@ static void act_on_ready(struct clo_engine *e, double until) {
     if (!bits) continue;
     p->revents = 0;
     act(e, p->fd, bits);
-    if (clo_engine_now() >= until) {
+    if (clo_clock_now() >= until) {
       e->full = 1;
       return;
     }
@@ -287,13 +269,13 @@ static void act_on_ready(struct clo_engine *e, double until) {
 }
 
 static void act_on_timer(struct clo_engine *e) {
-  if (e->timer < 0 || e->timer > clo_engine_now()) return;
+  if (e->timer < 0 || e->timer > clo_clock_now()) return;
   e->timer = -1;
   act(e, CURL_SOCKET_TIMEOUT, 0);
 }
 
 size_t clo_engine_step(struct clo_engine *e, double budget) {
-  double until = clo_engine_now() + budget;
+  double until = clo_clock_now() + budget;
   adopt(e); /* where it fails, so does what is started */
   e->full = 0;
   clo_attempts_prepare(e);
@@ -307,7 +289,7 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
    * says so, which is at once. */
   while (!e->full && !e->is_broken && clo_attempts_start(e)) {
     act_on_timer(e);
-    if (clo_engine_now() >= until) break;
+    if (clo_clock_now() >= until) break;
   }
   if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
   clo_attempts_collect(e);
@@ -329,7 +311,7 @@ double clo_engine_deadline(struct clo_engine *e) {
   if (e->queued || e->pausing.first) first = sooner(first, e->due);
   if (e->running.first) first = sooner(first, e->overdue);
   if (first < 0) return -1;
-  left = first - clo_engine_now();
+  left = first - clo_clock_now();
   return left > 0 ? left : 0;
 }
 
@@ -362,9 +344,9 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
     t = find(list = &group->queued, id);
   if (!t) return 0;
   /* What has left, and come, until now. */
-  if (list == &e->running) clo_transfer_end(t, CURLE_OK);
+  if (list == &e->running) clo_result_read(t, CURLE_OK);
   clo_attempts_leave(e, list, t);
-  clo_transfer_stop(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
+  clo_result_set(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
   if (list == &e->running) {
     if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unsure++;
     clo_attempts_record(e, t, -1);
@@ -401,10 +383,6 @@ void clo_engine_put_back(struct clo_engine *e, struct clo_transfer *t) {
   *(t->next ? &t->next->prev : &e->done.last) = t;
   e->done.first = t;
   e->done.count++;
-}
-
-double clo_engine_elapsed(const struct clo_transfer *t) {
-  return t->ended_at - t->submitted;
 }
 
 void clo_engine_release(struct clo_engine *e, struct clo_transfer *t) {

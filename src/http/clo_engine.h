@@ -14,21 +14,6 @@
 
 struct clo_engine;
 
-/* How one attempt went. */
-struct clo_event {
-  unsigned long id;
-  struct clo_attempt end;
-  CURLcode code;
-  int attempt;     /* 1 for the first */
-  double seconds;  /* that this attempt took */
-  double retry_in; /* seconds to the next attempt, or -1: this was the last */
-  char method[8];
-  struct clo_event *next;
-};
-
-/* Seconds on a clock that nobody sets. */
-double clo_engine_now(void);
-
 /* Copies the config. NULL if out of memory, if libcurl cannot start or is not
  * one that can be used; why (CLO_WHY_MAX bytes) says which. */
 struct clo_engine *clo_engine_new(const struct clo_config *config, char *why);
@@ -81,9 +66,6 @@ void clo_engine_put_back(struct clo_engine *engine,
                          struct clo_transfer *transfer);
 void clo_engine_release(struct clo_engine *engine,
                         struct clo_transfer *transfer);
-
-/* Seconds from the call's submission to its end. */
-double clo_engine_elapsed(const struct clo_transfer *transfer);
 
 /* The oldest event, or NULL; it stays until it is dropped. */
 const struct clo_event *clo_engine_event(const struct clo_engine *engine);

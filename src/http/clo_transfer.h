@@ -92,6 +92,18 @@ struct clo_transfer {
   char message[CURL_ERROR_SIZE];
 };
 
+/* How one attempt went. */
+struct clo_event {
+  unsigned long id;
+  struct clo_attempt end;
+  CURLcode code;
+  int attempt;     /* 1 for the first */
+  double seconds;  /* that this attempt took */
+  double retry_in; /* seconds to the next attempt, or -1: this was the last */
+  char method[8];
+  struct clo_event *next;
+};
+
 /* Bytes of all headers. Servers send a few KiB; each may become a string. */
 #define CLO_HEADERS_MAX (64 * 1024)
 
@@ -99,7 +111,7 @@ struct clo_transfer {
 struct clo_transfer *clo_transfer_new(size_t max_response_bytes);
 void clo_transfer_free(struct clo_transfer *transfer);
 
-/* Copies the request in; 0 if out of memory. */
+/* Copies the request in, but for its form; 0 if out of memory. */
 int clo_transfer_load(struct clo_transfer *transfer,
                       const struct clo_request *request);
 
@@ -108,14 +120,6 @@ void clo_transfer_clear(struct clo_transfer *transfer);
 
 /* Before an attempt: nothing handed over, nothing answered. */
 void clo_transfer_rewind(struct clo_transfer *transfer);
-
-/* After an attempt: reads off the easy handle what happened. */
-void clo_transfer_end(struct clo_transfer *transfer, CURLcode code);
-
-/* After an end that libcurl had no part in: a deadline in the queue, a
- * cancelled call. */
-void clo_transfer_stop(struct clo_transfer *transfer, enum clo_cause cause,
-                       const char *message);
 
 /* Finds a header of the last answer by its lower-case name. Returns its value
  * and sets *len, or returns NULL. */
@@ -132,6 +136,11 @@ struct clo_header {
  * after the last. */
 int clo_transfer_next_header(const struct clo_transfer *transfer, size_t *at,
                              struct clo_header *header);
+
+/* The same for the next header of a lower-case name. */
+int clo_transfer_next_named(const struct clo_transfer *transfer,
+                            const char *name, size_t *at,
+                            struct clo_header *header);
 
 /* libcurl's callbacks, which clo_curl.c sets. */
 size_t clo_transfer_on_read(char *into, size_t size, size_t n, void *transfer);

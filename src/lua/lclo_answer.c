@@ -1,9 +1,10 @@
 /* Makes Lua values of what came back: the response, the failure, the event. */
-#include "lclo.h"
+#include "lclo_answer.h"
 
 #include <string.h>
 
 #include "clo_json.h"
+#include "clo_policy.h"
 
 static void set_string(lua_State *L, const char *key, const char *s,
                        size_t len) {
@@ -119,7 +120,7 @@ static void push_response(lua_State *L, const struct clo_transfer *t) {
   lua_setfield(L, -2, "headers");
   set_string(L, "body", t->answer.data ? t->answer.data : "", t->answer.len);
   set_number(L, "attempts", t->attempts);
-  lua_pushnumber(L, clo_engine_elapsed(t));
+  lua_pushnumber(L, t->ended_at - t->submitted);
   lua_setfield(L, -2, "elapsed");
   set_rate_limit(L, t);
 }

@@ -1,13 +1,23 @@
 /* The module close.core: what lua/close builds on, and nobody else calls. */
-#include "lclo.h"
+#include "lclo_compat.h"
 
 #include <locale.h>
 #include <sys/stat.h>
 
+#include "clo_clock.h"
 #include "clo_format.h"
 #include "clo_hint.h"
+#include "clo_policy.h"
+#include "clo_sms.h"
 #include "clo_url.h"
 #include "clo_version.h"
+#include "lclo_answer.h"
+#include "lclo_engine.h"
+#include "lclo_filter.h"
+#include "lclo_read.h"
+#include "lclo_segments.h"
+#include "lclo_sms.h"
+#include "lclo_upload.h"
 
 /* check_url(url) -> plain, loopback | nil, why */
 static int check_url(lua_State *L) {
@@ -77,7 +87,7 @@ static int tell_odd(lua_State *L) {
 
 /* now() -> seconds on a clock that nobody sets */
 static int now(lua_State *L) {
-  lua_pushnumber(L, clo_engine_now());
+  lua_pushnumber(L, clo_clock_now());
   return 1;
 }
 
@@ -85,7 +95,7 @@ static int now(lua_State *L) {
  * the next attempt, or nil: as clo_policy_pause() has it */
 static int pause_before(lua_State *L) {
   struct clo_budget budget;
-  double micros = clo_engine_now() * 1e6, seconds;
+  double micros = clo_clock_now() * 1e6, seconds;
   budget.attempts = (int)luaL_checknumber(L, 1);
   budget.max_retries = (int)luaL_checknumber(L, 2);
   budget.remaining = luaL_checknumber(L, 3);

@@ -1,8 +1,12 @@
 /* The engine as a userdata. Its methods are the engine's verbs and know
  * nothing of SMS; what they are given was checked by lua/close/options.lua. */
-#include "lclo.h"
+#include "lclo_engine.h"
 
 #include <string.h>
+
+#include "clo_engine.h"
+#include "lclo_answer.h"
+#include "lclo_read.h"
 
 #define ENGINE "close.engine"
 

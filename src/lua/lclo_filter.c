@@ -1,12 +1,14 @@
 /* Reads a caller's filters into the core's struct clo_filters, and makes of
  * them what a query says. The table is read raw, and nothing in it is changed.
  */
-#include "lclo.h"
+#include "lclo_filter.h"
 
 #include <string.h>
 
 #include "clo_filter.h"
 #include "clo_format.h"
+#include "lclo_read.h"
+#include "lclo_sms.h"
 
 /* The arguments of filters(filters, null2), the query being made, what was read
  * from lists, and a place for each filter. */

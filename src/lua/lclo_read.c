@@ -1,6 +1,6 @@
 /* Reads what a caller hands in, raw: no metamethod of the caller's runs, and
  * nothing is changed; and tells what is wrong with it. */
-#include "lclo.h"
+#include "lclo_read.h"
 
 #include <limits.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The function segments: a text's encoding and segments as a table. */
-#include "lclo.h"
+#include "lclo_segments.h"
 
 #include "clo_segments.h"
 

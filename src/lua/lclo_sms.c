@@ -1,12 +1,14 @@
 /* Reads a caller's table into the core's struct clo_sms, and makes from it the
  * body that is sent. The table is read raw: no metamethod of the caller's runs,
  * and nothing in it is changed. */
-#include "lclo.h"
+#include "lclo_sms.h"
 
 #include <string.h>
 
 #include "clo_format.h"
 #include "clo_sms.h"
+#include "clo_unknown.h"
+#include "lclo_read.h"
 
 /* The arguments of validate(params, null2, verb); then params.extra, what was
  * read from attachments, a place for each field, and the body being made. */

@@ -1,10 +1,12 @@
 /* Reads what a caller says of a file to upload into the core's struct
  * clo_upload. */
-#include "lclo.h"
+#include "lclo_upload.h"
 
 #include <string.h>
 
+#include "clo_unknown.h"
 #include "clo_upload.h"
+#include "lclo_read.h"
 
 /* Nothing is allocated from here to the end of the check, so what is borrowed
  * needs no keeping. */

@@ -1,0 +1,49 @@
+/* A call's way through the engine's lists: queued, running, pausing, done. For
+ * clo_engine.c alone. */
+#ifndef CLO_ATTEMPTS_H
+#define CLO_ATTEMPTS_H
+
+#include "clo_engine_state.h"
+
+/* The group of a name, made where there is none; NULL if out of memory. */
+struct clo_group *clo_attempts_group(struct clo_engine *engine,
+                                     const char *name);
+
+/* Puts a transfer into its group's queue. */
+void clo_attempts_queue(struct clo_engine *engine,
+                        struct clo_transfer *transfer);
+
+/* Puts a transfer, which is on no list, among those that wait for start_at. */
+void clo_attempts_pause(struct clo_engine *engine,
+                        struct clo_transfer *transfer);
+
+/* Takes a transfer off the list it is on, whichever that is; the multi handle
+ * lets go of one that runs. */
+void clo_attempts_leave(struct clo_engine *engine, struct clo_list *list,
+                        struct clo_transfer *transfer);
+
+/* Ends what waited past its deadline, and queues again what has paused; looks
+ * the kept connections over. */
+void clo_attempts_prepare(struct clo_engine *engine);
+
+/* Starts one that is due and has a place; 0 where there is none. */
+int clo_attempts_start(struct clo_engine *engine);
+
+/* Takes in what libcurl has ended. */
+void clo_attempts_collect(struct clo_engine *engine);
+
+/* Ends the running attempts that libcurl should have ended some time ago. */
+void clo_attempts_end_overdue(struct clo_engine *engine);
+
+/* Ends all running attempts: libcurl has failed. */
+void clo_attempts_end_broken(struct clo_engine *engine);
+
+/* Keeps an event for the attempt that has just ended; retry_in as there. */
+void clo_attempts_record(struct clo_engine *engine,
+                         const struct clo_transfer *transfer, double retry_in);
+
+/* Puts a transfer, which is on no list, among those that are done. */
+void clo_attempts_finish(struct clo_engine *engine,
+                         struct clo_transfer *transfer);
+
+#endif

@@ -1,0 +1,8 @@
+/* The clock that all of the engine's times are read from. */
+#ifndef CLO_CLOCK_H
+#define CLO_CLOCK_H
+
+/* Seconds on a clock that nobody sets. */
+double clo_clock_now(void);
+
+#endif
