@@ -1,5 +1,6 @@
 -- What goes wrong on the way, met in a real Neovim, by a call that waits and by
 -- calls that do not.
+local endings = require "spec.support.endings"
 local nginx = require "spec.support.nginx"
 local nvim = require "spec.support.nvim"
 local ports = require "spec.support.ports"
@@ -24,7 +25,7 @@ describe("in Neovim a fault", function()
   end)
 
   -- The facts of ten calls at once, and of one that waits.
-  local function outcomes(url, options)
+  local function results(url, options)
     editor:lua([[
       local client = host.client(arg.url, arg.options)
       many = host.begin(client, 10)
@@ -37,43 +38,51 @@ describe("in Neovim a fault", function()
       many.results[11] = many.one
       return many.results
     ]]
+    assert.equal(11, #got)
+    return got
+  end
+
+  -- Their kinds and outcomes.
+  local function outcomes(url, options)
     local seen = {}
-    for _, facts in ipairs(got) do
+    for _, facts in ipairs(results(url, options)) do
       seen[tostring(facts.kind) .. " " .. tostring(facts.outcome)] = true
     end
-    assert.equal(11, #got)
     return seen
   end
 
-  local quick = { max_retries = 0, timeout = 0.5 }
-
   for name, case in pairs {
-    ["a reset"] = { { reset = true }, "connection unknown" },
-    ["an end"] = { { close = true }, "connection unknown" },
+    ["a reset"] = { { reset = true }, "connection", "unknown" },
+    ["an end"] = { { close = true }, "connection", "unknown" },
     ["a reset in the body"] = { { status = 200, body = "{",
       headers = { ["Content-Length"] = 9 }, reset = true },
-      "connection unknown" },
-    ["silence"] = { { delay = 3, status = 200 }, "timeout unknown" },
-    ["a 429"] = { { status = 429 }, "rate_limited rejected" },
-    ["a 503"] = { { status = 503 }, "server unknown" },
+      "connection", "unknown" },
+    ["silence"] = { { delay = 20 }, "timeout", "unknown", timeout = 1 },
+    ["a 429"] = { { status = 429 }, "rate_limited", "rejected", timeout = 0.5 },
+    ["a 429 before the others leave"] = { { status = 429 }, "rate_limited",
+      "rejected", timeout = 0.5, max_in_flight = 1 },
+    ["a 503"] = { { status = 503 }, "server", "unknown" },
     ["a page of HTML"] = { { status = 200, body = "<html>" },
-      "protocol unknown" },
+      "protocol", "unknown" },
   } do
     it(name .. " has its outcome", function()
       server:default(case[1])
-      assert.same({ [case[2]] = true }, outcomes(server.url, quick))
+      endings.check(server, results(server.url, { max_retries = 0,
+        timeout = case.timeout, max_in_flight = case.max_in_flight }),
+        case[2], case[3])
     end)
   end
 
   it("nobody who listens has its outcome", function()
     local url = ("http://127.0.0.1:%d/api/v1"):format(ports.free())
-    assert.same({ ["connection not_sent"] = true }, outcomes(url, quick))
+    assert.same({ ["connection not_sent"] = true },
+      outcomes(url, { max_retries = 0 }))
   end)
 
   it("a wrong certificate has its outcome", function()
     for _, name in ipairs { "wrong_host", "expired", "self_signed" } do
       assert.same({ ["tls not_sent"] = true }, outcomes(tls[name],
-        { max_retries = 0, timeout = 5, ca_file = tls.ca_file }))
+        { max_retries = 0, ca_file = tls.ca_file }))
     end
   end)
 
