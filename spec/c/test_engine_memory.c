@@ -33,10 +33,12 @@ static size_t assert_told_honestly(void) {
   size_t failed = 0;
   while ((t = clo_engine_done(engine))) {
     assert_honest(t);
-    if (clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED)
+    if (clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED) {
       assert_int_equal(t->answer.len, 2400);
-    else
+    } else {
+      assert_int_equal(t->end.cause, CLO_CAUSE_MEMORY);
       assert_true(strlen(t->message) > 0 && ++failed);
+    }
     release(t);
   }
   return failed;

@@ -51,6 +51,8 @@ static const struct cell cells[] = {
     {CLO_CAUSE_HELD, 429, R, R, R},       {CLO_CAUSE_CANCELLED, 200, U, U, U},
     {CLO_CAUSE_CONNECTION, 503, N, N, U}, {CLO_CAUSE_CONNECTION, 302, N, N, U},
     {CLO_CAUSE_PROXY, 0, N, N, U},        {CLO_CAUSE_PROXY_AUTH, 0, N, N, U},
+    {CLO_CAUSE_MEMORY, 0, N, N, U},       {CLO_CAUSE_MEMORY, 200, U, U, U},
+    {CLO_CAUSE_MEMORY, 404, R, R, R},
 };
 
 static void outcome_follows_the_table(void **state) {
@@ -110,6 +112,9 @@ static void kind_follows_status_then_cause(void **state) {
       {CLO_CAUSE_CANCELLED, 429, "cancelled"},
       {CLO_CAUSE_HELD, 0, "rate_limited"},
       {CLO_CAUSE_PROXY, 0, "connection"},
+      {CLO_CAUSE_MEMORY, 0, "memory"},
+      {CLO_CAUSE_MEMORY, 200, "memory"},
+      {CLO_CAUSE_MEMORY, 502, "server"},
       {CLO_CAUSE_PROXY_AUTH, 0, "authentication"},
       {CLO_CAUSE_ANSWER, 407, "authentication"},
   };

@@ -51,6 +51,7 @@ const char *clo_policy_kind(enum clo_cause cause, int status) {
     case CLO_CAUSE_HELD: return "rate_limited";
     case CLO_CAUSE_PROXY: return "connection";
     case CLO_CAUSE_PROXY_AUTH: return "authentication";
+    case CLO_CAUSE_MEMORY: return "memory";
     case CLO_CAUSE_CANCELLED: break;
   }
   return "protocol";

@@ -16,7 +16,8 @@ enum clo_cause {
   CLO_CAUSE_CANCELLED,
   CLO_CAUSE_HELD, /* the rate limit's reset is past the call's deadline */
   CLO_CAUSE_PROXY,     /* a proxy refuses to connect: asking again is no use, */
-  CLO_CAUSE_PROXY_AUTH /* or wants other credentials: asking may lock them */
+  CLO_CAUSE_PROXY_AUTH, /* or wants other credentials: asking may lock them */
+  CLO_CAUSE_MEMORY /* an allocation failed, libcurl's or ours */
 };
 
 /* Whether Close has the message. */

@@ -5,11 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CURLE_TOO_LARGE_ANSWER 100 /* CURLE_TOO_LARGE, since 8.6 */
+#define CURLE_TOO_LARGE_ANSWER 100 /* CURLE_TOO_LARGE, */
+#define HAS_TOO_LARGE 0x080600     /* since 8.6 */
+
+/* More than the longest header that older ones take. */
+#define HEADER_ROOM (256 * 1024)
 
 /* What a proxy answered to CONNECT. A 408, a 429 and a 5xx may pass. */
 static enum clo_cause connect_cause(CURL *easy) {
@@ -41,6 +46,7 @@ static enum clo_cause cause_of(CURL *easy, CURLcode code) {
     case CURLE_COULDNT_CONNECT: /* a refusal's code, of late */
     case CURLE_RECV_ERROR: return connect_cause(easy);
     case CURLE_OK: return CLO_CAUSE_ANSWER;
+    case CURLE_OUT_OF_MEMORY: return CLO_CAUSE_MEMORY;
     case CURLE_OPERATION_TIMEDOUT: return CLO_CAUSE_TIMEOUT;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -59,6 +65,18 @@ static enum clo_cause cause_of(CURL *easy, CURLcode code) {
     case CURLE_WRITE_ERROR: return CLO_CAUSE_PROTOCOL;
     default: return CLO_CAUSE_CONNECTION;
   }
+}
+
+/* Whether one header was longer than libcurl takes. Older ones say "out of
+ * memory" of that; they are believed where there is no memory for such a one. */
+static int may_be_too_long(const struct clo_transfer *t, CURLcode code) {
+  void *room;
+  if (code != CURLE_OUT_OF_MEMORY || !t->answer_began || t->headers_whole ||
+      curl_version_info(CURLVERSION_NOW)->version_num >= HAS_TOO_LARGE)
+    return 0;
+  room = malloc(HEADER_ROOM);
+  free(room);
+  return room != NULL;
 }
 
 /* Descriptors that a look-up, or the reading of a certificate, may need. */
@@ -173,30 +191,37 @@ static enum clo_cause name_errno(struct clo_transfer *t, CURLcode code,
   if (!number || strerror_r(number, text, sizeof text) != 0) return cause;
   if (!strstr(t->message, text))
     snprintf(t->message + len, sizeof t->message - len, " (%s)", text);
+  if (number == ENOMEM) return CLO_CAUSE_MEMORY;
   return number == EMFILE || number == ENFILE ? CLO_CAUSE_CONNECTION : cause;
 }
 
-/* Whether all of an answer came whose length is known, compressed or not. */
-static int is_whole(const struct clo_transfer *t) {
+/* Whether all of an answer came whose length is known, compressed or not; and,
+ * out of memory, whether we have got it. */
+static int is_whole(const struct clo_transfer *t, enum clo_cause cause) {
   curl_off_t length = -1, size = 0;
   curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  if (cause == CLO_CAUSE_MEMORY)
+    return t->codings == 0 && length == (curl_off_t)t->answer.len;
   curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &size);
   return length >= 0 && size == length;
+}
+
+/* Why an answer was not read, or NULL. */
+static const char *refusal(const struct clo_transfer *t, CURLcode code) {
+  if (t->too_large) return "the answer is larger than this client accepts";
+  if (may_be_too_long(t, code))
+    return "the answer has a larger header than libcurl accepts, or there was "
+           "no memory for it";
+  return t->codings > 1 ? "the answer is compressed more than once" : NULL;
 }
 
 /* What ended an attempt, in a message and as a cause. */
 static enum clo_cause explain_code(struct clo_transfer *t, CURLcode code) {
   enum clo_cause cause = cause_of(t->easy, code);
-  /* libcurl's own limit on one header's length ends in this code. */
-  if (code == CURLE_OUT_OF_MEMORY && t->answer_began && !t->headers_whole)
-    t->too_large = 1;
-  if (t->too_large) {
-    explain(t, "the answer is larger than this client accepts");
-    return CLO_CAUSE_PROTOCOL;
-  }
-  if (t->codings > 1) {
-    explain(t, "the answer is compressed more than once");
-    return CLO_CAUSE_PROTOCOL;
+  const char *refused = refusal(t, code);
+  if (refused || t->no_memory) {
+    explain(t, refused ? refused : "not enough memory");
+    return refused ? CLO_CAUSE_PROTOCOL : CLO_CAUSE_MEMORY;
   }
   if (code == CURLE_WRITE_ERROR && t->codings > 0)
     explain(t, "the compressed answer cannot be decoded");
@@ -227,8 +252,9 @@ void clo_result_read(struct clo_transfer *t, CURLcode code) {
     explain(t, "the connection ended before the answer's headers did");
   }
   /* A server may answer before it has read all of the request, and go. */
-  if (t->end.status / 100 == 2 && is_whole(t) &&
-      (cause == CLO_CAUSE_CONNECTION || cause == CLO_CAUSE_TIMEOUT)) {
+  if (t->end.status / 100 == 2 && is_whole(t, cause) &&
+      (cause == CLO_CAUSE_CONNECTION || cause == CLO_CAUSE_TIMEOUT ||
+       cause == CLO_CAUSE_MEMORY)) {
     cause = CLO_CAUSE_ANSWER;
     t->code = CURLE_OK;
   }

@@ -160,7 +160,10 @@ curl_socket_t clo_sockets_on_open(void *sockets, curlsocktype purpose,
   int *open = grown(s->open, &s->open_cap, s->open_count + 1, sizeof *open);
   int fd;
   (void)purpose;
-  if (!open) return CURL_SOCKET_BAD;
+  if (!open) {
+    errno = ENOMEM;
+    return CURL_SOCKET_BAD;
+  }
   s->open = open;
   /* A program that the host starts must not hold our connections open, nor one
    * that another thread starts in this moment. */

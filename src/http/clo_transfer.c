@@ -74,7 +74,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
 
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->handed = 0;
-  t->too_large = t->unwatched = 0;
+  t->too_large = t->no_memory = t->unwatched = 0;
   t->open_error = 0;
   t->head = 0;
   t->headers_whole = t->answer_began = t->interim = t->codings = 0;
@@ -106,6 +106,7 @@ static int gather(struct clo_transfer *t, struct clo_buf *buf,
                   const char *bytes, size_t n) {
   enum clo_buf_result result = clo_buf_append(buf, bytes, n);
   if (result == CLO_BUF_TOO_LARGE) t->too_large = 1;
+  if (result == CLO_BUF_NO_MEMORY) t->no_memory = 1;
   return result == CLO_BUF_OK;
 }
 

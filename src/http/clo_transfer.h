@@ -77,7 +77,8 @@ struct clo_transfer {
   int headers_whole;      /* the blank line after them was read */
   int codings;            /* that the body is in: gzip or the like */
   size_t head;            /* bytes of headers, those of 1xx answers too */
-  int too_large;          /* headers or answer hit their maximum */
+  int too_large;          /* headers or answer hit their maximum, */
+  int no_memory;          /* or there was no memory for them */
   int parents;            /* it is that of the process we were forked from */
   curl_opensocket_callback on_open; /* the engine's, and its data; */
   void *sockets;

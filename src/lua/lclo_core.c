@@ -39,10 +39,7 @@ static int check_named_url(lua_State *L) {
   size_t len;
   const char *url = luaL_checklstring(L, 1, &len);
   const char *why = clo_url_check_named(url, len, lua_toboolean(L, 2));
-  if (why == clo_url_no_memory) {
-    lua_pushliteral(L, "not enough memory"); /* luaL_error would add a place */
-    return lua_error(L);
-  }
+  if (why == clo_url_no_memory) return lclo_no_memory(L);
   lua_pushboolean(L, 1);
   if (!why) return 1;
   lua_pushnil(L);
@@ -70,7 +67,7 @@ static int escape(lua_State *L) {
   /* For each byte, and one more, as much as a single one takes. */
   char *escaped = lclo_new_items(L, len, CLO_URL_ESCAPED(1));
   if (clo_url_escape(text, len, escaped) == 0 && len > 0)
-    return luaL_error(L, "not enough memory");
+    return lclo_no_memory(L);
   lua_pushstring(L, escaped);
   return 1;
 }

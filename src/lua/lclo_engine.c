@@ -148,7 +148,7 @@ static int submit(lua_State *L) {
   if (request.form) read_form(L, &form);
   if (!box->engine) return 0;
   id = clo_engine_submit(box->engine, &request);
-  if (id == 0) return luaL_error(L, "not enough memory");
+  if (id == 0) return lclo_no_memory(L);
   lua_pushnumber(L, (lua_Number)id);
   return 1;
 }

@@ -78,11 +78,16 @@ void lclo_keep(lua_State *L, int index) {
   lua_rawseti(L, index, (int)lua_rawlen(L, index) + 1);
 }
 
+int lclo_no_memory(lua_State *L) {
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
 /* The bound is far above what has room in memory, and keeps all sums and
  * products of it in range on 32 bits, too. */
 void *lclo_new_items(lua_State *L, size_t count, size_t size) {
   void *array;
-  if (count >= INT_MAX / size) luaL_error(L, "not enough memory");
+  if (count >= INT_MAX / size) lclo_no_memory(L);
   array = lua_newuserdata(L, (count + 1) * size);
   memset(array, 0, (count + 1) * size);
   return array;
@@ -143,7 +148,7 @@ int lclo_refuse(lua_State *L, struct lclo_held *held) {
   int is_wrong = violations->count > 0;
   if (violations->out_of_memory) {
     leave_held(held);
-    return luaL_error(L, "not enough memory");
+    return lclo_no_memory(L);
   }
   if (is_wrong) {
     lua_pushnil(L);

@@ -29,6 +29,9 @@ const char *lclo_key_name(lua_State *L, size_t *len);
  * nil until something is kept. */
 void lclo_keep(lua_State *L, int index);
 
+/* Raises lack of memory as Lua does: luaL_error would put a place before it. */
+int lclo_no_memory(lua_State *L);
+
 /* Pushes a userdata with room for count elements of size bytes, all zero, and
  * one more. */
 void *lclo_new_items(lua_State *L, size_t count, size_t size);
