@@ -54,26 +54,15 @@ local function attachments(sms)
 end
 DERIVED.attachments = attachments
 
--- "a,b" as a set; nil for all.
-local function wanted(list)
-  if not list or list == "" then return nil end
-  local names = {}
-  for name in list:gmatch "[^,%s]+" do names[name] = true end
-  return names
-end
-
 --- Shows an SMS.
 ---@param sms table as sms.lua keeps it
----@param only string? the query parameter _fields
 ---@return table members ready for json.encode
-function activity.show(sms, only)
-  local names, shown = wanted(only), {}
+function activity.show(sms)
+  local shown = {}
   for _, name in ipairs(MEMBERS) do
-    if not names or names[name] then
-      local derive, value = DERIVED[name], sms[name]
-      if derive then value = derive(sms) end
-      shown[name] = value == nil and json.null or value
-    end
+    local derive, value = DERIVED[name], sms[name]
+    if derive then value = derive(sms) end
+    shown[name] = value == nil and json.null or value
   end
   return shown
 end

@@ -7,6 +7,7 @@ local fields = require "close.sandbox.fields"
 local json = require "close.sandbox.json"
 local limits = require "close.sandbox.limits"
 local mime = require "mime"
+local pages = require "close.sandbox.pages"
 local sms = require "close.sandbox.sms"
 local storage = require "close.sandbox.storage"
 
@@ -73,7 +74,7 @@ local ROUTES = {
     template = api.ROOT .. "/activity/sms/{id}/",
     pattern = "^" .. api.ROOT .. "/activity/sms/([^/]+)/$",
     GET = function(_, request, _, message)
-      return answer(200, activity.show(message, request.query._fields))
+      return answer(200, pages.pick(activity.show(message), request.query))
     end,
     PUT = function(self, _, now, message, body)
       return outcome(self.store:update(message, body, now))
@@ -87,8 +88,8 @@ local ROUTES = {
     template = api.ROOT .. "/files/upload/",
     pattern = "^" .. api.ROOT .. "/files/upload/$",
     POST = function(self, _, now, _, body)
-      local problem = fields.upload_problem(body)
-      if problem then return answer(400, problem) end
+      local _, problems = fields.check(fields.upload, body)
+      if next(problems) then return answer(400, fields.problem(problems)) end
       return answer(200,
         self.storage:offer(body.filename, body.content_type, now))
     end,

@@ -1,6 +1,6 @@
--- The fields of the requests "Create an SMS activity" and "Update an SMS
--- activity" as one table, and the check of a body against it. What follows
--- from the fields together, or from an SMS's state, stands in sms.lua.
+-- The fields of the bodies that the sandbox takes, and the check of a body
+-- against them. What follows from the fields of an SMS together, or from its
+-- state, stands in sms.lua.
 
 local dates = require "close.sandbox.dates"
 local json = require "close.sandbox.json"
@@ -61,57 +61,63 @@ local function delay_problem(value)
   return value >= 60 and "The value must be less than 60." or nil
 end
 
--- What is wrong with strings that an object must have.
-local function problems_of_strings(object, names)
-  local problems = {}
-  for _, name in ipairs(names) do
-    local value = object[name]
-    if value == nil or value == json.null then
-      problems[name] = REQUIRED
-    else
-      problems[name] = string_problem(value)
-    end
-  end
-  return problems
-end
-
--- Close nests: a list's errors by index from 0, an item's like a body's.
-local function item_problem(item)
-  if type(item) ~= "table" then return "Value must be of dict type." end
-  local problems = problems_of_strings(item,
-    { "content_type", "filename", "url" })
-  if not problems.content_type and not CONTENT_TYPES[item.content_type] then
-    problems.content_type = NO_CHOICE
-  end
-  return next(problems) and fields.problem(problems) or nil
-end
-
-local function attachments_problem(value)
-  if type(value) ~= "table" then return "Value must be of list type." end
-  local problems, count = {}, 0
-  for key in pairs(value) do
-    if type(key) ~= "number" then return "Value must be of list type." end
-    count = count + 1
-  end
-  for i = 1, count do
-    problems[tostring(i - 1)] = item_problem(value[i])
-  end
-  return next(problems) and { errors = problems } or nil
-end
-
 ---@class close.sandbox.Field
 ---@field problem fun(value: any): any nil: none
 ---@field nullable boolean
 ---@field update boolean whether an update may name it
+---@field required boolean? whether it must be there, but for an update
+---@field null string? the problem of a null, where it is not the usual one
 
 local function field(problem, nullable, update)
   return { problem = problem, nullable = nullable, update = update }
 end
 
+local function required(problem)
+  return { problem = problem, required = true, null = REQUIRED }
+end
+
+local function item_problem(item, schema)
+  if type(item) ~= "table" then return "Value must be of dict type." end
+  local _, problems = fields.check(schema, item)
+  return next(problems) and fields.problem(problems) or nil
+end
+
+-- Checks a list. Close nests: a list's errors by index from 0, an item's like
+-- a body's.
+local function list_of(schema)
+  return function(value)
+    if type(value) ~= "table" then return "Value must be of list type." end
+    local problems, count = {}, 0
+    for key in pairs(value) do
+      if type(key) ~= "number" then return "Value must be of list type." end
+      count = count + 1
+    end
+    for i = 1, count do
+      problems[tostring(i - 1)] = item_problem(value[i], schema)
+    end
+    return next(problems) and { errors = problems } or nil
+  end
+end
+
+--- Of the body that asks for an upload.
+fields.upload = {
+  content_type = required(string_problem),
+  filename = required(string_problem),
+}
+
+local ATTACHMENT = {
+  content_type = required(function(value)
+    return string_problem(value) or choice_problem(CONTENT_TYPES)(value)
+  end),
+  filename = required(string_problem),
+  url = required(string_problem),
+}
+
+--- Of an SMS.
 ---@type table<string, close.sandbox.Field>
-fields.all = {
+fields.sms = {
   activity_at = field(date_problem, true, true),
-  attachments = field(attachments_problem, true, true),
+  attachments = field(list_of(ATTACHMENT), true, true),
   contact_id = field(string_problem, true, true),
   created_by_id = field(string_problem, true, false),
   date_created = field(date_problem, true, false),
@@ -128,6 +134,7 @@ fields.all = {
   text = field(string_problem, true, true),
   user_id = field(string_problem, true, true),
 }
+fields.sms.status.required = true
 
 --- The body of a 400, in Close's shape.
 ---@param problems table<string, any> by field
@@ -135,14 +142,6 @@ fields.all = {
 ---@return table
 function fields.problem(problems, message)
   return { errors = json.array { message }, ["field-errors"] = problems }
-end
-
---- What is wrong with the body that asks for an upload.
----@param body table decoded
----@return table? problem the body of a 400
-function fields.upload_problem(body)
-  local problems = problems_of_strings(body, { "content_type", "filename" })
-  return next(problems) and fields.problem(problems) or nil
 end
 
 --- What is wrong with attachments whose urls are of no use.
@@ -159,26 +158,29 @@ function fields.urls_problem(attachments, is_usable)
   return next(problems) and { errors = problems } or nil
 end
 
+local function problem_of(known, value)
+  if value ~= json.null then return known.problem(value) end
+  return not known.nullable and (known.null or NOT_NULL) or nil
+end
+
 --- Checks each field of a body for itself; unknown ones are ignored, as Close
 --- ignores them.
+---@param schema table<string, close.sandbox.Field>
 ---@param body table decoded, nulls as json.null
----@param update boolean
+---@param update boolean?
 ---@return table values what the body says, nulls included
 ---@return table<string, any> problems by field
-function fields.check(body, update)
+function fields.check(schema, body, update)
   local values, problems = {}, {}
-  for name, known in pairs(fields.all) do
+  for name, known in pairs(schema) do
     local value = body[name]
-    if value ~= nil and (known.update or not update) then
+    if value == nil then
+      problems[name] = known.required and not update and REQUIRED or nil
+    elseif known.update or not update then
       values[name] = value
-      if value ~= json.null then
-        problems[name] = known.problem(value)
-      elseif not known.nullable then
-        problems[name] = NOT_NULL
-      end
+      problems[name] = problem_of(known, value)
     end
   end
-  if values.status == nil and not update then problems.status = REQUIRED end
   return values, problems
 end
 

@@ -2,27 +2,19 @@
 -- created, what an update may change, and when an SMS becomes "sent". Takes
 -- and returns Lua values, the time included; knows nothing of HTTP.
 
+local account = require "close.sandbox.account"
 local activity = require "close.sandbox.activity"
 local dates = require "close.sandbox.dates"
 local fields = require "close.sandbox.fields"
-local ids = require "close.sandbox.ids"
 local json = require "close.sandbox.json"
+local pages = require "close.sandbox.pages"
 
-local SUFFIX = "sandbox" .. ("0"):rep(36)
-local USER = "user_" .. SUFFIX
-local USER_NAME = "Sandbox User"
-local ORGANIZATION = "orga_" .. SUFFIX
-local DEFAULT_LIMIT = 100
-local MAX_SKIP = 10000
-
+local USER = account.USER
 local DATES = { activity_at = true, date_created = true, date_scheduled = true }
-local LISTS = { id__in = "id", lead_id = "lead_id", contact_id = "contact_id",
-  user_id = "user_id", organization_id = "organization_id" }
-local COMPARISONS = {
-  gte = function(a, b) return a >= b end,
-  lte = function(a, b) return a <= b end,
-  gt = function(a, b) return a > b end,
-  lt = function(a, b) return a < b end,
+local FILTERS = {
+  equal = { id__in = "id", lead_id = "lead_id", contact_id = "contact_id",
+    user_id = "user_id", organization_id = "organization_id" },
+  dates = { activity_at = true, date_created = true },
 }
 
 ---@class close.sandbox.Store
@@ -57,7 +49,8 @@ local function with_ids(attachments)
   for i, item in ipairs(attachments) do
     items[i] = {
       content_type = item.content_type, filename = item.filename,
-      url = item.url, size = item.size or 1024, media_id = ids.new "media_",
+      url = item.url, size = item.size or 1024,
+      media_id = account.new_id "media_",
     }
   end
   return items
@@ -151,13 +144,13 @@ end
 ---@return table? shown the activity
 ---@return table? problem the body of a 400
 function Store:create(body, query, now)
-  local values, problems = fields.check(body, false)
+  local values, problems = fields.check(fields.sms, body, false)
   check_status(values.status, values, {}, problems)
   check_files(self.storage, values, problems, now)
   if next(problems) then return nil, fields.problem(problems) end
   local message = {
-    id = ids.new "acti_", date_created = dates.format(now), instants = {},
-    organization_id = ORGANIZATION, user_id = USER,
+    id = account.new_id "acti_", date_created = dates.format(now),
+    organization_id = account.ORGANIZATION, user_id = USER,
     direction = values.status == "inbox" and "inbound" or "outbound",
     source = "Close.io",
     send_to_inbox = values.status == "inbox" and query.send_to_inbox == "true",
@@ -169,7 +162,7 @@ function Store:create(body, query, now)
   message.updated_by = message.created_by
   for _, role in ipairs { "user", "created_by", "updated_by" } do
     local id = message[role .. "_id"] or message[role]
-    message[role .. "_name"] = id == USER and USER_NAME or nil
+    message[role .. "_name"] = id == USER and account.USER_NAME or nil
   end
   message.date_updated = message.date_created
   enter(message, values.status, values, now)
@@ -210,7 +203,7 @@ end
 ---@return table? shown the activity
 ---@return table? problem the body of a 400
 function Store:update(message, body, now)
-  local values, problems = fields.check(body, true)
+  local values, problems = fields.check(fields.sms, body, true)
   local status = values.status
   if not problems.status then
     local refusal = check_state(message, status)
@@ -221,8 +214,8 @@ function Store:update(message, body, now)
   if next(problems) then return nil, fields.problem(problems) end
   assign(message, values)
   message.date_updated, message.updated_by = dates.format(now), USER
-  message.updated_by_name = USER_NAME
-  message.user_name = message.user_id == USER and USER_NAME or nil
+  message.updated_by_name = account.USER_NAME
+  message.user_name = message.user_id == USER and account.USER_NAME or nil
   if status then enter(message, status, values, now) end
   return activity.show(message)
 end
@@ -241,60 +234,8 @@ function Store:delete(id)
   remove(self.by_date, message)
 end
 
--- A filter that takes the SMS whose member is one of a comma list.
-local function list_filter(member, list)
-  local allowed = {}
-  for item in list:gmatch "[^,]+" do allowed[item] = true end
-  return function(message) return allowed[message[member]] end
-end
-
--- The instant of an SMS's date, read once.
-local function instant_of(message, member)
-  local date, known = message[member], message.instants
-  if date and not known[date] then known[date] = dates.micros(date) end
-  return date and known[date]
-end
-
--- A filter that takes the SMS whose date compares with a bound.
-local function date_filter(member, compare, bound)
-  return function(message)
-    local instant = instant_of(message, member)
-    return instant and compare(instant, bound)
-  end
-end
-
-local function filters_of(query)
-  local filters, problems = {}, {}
-  for name, value in pairs(query) do
-    local member, comparison = name:match "^(.*)__(%l+)$"
-    local compare = (member == "date_created" or member == "activity_at")
-      and COMPARISONS[comparison]
-    if LISTS[name] then
-      filters[#filters + 1] = list_filter(LISTS[name], value)
-    elseif compare then
-      local bound = dates.micros(value)
-      if not bound then problems[name] = "Invalid ISO 8601 datetime." end
-      filters[#filters + 1] = date_filter(member, compare, bound)
-    end
-  end
-  return filters, problems
-end
-
-local function count(query, name, default, problems)
-  local value = query[name]
-  if not value then return default end
-  if not value:find "^%d+$" then
-    problems[name] = "Value must be of int type."
-    return default
-  end
-  return tonumber(value)
-end
-
-local function passes(message, filters)
-  for _, filter in ipairs(filters) do
-    if not filter(message) then return false end
-  end
-  return true
+function Store:settle(now)
+  for _, message in ipairs(self.list) do settle(message, now) end
 end
 
 --- One page of the SMS that a query asks for: newest first, of one date those
@@ -304,35 +245,17 @@ end
 ---@return table? page
 ---@return table? problem the body of a 400
 function Store:page(query, now)
-  local filters, problems = filters_of(query)
-  local limit = count(query, "_limit", DEFAULT_LIMIT, problems)
-  local skip = count(query, "_skip", 0, problems)
-  if skip > MAX_SKIP then
-    problems._skip = ("Must be at most %d."):format(MAX_SKIP)
-  end
-  if next(problems) then return nil, fields.problem(problems) end
-  local data, found = json.array {}, 0
-  for i = #self.by_date, 1, -1 do
-    local message = self.by_date[i]
-    settle(message, now)
-    if passes(message, filters) then
-      found = found + 1
-      if found > skip + limit then return { data = data, has_more = true } end
-      if found > skip then
-        data[#data + 1] = activity.show(message, query._fields)
-      end
-    end
-  end
-  return { data = data, has_more = false }
+  self:settle(now)
+  return pages.page(self.by_date, query, FILTERS, activity.show)
 end
 
 --- Everything held, oldest first, for whoever looks from outside the API.
 ---@param now number
 ---@return table[] shown
 function Store:all(now)
+  self:settle(now)
   local shown = json.array {}
   for i, message in ipairs(self.list) do
-    settle(message, now)
     shown[i] = activity.show(message)
     shown[i].send_to_inbox = message.send_to_inbox
   end

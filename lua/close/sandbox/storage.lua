@@ -2,7 +2,7 @@
 -- client can see. Takes requests and the time, returns answers; does no I/O.
 -- It stands outside of the API, takes no credentials, and answers in XML.
 
-local ids = require "close.sandbox.ids"
+local account = require "close.sandbox.account"
 local multipart = require "close.sandbox.multipart"
 
 local WINDOW = 60 -- seconds for which a form is taken
@@ -43,10 +43,10 @@ end
 ---@param now number
 ---@return table answer what Close answers to files/upload/
 function Storage:offer(filename, content_type, now)
-  local key = ids.new "file_"
+  local key = account.new_id "file_"
   local fields = {
     key = key, ["Content-Type"] = content_type,
-    policy = ids.new "", ["x-amz-signature"] = ids.new "",
+    policy = account.new_id "", ["x-amz-signature"] = account.new_id "",
     success_action_status = "201",
   }
   self.files[key] = {
