@@ -41,6 +41,7 @@ build = {
     ["close.sandbox.handle"] = "lua/close/sandbox/handle.lua",
     ["close.sandbox.http"] = "lua/close/sandbox/http.lua",
     ["close.sandbox.json"] = "lua/close/sandbox/json.lua",
+    ["close.sandbox.leads"] = "lua/close/sandbox/leads.lua",
     ["close.sandbox.ledger"] = "lua/close/sandbox/ledger.lua",
     ["close.sandbox.limits"] = "lua/close/sandbox/limits.lua",
     ["close.sandbox.loop"] = "lua/close/sandbox/loop.lua",

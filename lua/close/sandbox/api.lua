@@ -2,9 +2,11 @@
 -- often, and the answer to one request. Takes a request and the time, returns
 -- an answer; does no I/O.
 
+local account = require "close.sandbox.account"
 local activity = require "close.sandbox.activity"
 local fields = require "close.sandbox.fields"
 local json = require "close.sandbox.json"
+local leads = require "close.sandbox.leads"
 local limits = require "close.sandbox.limits"
 local mime = require "mime"
 local pages = require "close.sandbox.pages"
@@ -13,6 +15,7 @@ local storage = require "close.sandbox.storage"
 
 ---@class close.sandbox.Api
 ---@field store close.sandbox.Store
+---@field leads close.sandbox.Leads
 ---@field storage close.sandbox.Storage
 ---@field private origin string
 ---@field private api_key string
@@ -36,10 +39,11 @@ function api.new(options, origin)
   return self
 end
 
---- Forgets every SMS and every file.
+--- Forgets what it holds.
 function Api:empty()
   self.storage = storage.new(self.origin)
   self.store = sms.new(self.storage)
+  self.leads = leads.new()
 end
 
 local function answer(status, body)
@@ -59,22 +63,40 @@ local function outcome(shown, problem)
   return answer(200, shown)
 end
 
+local function find_sms(self, id, now) return self.store:find(id, now) end
+local function find_lead(self, id) return self.leads:find("lead_", id) end
+local function find_contact(self, id) return self.leads:find("cont_", id) end
+
+local function show(request, object)
+  return answer(200, pages.pick(object, request.query))
+end
+
+local function show_found(_, request, _, object)
+  return show(request, object)
+end
+
+-- A path below ROOT, and what each method does there: given the api, the
+-- request, the time, the object of the id in the path, as `find` finds it, and
+-- the decoded body.
+local function at(path, methods, find)
+  methods.template = api.ROOT .. path
+  methods.pattern = "^" .. methods.template:gsub("{id}", "([^/]+)") .. "$"
+  methods.find = find
+  return methods
+end
+
 local ROUTES = {
-  {
-    template = api.ROOT .. "/activity/sms/",
-    pattern = "^" .. api.ROOT .. "/activity/sms/$",
+  at("/activity/sms/", {
     GET = function(self, request, now)
       return outcome(self.store:page(request.query, now))
     end,
     POST = function(self, request, now, _, body)
       return outcome(self.store:create(body, request.query, now))
     end,
-  },
-  {
-    template = api.ROOT .. "/activity/sms/{id}/",
-    pattern = "^" .. api.ROOT .. "/activity/sms/([^/]+)/$",
+  }),
+  at("/activity/sms/{id}/", {
     GET = function(_, request, _, message)
-      return answer(200, pages.pick(activity.show(message), request.query))
+      return show(request, activity.show(message))
     end,
     PUT = function(self, _, now, message, body)
       return outcome(self.store:update(message, body, now))
@@ -83,17 +105,42 @@ local ROUTES = {
       self.store:delete(message.id)
       return answer(200, {})
     end,
-  },
-  {
-    template = api.ROOT .. "/files/upload/",
-    pattern = "^" .. api.ROOT .. "/files/upload/$",
+  }, find_sms),
+  at("/files/upload/", {
     POST = function(self, _, now, _, body)
       local _, problems = fields.check(fields.upload, body)
       if next(problems) then return answer(400, fields.problem(problems)) end
       return answer(200,
         self.storage:offer(body.filename, body.content_type, now))
     end,
-  },
+  }),
+  at("/lead/", {
+    GET = function(self, request)
+      return outcome(self.leads:page_of_leads(request.query))
+    end,
+    POST = function(self, _, now, _, body)
+      return outcome(self.leads:create_lead(body, now))
+    end,
+  }),
+  at("/lead/{id}/", { GET = show_found }, find_lead),
+  at("/contact/", {
+    GET = function(self, request)
+      return outcome(self.leads:page_of_contacts(request.query))
+    end,
+    POST = function(self, _, now, _, body)
+      return outcome(self.leads:create_contact(body, now))
+    end,
+  }),
+  at("/contact/{id}/", { GET = show_found }, find_contact),
+  at("/me/", {
+    GET = function(_, request) return show(request, account.me) end,
+  }),
+  at("/phone_number/", {
+    GET = function(_, request)
+      return outcome(pages.page(account.phone_numbers, request.query,
+        { equal = { number = "number" } }))
+    end,
+  }),
 }
 local BODY = { POST = true, PUT = true }
 local METHODS = { "GET", "POST", "PUT", "DELETE" }
@@ -102,9 +149,7 @@ local METHODS = { "GET", "POST", "PUT", "DELETE" }
 local function route_of(path)
   for _, route in ipairs(ROUTES) do
     local capture = path:match(route.pattern)
-    if capture then
-      return route, route.template:find("{id}", 1, true) and capture
-    end
+    if capture then return route, route.find and capture end
   end
   return nil
 end
@@ -168,14 +213,14 @@ function Api:carry_out(request, now)
     refused.headers.Allow = allowed(route)
     return refused
   end
-  local message = id and self.store:find(id, now)
-  if id and not message then return refusal(404, "Object does not exist.") end
+  local object = id and route.find(self, id, now)
+  if id and not object then return refusal(404, "Object does not exist.") end
   local body, refused
   if BODY[request.method] then
     body, refused = body_of(request)
     if refused then return refused end
   end
-  return handle(self, request, now, message, body)
+  return handle(self, request, now, object, body)
 end
 
 --- The largest body that a path takes.

@@ -113,6 +113,25 @@ local ATTACHMENT = {
   url = required(string_problem),
 }
 
+local TEXT = field(string_problem, true)
+local CONTACT = {
+  name = TEXT, title = TEXT,
+  phones = field(list_of { phone = required(phone_problem), type = TEXT },
+    true),
+  emails = field(list_of { email = required(string_problem), type = TEXT },
+    true),
+}
+
+--- Of a lead.
+fields.lead = {
+  name = TEXT, description = TEXT, url = TEXT, status_id = TEXT,
+  contacts = field(list_of(CONTACT), true),
+}
+
+--- Of a contact that is not nested in a lead.
+fields.contact = { lead_id = TEXT }
+for name, known in pairs(CONTACT) do fields.contact[name] = known end
+
 --- Of an SMS.
 ---@type table<string, close.sandbox.Field>
 fields.sms = {
