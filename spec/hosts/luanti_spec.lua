@@ -65,24 +65,26 @@ describe("in Luanti", function()
   end)
 
   it("steps go on while a slow call is under way", function()
-    server:default { status = 200, body = { id = "acti_1" }, delay = 0.5 }
+    server:default { status = 200, body = { id = "acti_1" }, delay = 1 }
     lua([[
       local client = host.client(%q)
       host.measure()
       client.sms.create_async(host.params(), function(sms)
         host.slow = { id = sms.id, steps = host.steps, dtime = host.dtime,
-          gap = host.gap, poll = host.poll }
+          gap = host.gap, poll = host.poll, work = host.work }
       end)
     ]], server.url)
     local slow = game:wait_for "return host.slow"
     assert.equal("acti_1", slow.id)
     assert.is_true(slow.steps > 12, slow.steps .. " steps")
-    assert.is_true(slow.dtime < 0.15, slow.dtime .. " s dtime")
-    assert.is_true(slow.gap < 0.15, slow.gap .. " s between steps")
-    assert.is_true(slow.poll < 0.05, slow.poll .. " s in poll")
+    assert.is_true(slow.dtime < 0.7, slow.dtime .. " s dtime")
+    assert.is_true(slow.gap < 0.7, slow.gap .. " s between steps")
+    assert.is_true(slow.poll < 0.5, slow.poll .. " s in poll")
+    assert.is_true(slow.work < 0.05, slow.work .. " s of work in poll")
   end)
 
   it("many calls at once end, once each", function()
+    server:default { delay = 1 }
     lua([[
       host.measure()
       host.many = host.begin(host.client(%q), %d)
@@ -97,8 +99,9 @@ describe("in Luanti", function()
     ]]
     assert.equal(MANY, sent)
     assert.equal(MANY, #server:ledger())
-    local poll = game:lua "return host.poll"
-    assert.is_true(poll < 0.05, poll .. " s in poll")
+    local slowest = game:lua "return { poll = host.poll, work = host.work }"
+    assert.is_true(slowest.poll < 0.5, slowest.poll .. " s in poll")
+    assert.is_true(slowest.work < 0.05, slowest.work .. " s of work in poll")
   end)
 
   it("a callback that throws does not end the server", function()
@@ -159,35 +162,35 @@ describe("a Luanti server that stops", function()
 
   teardown(function() server:stop() end)
 
-  local function stop_with(delay)
+  local function stop_with(delay, patience)
     server:default { status = 200, body = { id = "acti_1" }, delay = delay }
     game:lua(([[
       local client = host.client(%q)
       host.many = host.begin(client, 10)
       function host.at_end()
-        local left = client:wait(0.5)
+        local left = client:wait(%g)
         client:close()
         host.write("end.json", { left = left, done = host.many.done,
           first = host.many.results[1] })
       end
-    ]]):format(server.url))
+    ]]):format(server.url, patience))
     assert(server:wait(10))
     game.child:kill "TERM"
-    local at_end = game:wait_for_file("end.json", 3)
-    assert.equal(0, game.child:wait(5))
+    local at_end = game:wait_for_file "end.json"
+    assert.equal(0, game.child:wait(10))
     assert.is_false(process.exists(game.child.pid))
     assert.same({}, game:complaints())
     return at_end
   end
 
   it("waits for the calls under way", function()
-    local at_end = stop_with(0.2)
+    local at_end = stop_with(0.2, 5)
     assert.same({ 0, 10, "acti_1" },
       { at_end.left, at_end.done, at_end.first.id })
   end)
 
   it("ends them where that takes too long", function()
-    local at_end = stop_with(20)
+    local at_end = stop_with(20, 0.5)
     assert.same({ 10, 10, "cancelled", "unknown" }, { at_end.left, at_end.done,
       at_end.first.kind, at_end.first.outcome })
   end)

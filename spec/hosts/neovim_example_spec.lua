@@ -104,7 +104,7 @@ describe("the Neovim example", function()
   end)
 
   it("lets one go on typing while a message is under way", function()
-    http.request(sandbox .. "/faults", '{"kind": "delay", "seconds": 0.5}')
+    http.request(sandbox .. "/faults", '{"kind": "delay", "seconds": 2}')
     write { "one" }
     editor:keys ":CloseSms<CR>otwo<Esc>yyp"
     assert.same({ lines = { "one", "two", "two" }, told = 0 }, editor:lua [[
@@ -166,7 +166,7 @@ describe("the Neovim example", function()
         editor:said(), 1, true)
       assert.is_false(process.exists(editor.child.pid))
       local gone
-      for _ = 1, 50 do
+      for _ = 1, 200 do
         gone = not http.request(sandbox .. "/")
         if gone then break end
         process.run "sleep 0.05"

@@ -106,22 +106,26 @@ describe("in Neovim", function()
     end)
 
     it("never holds the editor while many calls are under way", function()
-      server:default { status = 200, body = { id = "acti_1" }, delay = 0.1 }
+      server:default { status = 200, body = { id = "acti_1" }, delay = 1 }
       editor:lua([[
-        longest = host.watch_loop()
+        ended = host.watch_loop()
         many = host.begin(host.client(arg.url), arg.n)
       ]], { url = server.url, n = MANY })
       editor:wait_for(("return many.done == %d"):format(MANY))
-      -- bench/hosts_neovim.lua measures; this only has to fail where it blocks:
-      -- the machine of a test is busy, and the calls' own start is in it.
-      local held = editor:lua "return (longest())"
-      assert.is_true(held < 80, held .. " ms")
+      -- bench/hosts_neovim.lua measures; this has to fail where it waits, or
+      -- works long: the machine is busy, and the calls' own start is in it.
+      local held = editor:lua [[
+        local longest, _, work = ended()
+        return { longest = longest, work = work }
+      ]]
+      assert.is_true(held.longest < 700, held.longest .. " ms")
+      assert.is_true(held.work < 80, held.work .. " ms of work")
     end)
   end)
 
   describe("create", function()
     it("keeps the loop turning while it waits", function()
-      server:default { status = 200, body = { id = "acti_1" }, delay = 0.3 }
+      server:default { status = 200, body = { id = "acti_1" }, delay = 1 }
       local got = editor:lua([[
         local client, ended = host.client(arg), host.watch_loop()
         local sms, err = client.sms.create(host.params())
@@ -131,18 +135,18 @@ describe("in Neovim", function()
       ]], server.url)
       assert.equal("acti_1", got.id, got.message)
       assert.is_true(got.turns > 30, got.turns .. " turns")
-      assert.is_true(got.longest < 150, got.longest .. " ms")
+      assert.is_true(got.longest < 700, got.longest .. " ms")
     end)
 
     it("runs what was scheduled, and other calls' callbacks", function()
-      server:script { { status = 200, body = { id = "acti_1" }, delay = 1 } }
+      server:script { { status = 200, body = { id = "acti_1" }, delay = 2 } }
       local got = editor:lua([[
         local client, scheduled = host.client(arg), false
         vim.defer_fn(function()
           client.sms.create_async(host.params(), function(sms)
             scheduled = sms.id
           end)
-        end, 200)
+        end, 100)
         local sms = client.sms.create(host.params())
         return { sms.id, scheduled }
       ]], server.url)
@@ -251,15 +255,17 @@ describe("in Neovim", function()
         local client = host.client(arg.url, { timeout = 30 })
         vim.schedule(function()
           local begun = vim.loop.hrtime()
+          vim.fn.writefile({ "true" }, arg.file .. "_to_come")
           local facts = host.facts(client.sms.create(host.params()))
           facts.took = (vim.loop.hrtime() - begun) / 1e9
           vim.fn.writefile({ vim.fn.json_encode(facts) }, arg.file)
         end)
       ]], { url = url, file = editor.dir .. "/facts" })
+      editor:wait_for_file "facts_to_come"
       if url == server.url then assert(server:wait(1)) end
       socket.sleep(0.1)
       editor:keys "<C-c>"
-      local facts = editor:wait_for_file("facts", 3)
+      local facts = editor:wait_for_file "facts"
       assert.is_true(facts.took > 0.05, "it did not wait")
       return facts
     end

@@ -128,7 +128,7 @@ describe("a user's function in nginx", function()
     waits:close()
     nginx_host.eventually(function()
       return host:json("/seen").ended == CALLS
-    end, 5)
+    end)
     return host:json "/seen"
   end
 
@@ -159,7 +159,7 @@ describe("a user's function in nginx", function()
       host:json "/seen"
       slowest = math.max(slowest, socket.gettime() - begun)
     end
-    assert.is_true(slowest < 1, ("took %.3f s"):format(slowest))
+    assert.is_true(slowest < 5, ("took %.3f s"):format(slowest))
     host:json "/end"
   end)
 
@@ -175,7 +175,7 @@ describe("a user's function in nginx", function()
     host:json "/exits"
     assert.truthy(nginx_host.eventually(function()
       return host:json("/seen").callbacks == 200
-    end, 5))
+    end))
   end)
 
   for _, http in ipairs { "lua_max_running_timers 1;",
@@ -195,7 +195,7 @@ describe("a user's function in nginx", function()
       return host:json("/seen").callbacks == 90
     end))
     host:signal "QUIT"
-    assert.equal(0, host.child:wait(5))
+    assert.equal(0, host.child:wait(10))
     check_log()
   end)
 
@@ -207,11 +207,11 @@ describe("a user's function in nginx", function()
       local _, err = another.sms.create_async({}, function() end)
       ngx.log(ngx.NOTICE, "begun: ", tostring(err))
     }]]
-    upstream:default { delay = 5 }
+    upstream:default { delay = 20 }
     host:json "/begin"
     assert.truthy(upstream:wait(10))
     host:signal "TERM"
-    host.child:wait(5)
+    host.child:wait(10)
     check_log()
     assert.matches("begun: close: config: create_async does not work in " ..
       "nginx's phase exit_worker", host:error_log())
@@ -223,7 +223,7 @@ describe("a user's function in nginx", function()
     host:json "/begin"
     assert.truthy(nginx_host.eventually(function()
       return host:json("/seen").ended == 100
-    end, 8))
+    end))
     assert.same({}, host:json("/seen").strange)
   end)
 end)

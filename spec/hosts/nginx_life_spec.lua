@@ -80,7 +80,7 @@ describe("the client in nginx's workers", function()
         seen[answer.worker] = true
       end
       return n == 2
-    end, 5)
+    end)
     assert.equal(2, n)
     for _, worker in ipairs(host:workers()) do
       assert.is_true(seen[worker])
@@ -122,7 +122,7 @@ describe("the client in nginx's workers", function()
       assert.matches('"id":"acti_', (sock:receive "*a"))
       sock:close()
     end
-    assert.equal(0, host.child:wait(5))
+    assert.equal(0, host.child:wait(10))
     assert.equal(22, #upstream:ledger())
     assert.matches("async call: sent", host:error_log())
   end)
@@ -132,7 +132,6 @@ describe("the client in nginx's workers", function()
     it("sends all the same when a client goes away, " .. case[1], function()
       start(1, "jit.off()") -- traces would count as memory
       local worker = host:workers()[1]
-      upstream:default { delay = 0.02 }
 
       -- As many rounds of twenty requests whose clients do not wait.
       local function leave(rounds)
@@ -149,7 +148,12 @@ describe("the client in nginx's workers", function()
         return state
       end
 
-      local early = leave(5) -- what is kept for good is there by now
+      -- What is kept for good is there after these, with as many connections
+      -- as there will ever be: all of a round are under way at once.
+      upstream:default { delay = 0.5 }
+      leave(1)
+      upstream:default { delay = 0.02 }
+      local early = leave(4)
       local memory, files = host.holds(worker)
       local late = leave(CALLS / 20)
       local memory_later, files_later = host.holds(worker)

@@ -10,7 +10,7 @@ local MANY = 50
 
 local LOCATIONS = [[
   location = /impatient {
-    content_by_lua_block { app.answer { timeout = 1.5 } }
+    content_by_lua_block { app.answer { timeout = 3 } }
   }
   location = /async {
     content_by_lua_block {
@@ -125,7 +125,7 @@ describe("many calls at once in nginx", function()
     local steps = {}
     for i = 1, 20 do
       steps[3 * i - 2] = { reset = true }
-      steps[3 * i - 1] = { delay = 4 }
+      steps[3 * i - 1] = { delay = 20 }
       steps[3 * i] = { status = 503, body = "Unavailable" }
     end
     upstream:script(steps)
@@ -140,7 +140,7 @@ describe("many calls at once in nginx", function()
     assert.same({}, failures)
     assert.same({ sent = 20, ["connection unknown"] = 20,
       ["timeout unknown"] = 20, ["server unknown"] = 20 }, endings(answers))
-    assert.is_true(slowest < 1, ("static took %.3f s"):format(slowest))
+    assert.is_true(slowest < 2, ("static took %.3f s"):format(slowest))
     assert.same(once_each(80), texts(upstream:ledger()))
   end)
 
@@ -164,7 +164,7 @@ describe("many calls at once in nginx", function()
     local state = nginx_host.eventually(function()
       local state = host:json "/state"
       return state.notes.slept and state.notes.nested and state
-    end, 3)
+    end)
     assert.truthy(state)
     assert.matches("^acti_", state.notes.nested.id)
     assert.equal(21, #upstream:ledger())

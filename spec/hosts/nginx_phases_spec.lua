@@ -62,7 +62,7 @@ describe("the client in nginx's phases", function()
   local function note(name)
     return nginx_host.eventually(function()
       return host:json("/state").notes[name]
-    end, 3) or error("no note " .. name)
+    end) or error("no note " .. name)
   end
 
   for _, phase in ipairs { "rewrite", "access", "create" } do
@@ -108,12 +108,10 @@ describe("the client in nginx's phases", function()
 
   for _, path in ipairs { "/rewrite", "/access", "/create" } do
     it("answers others while " .. path .. " waits", function()
-      upstream:script { { delay = 0.3 } }
+      upstream:script { { delay = 1 } }
       local waiting = host:open(path)
       assert.truthy(upstream:wait(1))
-      local begun = socket.gettime()
       for _ = 1, 20 do assert.equal("static", select(2, host:get "/static")) end
-      assert.is_true(socket.gettime() - begun < 0.2)
       assert.equal(0, #socket.select({ waiting }, nil, 0))
       assert.matches("acti_", (waiting:receive "*a"))
       waiting:close()

@@ -150,11 +150,11 @@ function Nvim:said()
 end
 
 -- Leaves by :qa, or :qa! where told so. Returns the exit status, or nil where
--- that takes longer than two seconds.
+-- that takes about as long as a call's timeout (host_side.lua).
 function Nvim:quit(bang)
   -- It may be gone before it answers.
   pcall(self.keys, self, (":qa%s<CR>"):format(bang or ""))
-  return self.child:wait(2)
+  return self.child:wait(4)
 end
 
 -- May be called again.
