@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "clo_engine_state.h"
+
 struct server *server;
 struct clo_engine *engine;
 char why[CLO_WHY_MAX];
@@ -148,6 +150,12 @@ void assert_honest(const struct clo_transfer *t) {
       (copies == 1 && is == CLO_OUTCOME_NOT_SENT))
     fail_msg("%s, and the server has %zu copies", name_of(is), copies);
 }
+
+size_t pending_count(void) {
+  return engine->queued + engine->running.count + engine->pausing.count;
+}
+
+size_t watched_count(void) { return engine->sockets.count; }
 
 double seconds_taken(const struct clo_transfer *transfer) {
   return transfer->ended_at - transfer->submitted;

@@ -112,7 +112,7 @@ static void assert_all_end_once(size_t calls) {
     release(t);
   }
   assert_null(clo_engine_done(engine));
-  assert_int_equal(clo_engine_pending(engine), 0);
+  assert_int_equal(pending_count(), 0);
 }
 
 static void no_more_are_in_flight_than_allowed(void **state) {
@@ -127,7 +127,7 @@ static void no_more_are_in_flight_than_allowed(void **state) {
     request = request_of(i % 2 ? "POST" : "GET", i % 2 ? BODY : NULL);
     submit(&request);
   }
-  assert_int_equal(clo_engine_pending(engine), CALLS);
+  assert_int_equal(pending_count(), CALLS);
   assert_all_end_once(CALLS);
   counts = server_counts(server);
   assert_int_equal(counts.taken, CALLS);
@@ -206,7 +206,7 @@ static void transfers_are_used_again(void **state) {
   for (round = 0; round < 2; round++) {
     request = request_of("POST", BODY);
     for (i = 0; i < 25; i++) submit(&request);
-    while (clo_engine_pending(engine) > 0 || clo_engine_done(engine))
+    while (pending_count() > 0 || clo_engine_done(engine))
       release(until_done());
   }
   assert_int_equal(server_counts(server).taken, 50);

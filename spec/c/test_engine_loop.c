@@ -1,5 +1,5 @@
-/* What a loop asks an engine, and how it waits for it: deadline, interest and
- * wait keep their promises. */
+/* What a loop asks an engine, and how it waits for it: deadline,
+ * descriptor and wait keep their promises. */
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -15,12 +15,6 @@ static const struct reaction silence[] = {{.then = THEN_SILENCE}};
 static void submit_posts(size_t count) {
   struct clo_request request = request_of("POST", BODY);
   while (count-- > 0) submit(&request);
-}
-
-static size_t interest_count(void) {
-  size_t count;
-  clo_engine_interest(engine, &count);
-  return count;
 }
 
 /* Releases what is done; returns how many that was. */
@@ -46,7 +40,7 @@ static void an_idle_engine_has_no_deadline(void **state) {
   assert_works("POST", BODY);
   clo_engine_step(engine, 0.01);
   assert_true(clo_engine_deadline(engine) == -1);
-  assert_int_equal(interest_count(), 0); /* a kept connection is not watched */
+  assert_int_equal(watched_count(), 0); /* a kept connection is not watched */
 }
 
 static void a_call_that_may_start_is_due_now(void **state) {
@@ -92,44 +86,25 @@ static void a_pause_is_a_deadline(void **state) {
     clo_engine_step(engine, 0.01);
     nap(0.001);
   }
-  assert_int_equal(interest_count(), 0);
+  assert_int_equal(watched_count(), 0);
   deadline = clo_engine_deadline(engine);
   assert_true(deadline > 1 && deadline <= 2);
 }
 
-/* ---- interest ---- */
+/* ---- the descriptor ---- */
 
-static void the_interest_names_each_socket(void **state) {
-  const struct pollfd *interest;
-  size_t count, i, k;
-  (void)state;
-  scene_open(silence, 1);
-  assert_int_equal(interest_count(), 0);
-  submit_posts(8);
-  step_until_taken(8);
-  interest = clo_engine_interest(engine, &count);
-  assert_int_equal(count, 8);
-  for (i = 0; i < count; i++) {
-    assert_true(fcntl(interest[i].fd, F_GETFD) & FD_CLOEXEC);
-    assert_int_equal(interest[i].events, POLLIN);
-    for (k = 0; k < i; k++) assert_true(interest[i].fd != interest[k].fd);
-  }
-}
-
-/* A loop of one's own: the interest set, the deadline, and no wait. */
+/* A loop of one's own: the descriptor, the deadline, and no wait. */
 static void a_foreign_loop_gets_along(void **state) {
-  struct pollfd fds[16];
-  size_t ends = 0, count, turns = 0;
+  size_t ends = 0, turns = 0;
   (void)state;
   scene_open(late, 1);
   submit_posts(20);
   while (ends < 20) {
-    const struct pollfd *interest = clo_engine_interest(engine, &count);
+    struct pollfd fd = {clo_engine_descriptor(engine), POLLIN, 0};
     double deadline = clo_engine_deadline(engine);
-    assert_in_range(count, 0, COUNT(fds));
-    assert_true(count > 0 || deadline >= 0); /* never deaf */
-    if (count > 0) memcpy(fds, interest, count * sizeof *fds);
-    poll(fds, (nfds_t)count, deadline < 0 ? 1000 : (int)(deadline * 1000 + 1));
+    assert_true(fd.fd >= 0 && fcntl(fd.fd, F_GETFD) & FD_CLOEXEC);
+    assert_true(watched_count() > 0 || deadline >= 0); /* never deaf */
+    poll(&fd, 1, deadline < 0 ? 1000 : (int)(deadline * 1000 + 1));
     clo_engine_step(engine, 0.005);
     ends += release_done();
     assert_true(++turns < 1000); /* and never turning in circles */
@@ -202,7 +177,7 @@ static void a_cancel_after_a_wait_is_no_trouble(void **state) {
   assert_int_equal(clo_engine_cancel(engine, id), 1);
   release(clo_engine_done(engine));
   submit_posts(1);
-  while (clo_engine_pending(engine) > 0 || clo_engine_done(engine))
+  while (pending_count() > 0 || clo_engine_done(engine))
     release(until_done());
   assert_int_equal(server_counts(server).taken, 5);
 }
@@ -213,7 +188,6 @@ int main(void) {
       TEST(a_call_that_may_start_is_due_now),
       TEST(a_call_that_may_not_start_is_due_at_its_timeout),
       TEST(a_pause_is_a_deadline),
-      TEST(the_interest_names_each_socket),
       TEST(a_foreign_loop_gets_along),
       TEST(a_wait_ends_when_a_socket_is_ready),
       TEST(a_wait_ends_at_its_limit),

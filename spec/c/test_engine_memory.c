@@ -18,7 +18,7 @@ static struct clo_config config;
  * whether the calls came to an end. */
 static int ends(struct clo_transfer **last) {
   double until = clock_now() + 3; /* less than any timeout of theirs */
-  while (clo_engine_pending(engine) > 0) {
+  while (pending_count() > 0) {
     if (clock_now() > until) return 0;
     clo_engine_wait(engine, 1);
     clo_engine_step(engine, 0.01);

@@ -295,7 +295,7 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   clo_attempts_collect(e);
   clo_attempts_end_overdue(e);
   if (e->is_broken) adopt(e);
-  return clo_engine_pending(e);
+  return e->queued + e->running.count + e->pausing.count;
 }
 
 /* The earlier of two moments, of which -1 is none. */
@@ -355,18 +355,8 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   return 1;
 }
 
-const struct pollfd *clo_engine_interest(const struct clo_engine *e,
-                                         size_t *count) {
-  *count = e->sockets.count;
-  return e->sockets.interest;
-}
-
 int clo_engine_descriptor(struct clo_engine *e) {
   return adopt(e) ? clo_sockets_descriptor(&e->sockets) : -1;
-}
-
-size_t clo_engine_pending(const struct clo_engine *e) {
-  return e->queued + e->running.count + e->pausing.count;
 }
 
 struct clo_transfer *clo_engine_done(const struct clo_engine *e) {

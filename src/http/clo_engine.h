@@ -1,13 +1,11 @@
 /* Many transfers on one multi handle. A loop adapter drives an engine with a
  * handful of verbs: submit, step, wait, cancel; and asks it for its next
- * deadline, its sockets, and what is done. Nothing here blocks but
+ * deadline, its descriptor, and what is done. Nothing here blocks but
  * clo_engine_wait(), nothing calls back into the caller.
  *
  * A transfer is queued, running, pausing before another attempt, or done. */
 #ifndef CLO_ENGINE_H
 #define CLO_ENGINE_H
-
-#include <poll.h>
 
 #include "clo_curl.h"
 #include "clo_transfer.h"
@@ -44,17 +42,10 @@ int clo_engine_cancel(struct clo_engine *engine, unsigned long id);
  * socket is ready, or -1 where there is none. */
 double clo_engine_deadline(struct clo_engine *engine);
 
-/* The sockets to watch and for what. Theirs until the next step. */
-const struct pollfd *clo_engine_interest(const struct clo_engine *engine,
-                                         size_t *count);
-
-/* One descriptor for them all, for a loop that watches by itself: readable
+/* One descriptor for all sockets, for a loop that watches by itself: readable
  * while one of them is ready. -1 where the system has no such thing (it is
  * epoll's). The engine's; a fork's child has to ask anew. */
 int clo_engine_descriptor(struct clo_engine *engine);
-
-/* Calls that are not done. */
-size_t clo_engine_pending(const struct clo_engine *engine);
 
 /* The oldest call that is done, or NULL. */
 struct clo_transfer *clo_engine_done(const struct clo_engine *engine);

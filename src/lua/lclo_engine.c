@@ -174,12 +174,6 @@ static int cancel(lua_State *L) {
   return 1;
 }
 
-/* engine:pending() -> how many */
-static int pending(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)clo_engine_pending(check_engine(L)));
-  return 1;
-}
-
 /* engine:deadline() -> seconds to the next moment a step has work, or nil */
 static int deadline(lua_State *L) {
   double seconds = clo_engine_deadline(check_engine(L));
@@ -293,11 +287,12 @@ static int close_engine(lua_State *L) {
 
 void lclo_push_engine(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"submit", submit},      {"step", step},         {"wait", wait_for},
-      {"cancel", cancel},      {"pending", pending},   {"deadline", deadline},
-      {"descriptor", descriptor}, {"ready", ready},    {"done", done},
-      {"next_done", next_done},   {"event", next_event},
-      {"close", close_engine},    {"__gc", close_engine},
+      {"submit", submit},       {"step", step},
+      {"wait", wait_for},       {"cancel", cancel},
+      {"deadline", deadline},   {"descriptor", descriptor},
+      {"ready", ready},         {"done", done},
+      {"next_done", next_done}, {"event", next_event},
+      {"close", close_engine},  {"__gc", close_engine},
       {NULL, NULL}};
   luaL_newmetatable(L, ENGINE);
   lclo_setfuncs(L, methods);
