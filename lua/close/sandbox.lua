@@ -7,15 +7,14 @@
 --     base_url = server.url, api_key = server.api_key,
 --   })
 
-local function need(module, package, rock)
-  local found, problem = pcall(require, module)
+local function need(module, package, rock, found, problem)
   if not found then
     error(("close.sandbox needs the module %q: install the Debian package "
       .. "%s, or the rock %s\n%s"):format(module, package, rock, problem), 0)
   end
 end
-need("cjson", "lua-cjson", "lua-cjson")
-need("socket", "lua-socket", "luasocket")
+need("cjson", "lua-cjson", "lua-cjson", pcall(require, "cjson"))
+need("socket", "lua-socket", "luasocket", pcall(require, "socket"))
 
 local sandbox = {}
 

@@ -10,7 +10,8 @@ local socket = require "socket"
 
 local child = {}
 
-local BOOTSTRAP = 'require("close.sandbox.child").main()'
+local BOOTSTRAP = 'require("close.sandbox.child").main('
+  .. 'require("close.sandbox").serve)'
 local POLL = 0.002
 local LAST_DESCRIPTOR = 1023
 
@@ -196,7 +197,8 @@ local function announce(order, info)
 end
 
 --- What the child runs.
-function child.main()
+---@param serve function close.sandbox.serve
+function child.main(serve)
   local line = io.read "*l"
   if not line then return end
   close_inherited()
@@ -204,7 +206,7 @@ function child.main()
   local options = order.options
   options.watch_stdin = true
   options.on_ready = function(info) assert(announce(order, info)) end
-  local ok, problem = require("close.sandbox").serve(options)
+  local ok, problem = serve(options)
   if not ok then
     io.stderr:write(problem, "\n")
     os.exit(1)
