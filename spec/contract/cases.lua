@@ -98,7 +98,7 @@ end
 case("create ends in time where no answer comes", {
   steps = { { delay = 5 } },
   run = function(t)
-    local _, err = t.create(t.client(), t.params(), { timeout = 0.2 })
+    local _, err = t.create(t.client(), t.params(), { timeout = 0.5 })
     failed(err, "timeout", "unknown")
   end,
 })
@@ -531,8 +531,8 @@ case("a call may be cancelled while new credentials are fetched", {
 })
 
 case("calls that meet a 401 together ask for new credentials once", {
-  steps = { { status = 401, delay = 0.2 }, { status = 401, delay = 0.2 },
-    { status = 401, delay = 0.2 } },
+  steps = { { status = 401, delay = 0.5 }, { status = 401, delay = 0.5 },
+    { status = 401, delay = 0.5 } },
   requests = 6,
   run = function(t)
     local asked, got = 0, 0

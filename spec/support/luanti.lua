@@ -11,7 +11,7 @@ local luanti = {}
 local Server = {}
 Server.__index = Server
 
-local START_SECONDS, ATTEMPTS = 10, 3
+local START_SECONDS, ATTEMPTS = 30, 3
 
 local WORLD = [[
 gameid = bare

@@ -15,7 +15,7 @@ local nginx = {}
 local Nginx = {}
 Nginx.__index = Nginx
 
-local START_SECONDS, ATTEMPTS = 10, 5
+local START_SECONDS, ATTEMPTS = 30, 5
 
 -- name, certificate (none: plain), HTTP/2
 local LISTENERS = {

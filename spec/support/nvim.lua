@@ -10,7 +10,7 @@ local nvim = {}
 local Nvim = {}
 Nvim.__index = Nvim
 
-local START_SECONDS = 10
+local START_SECONDS = 30
 local ASK = "exec timeout -k 1 20 nvim" -- an editor that is stuck never answers
 
 -- In the editor: writes what a chunk returns, or its error, as JSON (to a file:
