@@ -1,6 +1,6 @@
 -- A Close server on loopback, for demos and for users' own tests: start() runs
 -- it in a process of its own, serve() in this one. Needs LuaSocket and
--- lua-cjson, and nothing of the rest of this library.
+-- lua-cjson, and nothing else of this library.
 --
 --   local server = assert(require("close.sandbox").start())
 --   local client = assert(close.new {
@@ -31,15 +31,15 @@ local sandbox = {}
 ---@field rate_limit close.sandbox.RateLimit|false|nil per endpoint group and
 ---  key: 100000 a second; false: no RateLimit header either
 ---@field max_body_bytes integer? the largest body it takes: 1 MiB
----@field receive_buffer integer? the kernel's receive buffer in bytes, small to
----  let a client's body get stuck half way
----@field seed integer? of the faults that are met at random: 1
+---@field receive_buffer integer? the kernel's receive buffer in bytes; if it is
+---  small, a client cannot send its whole body while the server pauses
+---@field seed integer? of the faults with a share: 1
 ---@field interpreter string? start() only: the Lua that runs it
 ---@field timeout number? start() only: how long it may take to be ready: 10
 ---@field watch_stdin boolean? serve() only: end at the end of standard input
 ---@field log fun(line: string)? serve() only: told one line per request
 ---@field on_ready fun(info: { url: string, port: integer })? serve() only:
----  called once it accepts connections
+---  called when it accepts connections
 
 local DEFAULTS = {
   port = 0, host = "127.0.0.1", api_key = "api_sandbox",
@@ -56,7 +56,7 @@ local function is_integer(value, least, most)
     and value <= most
 end
 
--- The alternatives to loopback would let others on the network in.
+-- Only loopback: other addresses can be reached from the network.
 local function is_loopback(value)
   return value == "localhost" or value == "::1"
     or type(value) == "string" and value:find "^127%.%d+%.%d+%.%d+$" ~= nil
@@ -80,7 +80,8 @@ local function is_function(value)
   return type(value) == "function"
 end
 
--- Each option: what it must be, in words and as a check, and who takes it.
+-- Each option: what it must be, in words and as a check; "start" or "serve" if
+-- only that function takes it.
 local OPTIONS = {
   port = { "a port number", function(v) return is_integer(v, 0, 65535) end },
   host = { "a loopback address", is_loopback },
@@ -142,7 +143,7 @@ end
 
 -- Ends the loop when standard input ends.
 local function watch_stdin(loop)
-  -- select takes whatever has a descriptor.
+  -- select takes any object with these methods.
   local stdin = {
     getfd = function() return 0 end,
     dirty = function() return false end,
@@ -159,9 +160,9 @@ local function parent_id()
   return id
 end
 
--- Ends the loop when the parent has died, where /proc tells. The end of
--- standard input tells too, unless another child of the parent's inherited
--- the pipe.
+-- Ends the loop when the parent process has ended, on systems with /proc.
+-- Standard input does not end if another child of the parent has inherited the
+-- pipe.
 local function watch_parent(loop)
   local first = parent_id()
   while first and parent_id() == first do loop:wait(nil, nil, 0.5) end
@@ -197,7 +198,7 @@ function sandbox.serve(options)
   local ok
   ok, problem = pcall(run, server, all)
   server:close()
-  -- What the standard interpreters raise at Ctrl-C.
+  -- The standard interpreters raise this at Ctrl-C.
   if not ok and not tostring(problem):find("interrupted!", 1, true) then
     return nil, "close.sandbox: " .. tostring(problem)
   end

@@ -101,7 +101,8 @@ describe("close.sandbox start", function()
   it("refuses an interpreter that is none", function()
     local none, problem = sandbox.start { interpreter = "/bin/cat" }
     assert.is_nil(none)
-    assert.matches("/bin/cat is no Lua interpreter", problem, 1, true)
+    assert.matches("/bin/cat cannot be run as a Lua interpreter", problem, 1,
+      true)
   end)
 
   it("finds an interpreter where `arg` names none", function()

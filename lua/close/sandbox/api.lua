@@ -1,6 +1,6 @@
--- The API of the sandbox: which path and method is what, who may ask, how
--- often, and the answer to one request. Takes a request and the time, returns
--- an answer; does no I/O.
+-- The API of the sandbox: its paths and methods, authentication, rate limits,
+-- and the answer to one request. Takes a request and the time, returns an
+-- answer; does no I/O.
 
 local account = require "close.sandbox.account"
 local activity = require "close.sandbox.activity"
@@ -111,7 +111,7 @@ local ROUTES = {
       local _, problems = fields.check(fields.upload, body)
       if next(problems) then return answer(400, fields.problem(problems)) end
       return answer(200,
-        self.storage:offer(body.filename, body.content_type, now))
+        self.storage:new_upload(body.filename, body.content_type, now))
     end,
   }),
   at("/lead/", {
@@ -154,7 +154,7 @@ local function route_of(path)
   return nil
 end
 
---- A request's path without what is particular to it; safe to log.
+--- A request's path without its id; safe to log.
 ---@param path string
 ---@return string
 function api.template(path)

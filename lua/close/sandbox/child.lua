@@ -1,9 +1,9 @@
--- The process that a started sandbox runs in: how it is begun, how it says
--- where it listens, and when it ends. POSIX only.
+-- The process of a started sandbox: how it is started, how it tells where it
+-- listens, and when it ends. POSIX only.
 --
--- Its standard input is a pipe from the caller. The options come through it
--- (they hold secrets, and a command line is public), and its end, by stop() or
--- by the caller's death, ends the child.
+-- Its standard input is a pipe from the caller. It reads the options from there
+-- (they hold secrets, and a command line is public), and ends when the pipe
+-- does: at stop(), or when the caller ends.
 
 local json = require "close.sandbox.json"
 local socket = require "socket"
@@ -12,10 +12,10 @@ local child = {}
 
 local BOOTSTRAP = 'require("close.sandbox.child").main('
   .. 'require("close.sandbox").serve)'
-local POLL = 0.002
-local LAST_DESCRIPTOR = 1023
+local POLL_S = 0.002
+local MAX_DESCRIPTOR = 1023
 
--- Would come before LUA_PATH and LUA_CPATH, or run before everything.
+-- Variables that override LUA_PATH and LUA_CPATH, or run code at the start.
 local UNSET = "LUA_INIT LUA_INIT_5_2 LUA_INIT_5_3 LUA_INIT_5_4 LUA_INIT_5_5 "
   .. "LUA_PATH LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_PATH_5_5 "
   .. "LUA_CPATH LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4 LUA_CPATH_5_5"
@@ -32,8 +32,8 @@ local function read_file(name)
   return text or ""
 end
 
--- The interpreter that runs us, if it looks like a plain one: the first word
--- of the command line, which lua puts at the lowest index of `arg`.
+-- The interpreter of this process, if its name is that of a standard one: the
+-- first word of the command line, which lua puts at the lowest index of `arg`.
 local function running_interpreter()
   local words = rawget(_G, "arg")
   if type(words) ~= "table" then return nil end
@@ -45,7 +45,7 @@ local function running_interpreter()
     and word or nil
 end
 
--- The language that a command runs, as its _VERSION; nil: it runs none.
+-- The _VERSION of the Lua that a command runs; nil: it is no Lua.
 local function version_of(command)
   local script = quote(command) .. " -e " .. quote "io.write(_VERSION)"
   local pipe = io.popen("exec </dev/null 2>/dev/null; unset " .. UNSET .. "; "
@@ -56,12 +56,12 @@ local function version_of(command)
   return answer and answer:match "^Lua %d%.%d$"
 end
 
--- The interpreter to use, and the language it runs.
-local function choose(wanted)
+-- The interpreter to use, and its _VERSION.
+local function choose_interpreter(wanted)
   if wanted then
     local version = version_of(wanted)
     if version then return wanted, version end
-    return nil, ("%s is no Lua interpreter that can be run"):format(wanted)
+    return nil, ("%s cannot be run as a Lua interpreter"):format(wanted)
   end
   local number = _VERSION:match "%d%.%d"
   local names = { running_interpreter() }
@@ -76,16 +76,16 @@ local function choose(wanted)
     .. table.concat(names, ", ") .. "): give the option interpreter"
 end
 
--- Where this very module was loaded from, for hosts that have their own way of
--- finding modules.
+-- The directory that this module was loaded from: some hosts find modules in
+-- other ways than package.path.
 local function own_root()
   local source = debug.getinfo(1, "S").source
   return source:match "^@(.*)close[/\\]sandbox[/\\]child%.lua$"
 end
 
--- The shell command that leaves its process id in a file and becomes the
--- child. Another Lua than ours finds our own files where we did, and all
--- others where it usually does.
+-- The shell command that writes its process id into a file and becomes the
+-- child. A child of another Lua version gets this library's path and its own
+-- default paths.
 local function command(interpreter, version, scratch, errors)
   local root = own_root()
   local path = root and root .. "?.lua;" or ""
@@ -103,7 +103,7 @@ local function command(interpreter, version, scratch, errors)
     .. " >/dev/null 2>" .. quote(errors)
 end
 
--- Names of files that nobody else has; the caller removes them.
+-- New temporary files; the caller removes them.
 local function temporary_files(count)
   local names = {}
   for i = 1, count do
@@ -114,27 +114,26 @@ local function temporary_files(count)
   return names
 end
 
--- Waits until the child has said where it listens.
-local function handshake(pipe, ready, timeout)
+-- Waits until the child has written where it listens.
+local function wait_until_ready(pipe, ready, timeout)
   local deadline = socket.gettime() + timeout
   repeat
     local text = read_file(ready)
     if text ~= "" then return json.plain(json.decode(text)) end
-    socket.sleep(POLL)
-    -- Read by nobody, but fails once there is nobody who could read it
-    -- (LuaSocket has turned SIGPIPE into that failure).
+    socket.sleep(POLL_S)
+    -- Fails once the child has ended. (LuaSocket ignores SIGPIPE.)
     if not pipe:write "\n" then return nil, "it ended" end
   until socket.gettime() > deadline
   return nil, ("it was not ready after %g s"):format(timeout)
 end
 
--- Closing the pipe waits for the child, which must not be for ever.
+-- Closing the pipe waits until the child ends, so it must end.
 local function kill(scratch)
   local id = read_file(scratch):match "^%d+"
   if id then os.execute("kill -9 " .. id .. " 2>/dev/null") end
 end
 
--- Starts the child between the temporary files of one start.
+-- Starts the child, with temporary files for what it writes.
 local function launch(interpreter, version, files, options, timeout)
   local ready, scratch, errors = files[1], files[2], files[3]
   local line = json.encode { options = options, ready = ready,
@@ -142,12 +141,12 @@ local function launch(interpreter, version, files, options, timeout)
   local pipe, problem = io.popen(
     command(interpreter, version, scratch, errors), "w")
   if not pipe then return nil, problem end
-  -- Each write fails for itself. (A flush that failed once may succeed when
-  -- LuaJIT, leaving compiled code at the failure, repeats it.)
+  -- Unbuffered, so that each write fails by itself. (LuaJIT may repeat a flush
+  -- that failed, and the second one may succeed.)
   pipe:setvbuf "no"
   pipe:write(line .. "\n")
   local info
-  info, problem = handshake(pipe, ready, timeout)
+  info, problem = wait_until_ready(pipe, ready, timeout)
   if info then return pipe, info end
   kill(scratch)
   pipe:close()
@@ -165,7 +164,7 @@ function child.spawn(options, interpreter, timeout)
   if package.config:sub(1, 1) ~= "/" then
     return nil, "only POSIX systems can start a sandbox from Lua"
   end
-  local chosen, version = choose(interpreter)
+  local chosen, version = choose_interpreter(interpreter)
   if not chosen then return nil, version end
   local files, problem = temporary_files(3)
   local pipe, info = nil, problem
@@ -176,18 +175,17 @@ function child.spawn(options, interpreter, timeout)
   return pipe, info
 end
 
--- Closes what came from the caller, whose sockets must not stay open because
--- a child has them too. LuaSocket is the only thing here that can close a
--- descriptor by its number.
+-- Closes the inherited descriptors: a socket of the caller would stay open as
+-- long as this process has it. Only LuaSocket can close one by its number.
 local function close_inherited()
-  for descriptor = 3, LAST_DESCRIPTOR do
+  for descriptor = 3, MAX_DESCRIPTOR do
     local sock = socket.tcp()
     sock:setfd(descriptor)
     sock:close()
   end
 end
 
--- Says where the server listens: by a rename, so that nobody reads half of it.
+-- Writes where the server listens. A rename, so that it is never read half.
 local function announce(order, info)
   local file, problem = io.open(order.scratch, "wb")
   if not file then return nil, problem end

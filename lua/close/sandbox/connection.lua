@@ -1,21 +1,21 @@
--- One TCP connection of the sandbox: bytes in, bytes out, and the ways in
--- which it may end. Never blocks: where nothing can be done, it lets the loop
--- run the others. Knows nothing of HTTP.
+-- One TCP connection of the sandbox: reads and writes bytes, pauses, and ends
+-- in different ways. Never blocks: while it waits, the loop runs the others.
+-- Knows nothing of HTTP.
 
 local socket = require "socket"
 
-local CHUNK = 16384
--- How much of the client's next requests is taken while one is being answered.
-local MOST_AHEAD = 65536
--- How long a connection that was ended on purpose is kept half open, so that
--- the client sees our FIN and not the RST that closing over unread bytes is.
-local LINGER = 1
+local CHUNK_BYTES = 16384
+-- The bytes of further requests that are read while one is answered.
+local MAX_BUFFERED = 65536
+-- How long a connection that we end stays half open. Closing it with unread
+-- bytes would send an RST, and the client would not see our FIN.
+local LINGER_S = 1
 
 ---@class close.sandbox.Connection
 ---@field id integer counts the connections of one sandbox, from 1
 ---@field private loop close.sandbox.Loop
 ---@field private sock table
----@field private buffer string what was received and not yet taken
+---@field private buffer string received, and not yet taken
 local Connection = {}
 Connection.__index = Connection
 
@@ -33,9 +33,9 @@ function connection.new(loop, sock, id)
   }, Connection)
 end
 
--- One try at receiving: the bytes there are ("" for none), nil at the end.
+-- The bytes that are there ("" for none); nil at the end of the connection.
 function Connection:receive()
-  local data, err, partial = self.sock:receive(CHUNK)
+  local data, err, partial = self.sock:receive(CHUNK_BYTES)
   data = data or partial
   if data ~= "" then return data end
   if err == "timeout" then return "" end
@@ -90,12 +90,12 @@ function Connection:take(count)
   return table.concat(pieces)
 end
 
---- Whether bytes of a next, pipelined request are there already.
+--- Whether bytes of a pipelined request have arrived.
 function Connection:has_more()
   return self.buffer ~= ""
 end
 
---- Writes all of it, in as many parts as the client makes necessary.
+--- Writes all of it.
 ---@param bytes string
 ---@return boolean ok false: the client is gone
 function Connection:write(bytes)
@@ -109,16 +109,16 @@ function Connection:write(bytes)
   return true
 end
 
---- Says nothing for a time, but notices when the client hangs up.
+--- Waits, and notices when the client ends the connection.
 ---@param seconds number
----@return boolean there false: the client hung up before the time was over
-function Connection:silence(seconds)
+---@return boolean ok false: the client ended it before the time was over
+function Connection:pause(seconds)
   local stop = socket.gettime() + seconds
   while true do
     local left = stop - socket.gettime()
     if left <= 0 then return true end
-    if #self.buffer > MOST_AHEAD then
-      self:deafness(left)
+    if #self.buffer > MAX_BUFFERED then
+      self:pause_unread(left)
     elseif self.loop:wait(self.sock, "read", left) then
       local data = self:receive()
       if not data then return false end
@@ -127,22 +127,22 @@ function Connection:silence(seconds)
   end
 end
 
---- Waits without reading, so that the client's bytes pile up at its end.
+--- Waits without reading: what the client sends stays in the kernel.
 ---@param seconds number
-function Connection:deafness(seconds)
+function Connection:pause_unread(seconds)
   self.loop:wait(nil, nil, seconds)
 end
 
---- Lets the other connections have their turn.
-function Connection:pass()
+--- Lets the loop run the other connections.
+function Connection:yield()
   self.loop:wait(nil, nil, 0)
 end
 
---- Ends it with a FIN, without reading what the client may still send.
+--- Ends it with a FIN. What the client still sends is not read.
 function Connection:hang_up()
   self.sock:shutdown("send")
-  if self.loop:wait(self.sock, "read", LINGER) and self:receive() then
-    self:deafness(LINGER)
+  if self.loop:wait(self.sock, "read", LINGER_S) and self:receive() then
+    self:pause_unread(LINGER_S)
   end
 end
 
@@ -152,12 +152,12 @@ function Connection:abort()
   self.sock:close()
 end
 
---- Ends it after an answer that came before the end of the request: takes
---- what is still coming for a while, so that the client reads the answer and
---- does not fail in writing.
+--- Ends it after an answer that was sent before the request was read whole:
+--- reads the rest for a while, so that the client can finish its write and
+--- read the answer.
 function Connection:drain()
   self.sock:shutdown("send")
-  local stop = socket.gettime() + LINGER
+  local stop = socket.gettime() + LINGER_S
   repeat
     local left = stop - socket.gettime()
     local data = self.loop:wait(self.sock, "read", left) and self:receive()

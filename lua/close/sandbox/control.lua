@@ -1,6 +1,6 @@
--- The control endpoints of a sandbox, below /_sandbox/: look at what it took
--- and holds, set faults, begin anew. Requests to them meet no faults, need no
--- key, and are not counted as taken.
+-- The control endpoints of a sandbox, below /_sandbox/: show requests and SMS,
+-- set faults, reset. Requests to them have no faults, need no key, and are not
+-- recorded.
 
 local json = require "close.sandbox.json"
 
@@ -8,7 +8,7 @@ local control = {}
 
 local ROOT = "/_sandbox/"
 
---- The largest body that these take: a fault's answer may be larger than
+--- The largest body that they take: the answer of a fault may be larger than
 --- any request to the API.
 control.MAX_BODY = 16 * 1024 * 1024 + 4096
 
@@ -58,8 +58,8 @@ local ENDPOINTS = {
   },
 }
 
--- A name that somebody points at 127.0.0.1 would let a web page read the
--- ledger; such a page's requests name that host.
+-- A web page could read the ledger under a host name that points to 127.0.0.1.
+-- Its requests have that name in Host.
 local function is_local(request)
   local host = (request.headers.host or ""):lower():gsub(":%d+$", "")
   return host == "localhost" or host == "[::1]" or host:find "^127%.[%d.]+$"

@@ -1,5 +1,5 @@
--- Instants as Close writes them (2019-02-05T13:18:43.186000+00:00) and as it
--- reads them (ISO 8601). Seconds since 1970 in UTC on the Lua side.
+-- Dates as Close writes them (2019-02-05T13:18:43.186000+00:00) and reads them
+-- (ISO 8601). In Lua they are seconds since 1970, UTC.
 
 local dates = {}
 
@@ -10,8 +10,8 @@ local function days_in(year, month)
   return month == 2 and leap and 29 or DAYS[month]
 end
 
--- Days from 1970-01-01 to a date of the Gregorian calendar, with the year
--- begun in March, so that the leap day is its last.
+-- Days from 1970-01-01 to a date of the Gregorian calendar. Its year is taken
+-- to start in March, so that the leap day is the last.
 local function days_since_1970(year, month, day)
   if month <= 2 then year, month = year - 1, month + 12 end
   local leap_days = math.floor(year / 4) - math.floor(year / 100)
@@ -31,7 +31,7 @@ function dates.format(seconds)
     .. (".%06d+00:00"):format(micros - whole * 1e6)
 end
 
--- Minutes east of UTC; a time without an offset is taken for UTC.
+-- Minutes east of UTC. A time without an offset is UTC.
 local function offset(text)
   if text == "" or text == "Z" or text == "z" then return 0 end
   local sign, hours, minutes = text:match "^([+-])(%d%d):?(%d%d)$"
@@ -52,7 +52,7 @@ local function time_of_day(text)
   return hour * 3600 + (minute - east) * 60 + second, fraction:sub(2)
 end
 
--- Whole seconds since 1970, and the digits of their fraction; nil: it is none.
+-- Whole seconds since 1970, and the digits of their fraction; nil: not a date.
 local function read(text)
   local year, month, day, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
   if not year then return nil end
@@ -67,16 +67,16 @@ end
 
 --- Reads a date, or a date and time.
 ---@param text string
----@return number? seconds nil: it is none
+---@return number? seconds nil: not a date
 function dates.parse(text)
   local seconds, digits = read(text)
   return seconds and seconds + (tonumber("0." .. digits) or 0)
 end
 
---- The same in microseconds, which are exact: two that are equal are the same
---- instant, however they were written. Further digits make no whole one.
+--- Reads a date in microseconds, which are exact: equal ones are the same
+--- instant, however they were written. Digits beyond them add a half.
 ---@param text string
----@return number? micros nil: it is none
+---@return number? micros nil: not a date
 function dates.micros(text)
   local seconds, digits = read(text)
   if not seconds then return nil end

@@ -1,9 +1,9 @@
--- Faults on demand: what shall go wrong, with which request, and at which
--- place of the exchange. Keeps and matches them; server.lua carries them out.
+-- Faults on demand: what is to fail, in which request, and at which place of
+-- the exchange. Keeps and matches them; server.lua carries them out.
 
 local json = require "close.sandbox.json"
 
---- What may be asked for. Unknown members are refused.
+--- Unknown members are refused.
 ---@class close.sandbox.Fault
 ---@field kind "status"|"body"|"close"|"reset"|"stall"|"delay"
 ---@field place close.sandbox.Place? where in the exchange (see DEFAULTS)
@@ -35,7 +35,7 @@ local json = require "close.sandbox.json"
 local ENDS = { accept = true, before = true, headers = true, half = true,
   read = true, answer = true, after = true }
 
-local MAX_TIMES = 1e15 -- as good as without end
+local MAX_TIMES = 1e15 -- no end
 
 -- Each kind's places, the place it has if none is given, and what it needs.
 local KINDS = {
@@ -58,7 +58,7 @@ local TYPES = {
   headers = "table",
 }
 
--- Places at which the work is done, or cannot be, whatever "acted" says.
+-- Places at which the server always, or never, does its work.
 local ALWAYS = { answer = true, after = true }
 local NEVER = { accept = true, before = true, headers = true, half = true }
 
@@ -128,9 +128,9 @@ local function check_ranges(fault)
   return true
 end
 
--- Parameters that would have no effect are refused, so that a rehearsal never
--- passes because its fault did not happen.
-local function check_sense(fault, kind, place)
+-- Refuses parameters without an effect: a test must not pass because its fault
+-- did not happen.
+local function check_effect(fault, kind, place)
   if not kind.places[place] then
     return nil, ("a fault of kind %q has no place %q"):format(
       fault.kind, place)
@@ -171,7 +171,7 @@ function faults.complete(fault)
       .. "reset, stall, delay"
   end
   local place = fault.place or kind.place
-  local sane, works = check_sense(fault, kind, place)
+  local sane, works = check_effect(fault, kind, place)
   if not sane then return nil, works end
   local complete = {}
   for name, value in pairs(fault) do complete[name] = value end
@@ -182,7 +182,7 @@ function faults.complete(fault)
   return complete
 end
 
---- Adds a fault; those added before it come first.
+--- Adds a fault, after those that are there.
 ---@param fault close.sandbox.Fault
 ---@return table? complete
 ---@return string? problem
@@ -192,7 +192,7 @@ function Faults:add(fault)
   return complete, problem
 end
 
-local function meets(fault, request)
+local function matches(fault, request)
   if not request then return fault.place == "accept" end
   if fault.place == "accept" then return false end
   if fault.method and fault.method ~= request.method then return false end
@@ -202,7 +202,7 @@ local function meets(fault, request)
   return ok and found ~= nil
 end
 
--- One more request met the fault: whether it is this one's turn.
+-- Counts a request that matches. Whether the fault happens to it.
 local function is_due(fault)
   if fault.after > 0 then
     fault.after = fault.after - 1
@@ -212,12 +212,12 @@ local function is_due(fault)
   return true
 end
 
---- The fault that this request meets, if any; it is counted as met.
----@param request close.sandbox.Request? none: a new connection
+--- The fault that happens to a request, if any. Counts the request.
+---@param request close.sandbox.Request? nil: a new connection
 ---@return table?
-function Faults:meet(request)
+function Faults:match(request)
   for i, fault in ipairs(self.list) do
-    local is_chosen = meets(fault, request)
+    local is_chosen = matches(fault, request)
       and (not fault.share or self:random() < fault.share)
     if is_chosen and is_due(fault) then
       if fault.times == 0 then table.remove(self.list, i) end

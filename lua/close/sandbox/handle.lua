@@ -1,15 +1,14 @@
--- The caller's side of a started sandbox: asks its control endpoints, over one
--- connection that stays open, so that asking is no "next connection" to a
--- fault at place "accept".
+-- The caller's side of a started sandbox: calls its control endpoints. It keeps
+-- one connection, because a fault at place "accept" meets the next new one.
 
 local http = require "close.sandbox.http"
 local json = require "close.sandbox.json"
 local socket = require "socket"
 
-local TIMEOUT = 10
+local TIMEOUT_S = 10
 
--- The pipes of those that run: a handle that nobody kept must not end its
--- sandbox at the collector's whim.
+-- The pipes of running sandboxes. The collector closes a pipe that nothing
+-- refers to, and that would end its sandbox.
 local running = {} -- luacheck: ignore 241
 
 --- A sandbox that runs in a process of its own. Its methods block, for the
@@ -43,14 +42,14 @@ function Handle:connect()
   if self.sock then return self.sock end
   local sock, problem = socket.connect(self.host, self.port)
   if not sock then return nil, problem end
-  sock:settimeout(TIMEOUT, "t")
+  sock:settimeout(TIMEOUT_S, "t")
   sock:setoption("tcp-nodelay", true)
   self.sock = sock
   return sock
 end
 
--- Reads an answer of our own server: always with a Content-Length. The third
--- result: the server ends the connection after it.
+-- Reads an answer of our own server, which always has a Content-Length. The
+-- third result: whether the server ends the connection after it.
 local function read_answer(sock)
   local line, problem = sock:receive "*l"
   local status = line and tonumber(line:match "^HTTP/1%.1 (%d%d%d)")
@@ -77,7 +76,7 @@ local function exchange(sock, method, path, body)
   return read_answer(sock)
 end
 
---- Asks a control endpoint.
+--- Calls a control endpoint.
 ---@private
 ---@param method string
 ---@param path string below /_sandbox/
@@ -110,7 +109,7 @@ local function rows(answer, problem)
   return json.plain(answer.data)
 end
 
---- Lets something go wrong with a request to come.
+--- Sets a fault for requests to come.
 ---@param fault close.sandbox.Fault
 ---@return true? ok
 ---@return string? problem
@@ -147,7 +146,7 @@ function Handle:messages()
   return rows(self:ask("GET", "messages"))
 end
 
---- Begins anew: no SMS, no requests, no faults, no limits used up.
+--- Forgets everything: SMS, leads, requests, faults, used-up limits.
 ---@return true? ok
 ---@return string? problem
 function Handle:reset()

@@ -1,7 +1,6 @@
--- HTTP/1.1 as a server speaks it (RFC 9112): reads one request off a
--- connection, step by step, and puts an answer into bytes. Where a step
--- fails it tells the status to refuse the request with. Knows nothing of
--- Close.
+-- The server's side of HTTP/1.1 (RFC 9112): reads a request from a connection,
+-- step by step, and formats an answer. A step that fails returns the status to
+-- refuse the request with. Knows nothing of Close.
 
 local http = {}
 
@@ -29,8 +28,7 @@ local REASONS = {
 
 ---@class close.sandbox.Request
 ---@field method string
----@field target string as it stood in the request line
----@field path string the target without its query
+---@field path string without its query
 ---@field query table<string, string> decoded; of a repeated name, the last
 ---@field version "1.0"|"1.1"
 ---@field headers table<string, string> lower-case names; repeated: joined
@@ -88,7 +86,7 @@ function http.read_line(conn)
   local path = target:gsub("^https?://[^/?]*", "")
   local before, query = path:match "^([^?]*)%??(.*)$"
   return {
-    method = method, target = target, version = version, headers = {},
+    method = method, version = version, headers = {},
     path = before, query = parse_query(query), body = "",
   }
 end
@@ -106,7 +104,8 @@ local function add_header(headers, line)
   return true
 end
 
--- What the headers say of the body: its length, or that it is chunked.
+-- Sets whether the body is chunked, or its length. Returns the status of an
+-- error.
 local function framing(request)
   local coding = request.headers["transfer-encoding"]
   local length = request.headers["content-length"]
@@ -167,7 +166,7 @@ local function chunk_size(conn)
   return tonumber(digits, 16)
 end
 
--- Trailer fields are read and thrown away.
+-- Trailer fields are read and dropped.
 local function skip_trailers(conn)
   local size = 0
   while true do
@@ -190,7 +189,7 @@ local function read_chunks(conn, request, limit, halfway)
     if total > limit then return false, 413 end
     local piece = conn:take(size)
     if not piece then return false end
-    -- Its half is not known before its end: the first chunk stands for it.
+    -- The body's length is not known yet: its first chunk counts as its half.
     if #pieces == 0 and not halfway() then return false end
     pieces[#pieces + 1] = piece
     local rest, problem = conn:line(#"\r")
@@ -210,8 +209,8 @@ local function read_length(conn, request, halfway)
   return true
 end
 
---- Reads the body into `request`, and asks for it where the client waits to
---- be asked.
+--- Reads the body into `request`. Sends 100 Continue to a client that waits for
+--- it.
 ---@param conn close.sandbox.Connection
 ---@param request close.sandbox.Request
 ---@param limit integer the largest body taken
@@ -231,7 +230,7 @@ function http.read_body(conn, request, limit, halfway)
   return read_length(conn, request, halfway)
 end
 
--- Ours, each unless the answer has one of that name, in whatever case.
+-- The answer's headers, and the defaults that it does not have, in any case.
 local function with_defaults(headers, defaults)
   local all, present = {}, {}
   for name, value in pairs(headers) do
@@ -245,7 +244,7 @@ local function with_defaults(headers, defaults)
   return all
 end
 
---- Puts an answer into bytes: its head, and its body.
+--- Formats an answer.
 ---@param answer close.sandbox.Answer
 ---@param request close.sandbox.Request? what it answers, where known
 ---@return string head

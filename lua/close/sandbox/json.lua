@@ -1,11 +1,10 @@
--- JSON for the sandbox, by lua-cjson, plus the two things that Debian's
--- lua-cjson 2.1.0 lacks: empty arrays (it writes every empty table as {}), and
--- the refusal of bytes that are not UTF-8. The objects' members are sorted,
--- so that equal answers are equal bytes.
+-- JSON for the sandbox, by lua-cjson, and two things that Debian's lua-cjson
+-- 2.1.0 lacks: it writes every empty table as {}, and accepts bytes that are
+-- not UTF-8. Members are sorted, so that equal answers are equal bytes.
 
 local cjson = require "cjson"
 
--- Of our own, so that nobody's settings change ours.
+-- An instance of our own: its settings are not shared with other users.
 local codec = cjson.new()
 codec.decode_invalid_numbers(false)
 
@@ -58,7 +57,7 @@ local function encode_object(object)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
---- Writes a value. A table is an array if json.array marked it, and else an
+--- Writes a value. A table is an array if json.array marked it, otherwise an
 --- object, whose names must be strings.
 ---@param value any
 ---@return string
@@ -94,8 +93,8 @@ function json.decode_object(text)
   return value
 end
 
---- A decoded value as Lua would have it: members that are null are absent,
---- and whole numbers are integers, which lua-cjson 2.1.0 makes floats.
+--- A decoded value as Lua has it: nulls are absent, and whole numbers are
+--- integers, which lua-cjson 2.1.0 makes floats.
 ---@param value any
 ---@return any
 function json.plain(value)

@@ -1,21 +1,20 @@
--- What the sandbox took: every request to the API whose body came in whole,
--- in order, and what became of it.
+-- The requests to the API that arrived whole, in order, and their results.
 
 local json = require "close.sandbox.json"
 
---- One request as it was taken.
+--- One request.
 ---@class close.sandbox.Record
 ---@field method string
 ---@field path string
 ---@field query table<string, string>
 ---@field headers table<string, string> lower-case names
 ---@field body string
----@field time number seconds since 1970, when its last byte was taken
----@field connection integer which of the sandbox's connections brought it
+---@field time number seconds since 1970, when its last byte arrived
+---@field connection integer the connection it came on
 ---@field acted boolean whether the server did what was asked (stored the SMS);
----  true also where the client never learned of it
----@field status integer? of the answer that was made for it
----@field fault string? "kind@place" of the fault it met
+---  true also if the client got no answer
+---@field status integer? of its answer
+---@field fault string? "kind@place" of its fault
 
 ---@class close.sandbox.Ledger
 ---@field private list close.sandbox.Record[]

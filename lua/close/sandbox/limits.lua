@@ -17,7 +17,7 @@ function limits.new(limit, window)
   return setmetatable({ limit = limit, window = window, counts = {} }, Limits)
 end
 
--- Three decimals at most, rounded up: whoever waits that long is never early.
+-- Three decimals at most, rounded up: a client that waits so long is not early.
 local function decimal(seconds)
   local text = ("%.3f"):format(math.ceil(seconds * 1000) / 1000)
   return (text:gsub("%.?0+$", ""))
@@ -44,7 +44,7 @@ function Limits:take(group, key, now)
   return header, refused and math.ceil(reset) or nil
 end
 
---- Forgets what was counted.
+--- Forgets all counts.
 function Limits:reset()
   self.counts = {}
 end

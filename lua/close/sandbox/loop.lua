@@ -1,15 +1,15 @@
--- Coroutines over socket.select: one task per connection, so that none of
--- them waits for another. Knows sockets and time, and nothing of HTTP.
+-- Coroutines over socket.select, one for each connection. Knows sockets and
+-- time, and nothing of HTTP.
 
 local socket = require "socket"
 
--- No select is longer than this, so that Ctrl-C, which Lua only notices
--- between two of its own instructions, is never ignored for long.
-local LONGEST_WAIT = 0.25
+-- The longest select. Lua notices Ctrl-C between two of its own instructions
+-- only, not during a select.
+local MAX_WAIT_S = 0.25
 
 ---@class close.sandbox.Loop
 ---@field private waiting table<thread, table> what each task waits for
----@field private finish table<thread, function> who is told of its end
+---@field private on_end table<thread, function> called at its end
 ---@field private running boolean
 local Loop = {}
 Loop.__index = Loop
@@ -18,7 +18,7 @@ local loop = {}
 
 ---@return close.sandbox.Loop
 function loop.new()
-  return setmetatable({ waiting = {}, finish = {}, running = false }, Loop)
+  return setmetatable({ waiting = {}, on_end = {}, running = false }, Loop)
 end
 
 -- Runs a task up to its next wait, or to its end.
@@ -29,30 +29,30 @@ function Loop:resume(task, ...)
     self.waiting[task] = want
     return
   end
-  local finish = self.finish[task]
-  self.finish[task] = nil
+  local on_end = self.on_end[task]
+  self.on_end[task] = nil
   local problem = not ok and tostring(want) or nil
   -- LuaJIT raises Ctrl-C inside whatever runs, coroutines included.
   if problem and problem:find("interrupted!", 1, true) then
     error(problem, 0)
   end
-  finish(problem and debug.traceback(task, problem))
+  on_end(problem and debug.traceback(task, problem))
 end
 
 --- Starts a task and runs it up to its first wait.
 ---@param body fun() runs as a coroutine
----@param finish fun(problem: string?) called at its end; with the reason and
+---@param on_end fun(problem: string?) called at its end; with the reason and
 ---  a traceback where it was an error
-function Loop:spawn(body, finish)
+function Loop:spawn(body, on_end)
   local task = coroutine.create(body)
-  self.finish[task] = finish
+  self.on_end[task] = on_end
   self:resume(task)
 end
 
 --- From inside a task: waits until a socket is ready or the time is up.
----@param sock table? anything with getfd(); none means: only wait
+---@param sock table? anything with getfd(); nil: only wait
 ---@param direction "read"|"write"|nil
----@param seconds number? forever, if not given
+---@param seconds number? nil: forever
 ---@return boolean ready false: the time was up first
 function Loop.wait(_, sock, direction, seconds)
   local deadline = seconds and socket.gettime() + seconds
@@ -61,9 +61,9 @@ function Loop.wait(_, sock, direction, seconds)
   }
 end
 
--- Splits what all tasks wait for into the arguments of one select.
-function Loop:interest(now)
-  local readers, writers, owners, timeout = {}, {}, {}, LONGEST_WAIT
+-- What all tasks wait for, as the arguments of one select.
+function Loop:select_arguments(now)
+  local readers, writers, owners, timeout = {}, {}, {}, MAX_WAIT_S
   for task, want in pairs(self.waiting) do
     if want.direction == "read" then
       readers[#readers + 1] = want.sock
@@ -78,7 +78,8 @@ end
 
 --- One round: waits until something is ready or due, then runs it.
 function Loop:step()
-  local readers, writers, owners, timeout = self:interest(socket.gettime())
+  local readers, writers, owners, timeout =
+    self:select_arguments(socket.gettime())
   readers, writers = socket.select(readers, writers, timeout)
   local ready, due = {}, {}
   for _, list in ipairs { readers, writers } do

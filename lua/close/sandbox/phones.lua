@@ -1,5 +1,5 @@
--- Phone numbers: E.164, how Close shows them, and whose they are. A few
--- countries only; a sandbox needs no table of the world's numbering plans.
+-- Phone numbers: E.164, how Close formats them, and their countries, of which
+-- it knows a few.
 
 local phones = {}
 
@@ -18,7 +18,7 @@ function phones.is_e164(text)
   return text:find "^%+[1-9]%d+$" ~= nil and #text <= 16
 end
 
--- The country code, as far as it is known here: no code begins another.
+-- The country code, if it is known here. No code is the start of another.
 local function country_code(phone)
   for digits = 1, 3 do
     local code = phone:sub(2, 1 + digits)
@@ -27,8 +27,8 @@ local function country_code(phone)
   return nil
 end
 
---- +16505172539 as +1 650-517-2539; other countries' numbers with their code
---- set apart.
+--- +16505172539 as +1 650-517-2539; other countries' numbers with a space
+--- after their code.
 ---@param phone string
 ---@return string
 function phones.format(phone)

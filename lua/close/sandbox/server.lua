@@ -1,6 +1,6 @@
--- The server of a sandbox: accepts connections, takes one request after
--- another off each, carries out the faults, and writes the answers. What an
--- answer says, api.lua and control.lua decide.
+-- The server of a sandbox: accepts connections, reads one request after
+-- another from each, carries out the faults, and writes the answers. api.lua
+-- and control.lua decide what an answer says.
 
 local api = require "close.sandbox.api"
 local connection = require "close.sandbox.connection"
@@ -13,8 +13,8 @@ local loops = require "close.sandbox.loop"
 local socket = require "socket"
 
 local BACKLOG = 1024
--- What select can watch, less one for whatever else the process may open.
-local HIGHEST_DESCRIPTOR = (socket._SETSIZE or 1024) - 2
+-- What select can watch, less one for another file of the process.
+local MAX_DESCRIPTOR = (socket._SETSIZE or 1024) - 2
 
 ---@class close.sandbox.Server
 ---@field url string what a client takes as base_url
@@ -82,24 +82,23 @@ function server.new(options)
   }, Server)
 end
 
---- Begins anew: no SMS, no files, no requests taken, no faults, no limits
---- counted.
+--- Forgets everything: what it holds, requests, faults, used-up limits.
 function Server:reset()
   self.api:reset()
   self.ledger:clear()
   self.faults:clear()
 end
 
--- Until the body is whole, a server that is silent reads nothing either; after
--- that, it would be working, and would notice when the client hangs up.
-local LISTENING = { read = true, answer = true, after = true }
+-- Places at which a server that pauses would notice that the client ended the
+-- connection. Before them it reads nothing while it pauses.
+local READING = { read = true, answer = true, after = true }
 
--- Carries out a fault's part at one place. False: the connection has ended.
-local function undergo(conn, fault, place)
+-- Carries out what a fault does at a place. False: the connection has ended.
+local function apply_fault(conn, fault, place)
   if not fault or fault.place ~= place then return true end
-  if fault.seconds and not LISTENING[place] then
-    conn:deafness(fault.seconds)
-  elseif fault.seconds and not conn:silence(fault.seconds) then
+  if fault.seconds and not READING[place] then
+    conn:pause_unread(fault.seconds)
+  elseif fault.seconds and not conn:pause(fault.seconds) then
     return false
   end
   if fault.kind == "close" then
@@ -112,9 +111,9 @@ local function undergo(conn, fault, place)
   return true
 end
 
--- The answer of a fault of kind "status", or another answer with the parts
--- that the fault replaces.
-local function shape(fault, answer)
+-- The answer of a fault of kind "status", or an answer with what a fault of
+-- kind "body" replaces.
+local function fault_answer(fault, answer)
   local headers = {}
   for name, value in pairs(answer and answer.headers or {}) do
     headers[name] = value
@@ -135,7 +134,7 @@ local function shape(fault, answer)
   }
 end
 
--- Does the work. An error in it is the sandbox's own fault, and says so.
+-- Does the work. An error in it is a bug of the sandbox: a 500 shows it.
 function Server:act(request, record)
   local ok, answer = xpcall(function()
     return self.api:answer(request, socket.gettime())
@@ -149,18 +148,20 @@ function Server:act(request, record)
   return answer
 end
 
--- The answer to a request taken whole; nil: a fault ended the connection.
+-- The answer to a whole request; nil: a fault ended the connection.
 function Server:answer(conn, request, record, fault)
   local answer
   if fault and fault.acted then answer = self:act(request, record) end
-  if not undergo(conn, fault, "read") then return nil end
+  if not apply_fault(conn, fault, "read") then return nil end
   if fault and fault.kind == "status" then
-    answer = shape(fault)
+    answer = fault_answer(fault)
     record.status = answer.status
     return answer
   end
   answer = answer or self:act(request, record)
-  if fault and fault.kind == "body" then answer = shape(fault, answer) end
+  if fault and fault.kind == "body" then
+    answer = fault_answer(fault, answer)
+  end
   return answer
 end
 
@@ -171,11 +172,11 @@ local function write(conn, request, answer, fault)
   if not fault or fault.place ~= "answer" then return conn:write(bytes) end
   local half = body == "" and math.floor(#head / 2)
     or #head + math.floor(#body / 2)
-  return conn:write(bytes:sub(1, half)) and undergo(conn, fault, "answer")
+  return conn:write(bytes:sub(1, half)) and apply_fault(conn, fault, "answer")
     and conn:write(bytes:sub(half + 1))
 end
 
--- Answers a request that was not taken whole, and ends the connection.
+-- Answers a request that was not read whole, and ends the connection.
 local function refuse(conn, request, status, answer)
   request.keep_alive = false
   answer = answer or {
@@ -186,20 +187,20 @@ local function refuse(conn, request, status, answer)
   if conn:write(head .. body) then conn:drain() end
 end
 
--- Takes the rest of a request whose first line was read. False: the
--- connection has ended.
-function Server:take(conn, request, fault)
-  if not undergo(conn, fault, "before") then return false end
+-- Reads the rest of a request, after its first line. False: the connection
+-- has ended, or the request is to be refused with the status that follows.
+function Server:read_rest(conn, request, fault)
+  if not apply_fault(conn, fault, "before") then return false end
   local ok, status = http.read_headers(conn, request)
   if not ok then return false, status end
-  if not undergo(conn, fault, "headers") then return false end
+  if not apply_fault(conn, fault, "headers") then return false end
   if fault and fault.kind == "status" and fault.place == "headers" then
     return false, fault.status
   end
   local most = control.is_for(request) and control.MAX_BODY
     or api.most_bytes(request.path, self.max_body_bytes)
   return http.read_body(conn, request, most, function()
-    return undergo(conn, fault, "half")
+    return apply_fault(conn, fault, "half")
   end)
 end
 
@@ -216,15 +217,15 @@ function Server:exchange(conn)
   end
   local begun = socket.gettime()
   local is_control = control.is_for(request)
-  local fault = not is_control and self.faults:meet(request) or nil
+  local fault = not is_control and self.faults:match(request) or nil
   local ok
-  ok, status = self:take(conn, request, fault)
+  ok, status = self:read_rest(conn, request, fault)
   if not ok then
     if status then
-      local early = fault and fault.kind == "status" and shape(fault) or nil
+      local early = fault and fault.kind == "status" and fault_answer(fault)
       refuse(conn, request, status, early)
     end
-    self:note(request, begun, status, fault)
+    self:log_exchange(request, begun, status, fault)
     return false
   end
   if is_control then
@@ -234,12 +235,12 @@ function Server:exchange(conn)
   local record = self.ledger:add(request, socket.gettime(), conn.id, fault)
   local answer = self:answer(conn, request, record, fault)
   ok = answer and write(conn, request, answer, fault)
-  self:note(request, begun, record.status, fault)
-  return ok and request.keep_alive and undergo(conn, fault, "after")
+  self:log_exchange(request, begun, record.status, fault)
+  return ok and request.keep_alive and apply_fault(conn, fault, "after")
 end
 
--- One line per request, of nothing that a client chose freely.
-function Server:note(request, begun, status, fault)
+-- Logs a line, with nothing in it that the client chose freely.
+function Server:log_exchange(request, begun, status, fault)
   local known = request.method:find "^%u+$" and #request.method <= 7
   self.log(("%s %s -> %s in %d ms%s"):format(
     known and request.method or "(other)", api.template(request.path),
@@ -248,23 +249,23 @@ function Server:note(request, begun, status, fault)
 end
 
 -- A connection's whole life.
-function Server:attend(conn)
-  local fault = self.faults:meet(nil)
-  if not undergo(conn, fault, "accept") then return end
+function Server:serve_connection(conn)
+  local fault = self.faults:match(nil)
+  if not apply_fault(conn, fault, "accept") then return end
   while self:exchange(conn) do
-    -- Whoever sends without waiting does not keep the others waiting.
-    if conn:has_more() then conn:pass() end
+    -- A client that pipelines must not keep the others waiting.
+    if conn:has_more() then conn:yield() end
   end
 end
 
-function Server:welcome(sock)
-  if sock:getfd() > HIGHEST_DESCRIPTOR then
+function Server:add_connection(sock)
+  if sock:getfd() > MAX_DESCRIPTOR then
     sock:close()
     return
   end
   self.accepted = self.accepted + 1
   local conn = connection.new(self.loop, sock, self.accepted)
-  self.loop:spawn(function() self:attend(conn) end, function(problem)
+  self.loop:spawn(function() self:serve_connection(conn) end, function(problem)
     conn:close()
     if problem then io.stderr:write("close.sandbox: ", problem, "\n") end
   end)
@@ -275,11 +276,11 @@ function Server:accept()
   while true do
     local sock, problem = self.listener:accept()
     if sock then
-      self:welcome(sock)
+      self:add_connection(sock)
     elseif problem == "timeout" then
       self.loop:wait(self.listener, "read")
     else
-      -- Out of descriptors, most likely: they come back.
+      -- Out of descriptors, most likely: wait for some.
       self.loop:wait(nil, nil, 0.05)
     end
   end

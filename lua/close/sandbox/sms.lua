@@ -34,9 +34,9 @@ function sms.new(storage)
     storage = storage }, Store)
 end
 
--- An SMS whose time has come is sent, at that time, however late it is looked
--- at.
-local function settle(message, now)
+-- Sends an SMS that is due, with the time at which it was due: it may be looked
+-- at much later.
+local function send_if_due(message, now)
   if not message.due or message.due > now then return end
   message.status, message.date_sent = "sent", dates.format(message.due)
   message.date_updated = message.date_sent
@@ -93,8 +93,8 @@ local function check_status(status, values, message, problems)
   end
 end
 
--- An attachment that was to be uploaded here must have been. Notes its size,
--- too; nobody knows that of a file elsewhere.
+-- An attachment in our storage must have been uploaded. Sets its size, too:
+-- that of a file elsewhere is not known.
 local function check_files(storage, values, problems, now)
   local list = values.attachments
   if problems.attachments or type(list) ~= "table" then return end
@@ -105,8 +105,8 @@ local function check_files(storage, values, problems, now)
   end)
 end
 
--- Puts a message into a status, and says when it will be sent.
-local function enter(message, status, values, now)
+-- Sets a message's status, and when it will be sent.
+local function set_status(message, status, values, now)
   local was = message.status
   message.status, message.due = status, nil
   if status == "outbox" then
@@ -123,8 +123,8 @@ local function enter(message, status, values, now)
   if not kept then message.date_scheduled = nil end
 end
 
--- Where an SMS has its place among those that are in order of their dates.
-local function place_of(list, message)
+-- The index at which to insert an SMS in a list that is sorted by date_created.
+local function insert_index(list, message)
   local low, high = 1, #list + 1
   while low < high do
     local middle = math.floor((low + high) / 2)
@@ -165,9 +165,9 @@ function Store:create(body, query, now)
     message[role .. "_name"] = id == USER and account.USER_NAME or nil
   end
   message.date_updated = message.date_created
-  enter(message, values.status, values, now)
+  set_status(message, values.status, values, now)
   self.list[#self.list + 1] = message
-  table.insert(self.by_date, place_of(self.by_date, message), message)
+  table.insert(self.by_date, insert_index(self.by_date, message), message)
   self.by_id[message.id] = message
   return activity.show(message)
 end
@@ -178,11 +178,11 @@ end
 ---@return table? message
 function Store:find(id, now)
   local message = self.by_id[id]
-  if message then settle(message, now) end
+  if message then send_if_due(message, now) end
   return message
 end
 
--- Whether an update may be, given the state the message is in.
+-- Why a message cannot be updated in its status; nil: it can.
 local function check_state(message, status)
   if message.status == "draft" then
     if not status or status == "draft" or status == "scheduled"
@@ -216,7 +216,7 @@ function Store:update(message, body, now)
   message.date_updated, message.updated_by = dates.format(now), USER
   message.updated_by_name = account.USER_NAME
   message.user_name = message.user_id == USER and account.USER_NAME or nil
-  if status then enter(message, status, values, now) end
+  if status then set_status(message, status, values, now) end
   return activity.show(message)
 end
 
@@ -234,8 +234,8 @@ function Store:delete(id)
   remove(self.by_date, message)
 end
 
-function Store:settle(now)
-  for _, message in ipairs(self.list) do settle(message, now) end
+function Store:send_due(now)
+  for _, message in ipairs(self.list) do send_if_due(message, now) end
 end
 
 --- One page of the SMS that a query asks for: newest first, of one date those
@@ -245,15 +245,15 @@ end
 ---@return table? page
 ---@return table? problem the body of a 400
 function Store:page(query, now)
-  self:settle(now)
+  self:send_due(now)
   return pages.page(self.by_date, query, FILTERS, activity.show)
 end
 
---- Everything held, oldest first, for whoever looks from outside the API.
+--- All SMS, in the order of their creation, for the control endpoint.
 ---@param now number
 ---@return table[] shown
 function Store:all(now)
-  self:settle(now)
+  self:send_due(now)
   local shown = json.array {}
   for i, message in ipairs(self.list) do
     shown[i] = activity.show(message)

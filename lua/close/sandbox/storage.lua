@@ -1,12 +1,12 @@
--- The storage that uploads go to: what S3 does with a signed form, as far as a
+-- The storage of uploads: does with a signed form what S3 does, as far as a
 -- client can see. Takes requests and the time, returns answers; does no I/O.
--- It stands outside of the API, takes no credentials, and answers in XML.
+-- It is not part of the API, refuses credentials, and answers in XML.
 
 local account = require "close.sandbox.account"
 local multipart = require "close.sandbox.multipart"
 
-local WINDOW = 60 -- seconds for which a form is taken
-local LIFETIME = 86400 -- seconds for which a file can be fetched
+local FORM_LIFETIME_S = 60
+local FILE_LIFETIME_S = 86400
 
 ---@class close.sandbox.Storage
 ---@field private origin string "http://127.0.0.1:8765"
@@ -32,17 +32,17 @@ function storage.is_for(path)
   return path:sub(1, #storage.ROOT) == storage.ROOT
 end
 
---- A path without what is particular to it.
+--- A path without its key; safe to log.
 function storage.template(path)
   return path == storage.ROOT and path or storage.ROOT .. "{key}"
 end
 
---- Names an address for a file.
+--- Makes the form for an upload.
 ---@param filename string
 ---@param content_type string
 ---@param now number
 ---@return table answer what Close answers to files/upload/
-function Storage:offer(filename, content_type, now)
+function Storage:new_upload(filename, content_type, now)
   local key = account.new_id "file_"
   local fields = {
     key = key, ["Content-Type"] = content_type,
@@ -118,7 +118,7 @@ local function check_fields(wanted, given)
   end
 end
 
-function Storage:take(request, now)
+function Storage:store(request, now)
   if request.headers.authorization then
     return refusal(400, "InvalidArgument",
       "Only one auth mechanism allowed: credentials do not belong here.")
@@ -129,7 +129,7 @@ function Storage:take(request, now)
   if not file then return denied "Access Denied" end
   refused = check_fields(file.fields, fields)
   if refused then return refused end
-  if now >= file.asked + WINDOW then
+  if now >= file.asked + FORM_LIFETIME_S then
     return denied "Invalid according to Policy: Policy expired."
   end
   file.bytes = bytes
@@ -140,16 +140,16 @@ function Storage:take(request, now)
   return answer
 end
 
--- A file that can be fetched now; nil where there is none, or none any more.
-function Storage:live(key, now)
+-- A file that can be fetched now; or nil and why not.
+function Storage:available(key, now)
   local file = self.files[key]
   if not file or not file.bytes then return nil, "missing" end
-  if now >= file.asked + LIFETIME then return nil, "expired" end
+  if now >= file.asked + FILE_LIFETIME_S then return nil, "expired" end
   return file
 end
 
-function Storage:give(key, now)
-  local file, problem = self:live(key, now)
+function Storage:fetch(key, now)
+  local file, problem = self:available(key, now)
   if problem == "expired" then return denied "Request has expired" end
   if not file then
     return refusal(404, "NoSuchKey", "The specified key does not exist.")
@@ -167,21 +167,21 @@ end
 function Storage:answer(request, now)
   local key = request.path:sub(#storage.ROOT + 1)
   local method = request.method
-  if key == "" and method == "POST" then return self:take(request, now) end
-  if key ~= "" and method == "GET" then return self:give(key, now) end
+  if key == "" and method == "POST" then return self:store(request, now) end
+  if key ~= "" and method == "GET" then return self:fetch(key, now) end
   return refusal(405, "MethodNotAllowed",
     "The specified method is not allowed against this resource.")
 end
 
---- What an attachment's url stands for.
+--- Whether an attachment's url can be used.
 ---@param url string
 ---@param now number
----@return boolean usable false: an address of here without a file
----@return integer? size of the file, where it is here
+---@return boolean usable false: it is an address of this storage without a file
+---@return integer? size of a file of this storage
 function Storage:look_up(url, now)
   local here = self.origin .. storage.ROOT
   if url:sub(1, #here) ~= here then return true end
-  local file = self:live(url:sub(#here + 1), now)
+  local file = self:available(url:sub(#here + 1), now)
   return file ~= nil, file and #file.bytes or nil
 end
 
