@@ -18,11 +18,10 @@ void clo_buf_init(struct clo_buf *buf, size_t max) {
 static int grow(struct clo_buf *buf, size_t need) {
   size_t cap = buf->cap > 0 ? buf->cap : FIRST_CAP;
   char *data;
-
   while (cap < need) cap = cap > buf->max / 2 ? buf->max : cap * 2;
   if (cap > buf->max) cap = buf->max;
   data = realloc(buf->data, cap);
-  if (data == NULL) return 0;
+  if (!data) return 0;
   buf->data = data;
   buf->cap = cap;
   return 1;

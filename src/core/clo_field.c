@@ -16,9 +16,8 @@ int clo_field_value(const struct clo_field *field,
   const char *word;
   size_t i;
   int index;
-
   if (value->type != CLO_STRING) return -1;
-  for (index = 0; (word = field->values[index]) != NULL; index++) {
+  for (index = 0; (word = field->values[index]); index++) {
     for (i = 0; i < value->len; i++)
       if (word[i] == '\0' || word[i] != value->data[i]) break;
     if (i == value->len && word[i] == '\0') return index;
@@ -28,10 +27,9 @@ int clo_field_value(const struct clo_field *field,
 
 void clo_spot_report(const struct clo_spot *spot, const char *code,
                      const char *format, ...) {
-  const char *name = spot->field != NULL ? spot->field->name : "";
+  const char *name = spot->field ? spot->field->name : "";
   char path[64], sentence[512];
   va_list args;
-
   if (spot->item == 0)
     snprintf(path, sizeof path, "%s", name);
   else
@@ -46,9 +44,8 @@ void clo_spot_report(const struct clo_spot *spot, const char *code,
 const char *clo_field_join(const struct clo_field *field, unsigned mask,
                            char out[CLO_JOIN_SIZE]) {
   size_t i, used = 0;
-
   out[0] = '\0';
-  for (i = 0; field->values[i] != NULL && used < CLO_JOIN_SIZE; i++)
+  for (i = 0; field->values[i] && used < CLO_JOIN_SIZE; i++)
     if ((mask >> i & 1u) != 0)
       used += (size_t)snprintf(out + used, CLO_JOIN_SIZE - used, "%s\"%s\"",
                                used > 0 ? ", " : "", field->values[i]);
@@ -57,7 +54,6 @@ const char *clo_field_join(const struct clo_field *field, unsigned mask,
 
 static int is_utf8(const struct clo_spot *spot, const struct clo_value *value) {
   size_t bad = clo_utf8_check(value->data, value->len);
-
   if (bad == value->len) return 1;
   clo_spot_report(spot, "format",
                   "is not valid UTF-8: byte %zu is 0x%02X; encode it as UTF-8 "
@@ -66,12 +62,11 @@ static int is_utf8(const struct clo_spot *spot, const struct clo_value *value) {
   return 0;
 }
 
-/* -- one check for each kind ---------------------------------------------- */
+/* ---- one check for each kind ---- */
 
 static void check_phone(const struct clo_spot *spot,
                         const struct clo_value *value) {
   char number[CLO_E164_SIZE], odd[CLO_ODD_SIZE];
-
   if (clo_e164_check(value->data, value->len) || !is_utf8(spot, value)) return;
   clo_tell_odd(value->data, value->len, odd);
   if (value->len >= 5 && memcmp(value->data, "phon_", 5) == 0)
@@ -94,7 +89,6 @@ static void check_date(const struct clo_spot *spot,
                        const struct clo_value *value) {
   char written[CLO_RFC3339_SIZE], quoted[CLO_QUOTE_SIZE], odd[CLO_ODD_SIZE];
   const char *wrong;
-
   if (value->type == CLO_NUMBER) {
     if (clo_rfc3339_write(value->number, written) == 0)
       clo_spot_report(spot, "range",
@@ -103,7 +97,7 @@ static void check_date(const struct clo_spot *spot,
     return;
   }
   wrong = clo_rfc3339_check(value->data, value->len);
-  if (wrong == NULL || !is_utf8(spot, value)) return;
+  if (!wrong || !is_utf8(spot, value)) return;
   clo_spot_report(spot, "format",
                   "is not an RFC 3339 date-time such as 2026-11-23T08:00:00Z: "
                   "%s; got %s%s",
@@ -120,16 +114,14 @@ static void check_enum(const struct clo_spot *spot,
   char meant[64 + CLO_ODD_SIZE] = "";
   const char *hint = NULL;
   size_t count = 0;
-
   if (clo_field_value(field, value) >= 0 || !is_utf8(spot, value)) return;
-  while (field->values[count] != NULL) count++;
+  while (field->values[count]) count++;
   if (spot->violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = clo_hint_value(field, value->data, value->len);
-  if (hint != NULL)
+  if (hint)
     snprintf(meant, sizeof meant, "%s; did you mean \"%s\"?",
              clo_tell_odd(value->data, value->len, odd), hint);
   clo_quote(value->data, value->len, quoted);
-
   if (count <= TOLD_MAX)
     clo_spot_report(spot, "enum", "must be one of %s, got %s%s",
                     clo_field_join(field, ~0u, list), quoted, meant);
@@ -151,7 +143,7 @@ static void check_number(const struct clo_spot *spot,
                   "date_scheduled");
 }
 
-/* -- types ---------------------------------------------------------------- */
+/* ---- types ---- */
 
 /* What each kind of field takes, and what to call it in a sentence. */
 static const struct {
@@ -185,15 +177,13 @@ void clo_spot_report_type(const struct clo_spot *spot, enum clo_type type,
       [CLO_BOOLEAN] = "a boolean", [CLO_NUMBER] = "a number",
       [CLO_STRING] = "a string", [CLO_LIST] = "a list",
       [CLO_OBJECT] = "an object"};
-
-  if (name == NULL || len == 0) {
+  if (!name || len == 0) {
     name = names[type];
     len = strlen(name);
   }
   clo_spot_report(spot, "type", "must be %s, got %.*s",
-                  spot->field == NULL
-                      ? "a map with content_type, filename and url"
-                      : kinds[spot->field->kind].name,
+                  spot->field ? kinds[spot->field->kind].name
+                              : "a map with content_type, filename and url",
                   (int)(len < 80 ? len : 80), name);
 }
 
@@ -212,7 +202,6 @@ static void report_required(const struct clo_spot *spot) {
 void clo_spot_check(const struct clo_spot *spot,
                     const struct clo_value *value) {
   const struct clo_field *field = spot->field;
-
   if (value->type == CLO_ABSENT) {
     if (field->required) report_required(spot);
     return;
@@ -238,4 +227,3 @@ void clo_spot_check(const struct clo_spot *spot,
     case CLO_KIND_LIST: break;
   }
 }
-

@@ -38,7 +38,6 @@ const struct clo_field clo_filter_fields[CLO_FILTERS] = {
 
 int clo_filter_find(const char *name, size_t len) {
   int i;
-
   for (i = 0; i < CLO_FILTERS; i++)
     if (clo_filter_fields[i].len == len &&
         memcmp(clo_filter_fields[i].name, name, len) == 0)
@@ -55,14 +54,13 @@ enum clo_filter clo_filter_meant(enum clo_filter filter) {
   }
 }
 
-/* -- the check of one value ----------------------------------------------- */
+/* ---- the check of one value ---- */
 
 #define COUNT_MAX 9007199254740991.0 /* a double counts without gaps so far */
 
 static void check_count(const struct clo_spot *spot, enum clo_filter meant,
                         double number) {
   double least = meant == CLO_FILTER_LIMIT ? 1 : 0;
-
   /* Written so that NaN fails; makes the cast defined. */
   if (number >= least && number <= COUNT_MAX &&
       number == (double)(long long)number)
@@ -75,7 +73,6 @@ int clo_filter_word(const struct clo_value *value, size_t *at,
                     const char **word, size_t *len) {
   const char *s = value->data;
   size_t from = *at, end, to;
-
   if (from > value->len) return 0;
   for (end = from; end < value->len && s[end] != ',';) end++;
   *at = end + 1;
@@ -90,7 +87,6 @@ static void check_commas(const struct clo_spot *spot,
                          const struct clo_value *value) {
   const char *word;
   size_t at = 0, len, place = 0;
-
   while (clo_filter_word(value, &at, &word, &len)) {
     place++;
     if (len > 0) continue;
@@ -110,7 +106,6 @@ static void check_item(const struct clo_spot *spot, size_t place,
   struct clo_spot item = {&field, 0, spot->violations};
   char name[64];
   size_t i;
-
   snprintf(name, sizeof name, "%s[%zu]", spot->field->name, place);
   field.name = name;
   field.len = strlen(name);
@@ -120,7 +115,7 @@ static void check_item(const struct clo_spot *spot, size_t place,
   for (i = 0; i < value->len && value->data[i] == ' ';) i++;
   if (i == value->len)
     clo_spot_report(&item, "format", "is empty: leave it out of the list");
-  else if (memchr(value->data, ',', value->len) != NULL)
+  else if (memchr(value->data, ',', value->len))
     clo_spot_report(&item, "format",
                     "has a comma: make an item of each of its words");
 }
@@ -128,7 +123,6 @@ static void check_item(const struct clo_spot *spot, size_t place,
 static void check_words(const struct clo_spot *spot,
                         const struct clo_filters *filters, int filter) {
   size_t i;
-
   if (filters->value[filter].type == CLO_STRING) {
     check_commas(spot, &filters->value[filter]);
     return;
@@ -144,7 +138,6 @@ static void check_words(const struct clo_spot *spot,
 static void check_filter(const struct clo_spot *spot,
                          const struct clo_filters *filters, int filter) {
   const struct clo_value *value = &filters->value[filter];
-
   /* A null in place of an id is a slip, and would list all there is. */
   if (value->type == CLO_NULL) {
     clo_spot_report(spot, "type", "cannot be null: leave it out for no filter");
@@ -167,7 +160,6 @@ static int is_too_large(const struct clo_filters *filters,
   double bytes = 0;
   size_t i;
   int at;
-
   for (at = 0; at < CLO_FILTERS; at++) {
     bytes += (double)filters->value[at].len;
     for (i = 0; i < filters->count[at]; i++)
@@ -186,7 +178,6 @@ void clo_filters_check(const struct clo_filters *filters,
   struct clo_spot spot = {NULL, 0, violations};
   enum clo_filter meant;
   int i;
-
   if (is_too_large(filters, violations)) return;
   for (i = 0; i < CLO_FILTERS; i++) {
     if (filters->value[i].type == CLO_ABSENT) continue;
@@ -201,7 +192,7 @@ void clo_filters_check(const struct clo_filters *filters,
   }
 }
 
-/* -- unknown filters ------------------------------------------------------ */
+/* ---- unknown filters ---- */
 
 static const struct clo_alias aliases[] = {
     {"id", "id__in"},
@@ -292,7 +283,6 @@ static const struct clo_alias orders[] = {
 /* The length of a name up to a comparison, as in "status__in". */
 static size_t base_len(const char *name, size_t len) {
   size_t i;
-
   for (i = 1; i + 1 < len; i++)
     if (name[i] == '_' && name[i + 1] == '_') return i;
   return len;
@@ -302,26 +292,24 @@ void clo_filter_unknown(const char *name, size_t len,
                         struct clo_violations *violations) {
   char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
   const char *member, *hint;
-
   clo_quote(name, len, quoted);
   clo_show_name(name, len, field);
   hint = clo_hint_alias(aliases, name, len);
   member = clo_hint_alias(unfiltered, name, base_len(name, len));
-  if (hint == NULL && member == NULL &&
-      violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
+  /* A search takes time. */
+  if (!hint && !member && violations->count < CLO_VIOLATIONS_MAX)
     hint = clo_hint_nearest(clo_filter_fields, CLO_FILTERS, name, len);
-
-  if (clo_hint_alias(orders, name, len) != NULL)
+  if (clo_hint_alias(orders, name, len))
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter: Close has no order to choose, a "
                        "list comes newest first",
                        quoted);
-  else if (member != NULL)
+  else if (member)
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter: Close has no filter on %s; read "
                        "the pages and choose there",
                        quoted, member);
-  else if (hint != NULL)
+  else if (hint)
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter of SMS; did you mean \"%s\"?",
                        quoted, hint);

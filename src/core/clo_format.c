@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* -- UTF-8 (RFC 3629, section 4) ------------------------------------------ */
+/* ---- UTF-8 (RFC 3629, section 4) ---- */
 
 static int all_ascii(const unsigned char *eight) {
   uint64_t word;
@@ -16,7 +16,6 @@ static int all_ascii(const unsigned char *eight) {
 static size_t utf8_character(const unsigned char *p, size_t rest) {
   unsigned char lead = p[0], low = 0x80, high = 0xBF;
   size_t n, i;
-
   if (lead < 0x80) return 1;
   if (lead < 0xC2 || lead > 0xF4) return 0;
   n = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
@@ -34,7 +33,6 @@ static size_t utf8_character(const unsigned char *p, size_t rest) {
 size_t clo_utf8_check(const char *s, size_t len) {
   const unsigned char *p = (const unsigned char *)s;
   size_t i = 0, n;
-
   while (i < len) {
     if (len - i >= 8 && all_ascii(p + i)) {
       i += 8;
@@ -50,14 +48,13 @@ size_t clo_utf8_check(const char *s, size_t len) {
 size_t clo_utf8_read(const char *s, size_t len, uint32_t *code) {
   const unsigned char *p = (const unsigned char *)s;
   size_t n = len > 0 ? utf8_character(p, len) : 0, i;
-
   if (n == 0) return 0;
   *code = n == 1 ? p[0] : p[0] & 0x7Fu >> n; /* the lead's own bits */
   for (i = 1; i < n; i++) *code = *code << 6 | (p[i] & 0x3Fu);
   return n;
 }
 
-/* -- what cannot be seen --------------------------------------------------
+/* ---- what cannot be seen ----
  * From the Unicode Character Database: the categories Cc, Cf, Zl, Zp, and Zs
  * but for the space, as far as they come in texts that people copy. */
 
@@ -70,7 +67,6 @@ int clo_is_invisible(uint32_t code) {
       {0x205F, 0x206F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
   };
   size_t i;
-
   for (i = 0; i < sizeof ranges / sizeof *ranges; i++)
     if (code >= ranges[i].first && code <= ranges[i].last) return 1;
   return 0;
@@ -78,7 +74,6 @@ int clo_is_invisible(uint32_t code) {
 
 size_t clo_find_odd(const char *s, size_t len) {
   size_t i;
-
   for (i = 0; i < len; i++) {
     if (s[i] < ' ' || s[i] > '~') return i; /* a char may have a sign, or not */
     if (s[i] == ' ' && (i == 0 || i == len - 1)) return i;
@@ -86,13 +81,12 @@ size_t clo_find_odd(const char *s, size_t len) {
   return len;
 }
 
-/* -- E.164 ---------------------------------------------------------------- */
+/* ---- E.164 ---- */
 
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
 int clo_e164_check(const char *s, size_t len) {
   size_t i;
-
   if (len < 3 || len > 16 || s[0] != '+' || s[1] == '0') return 0;
   for (i = 1; i < len; i++)
     if (!is_digit(s[i])) return 0;
@@ -102,7 +96,6 @@ int clo_e164_check(const char *s, size_t len) {
 /* The ASCII character that the first one of s looks like, or '?'. */
 static char look_alike(const char *s, size_t len, size_t *size) {
   uint32_t code = 0;
-
   *size = clo_utf8_read(s, len, &code);
   if (*size == 0) {
     *size = 1;
@@ -119,7 +112,6 @@ static char look_alike(const char *s, size_t len, size_t *size) {
 int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
   size_t i, size, n = 0;
   char c, before = '\0';
-
   for (i = 0; i < len; i += size) {
     c = look_alike(s + i, len - i, &size);
     if (c == ' ') continue;
@@ -127,7 +119,7 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
      * on the country, so there is no hint to give. */
     if (c == '0' && (before == '(' || before == '[')) return 0;
     before = c;
-    if (memchr(".()[]-", c, 6) != NULL) continue;
+    if (memchr(".()[]-", c, 6)) continue;
     if (n == CLO_E164_SIZE - 1) return 0;
     out[n++] = c;
   }
@@ -135,7 +127,7 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
   return clo_e164_check(out, n);
 }
 
-/* -- RFC 3339 ------------------------------------------------------------- */
+/* ---- RFC 3339 ---- */
 
 struct moment {
   int year, month, day, hour, minute, second;
@@ -149,7 +141,6 @@ struct moment {
 static int days_in_month(int year, int month) {
   static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
   return days[month - 1] + (month == 2 && leap);
 }
 
@@ -160,7 +151,6 @@ static int two_digits(const char *s) {
 /* Whether s has the shape: '0' stands for any digit, 'T' for either case. */
 static int has_shape(const char *s, size_t len, const char *shape) {
   size_t i;
-
   for (i = 0; shape[i] != '\0'; i++) {
     if (i == len) return 0;
     if (shape[i] == '0' && is_digit(s[i])) continue;
@@ -193,7 +183,6 @@ static const char *check_ranges(const struct moment *m) {
 /* Reads "Z" or "+01:00", which must be all of s. */
 static const char *read_offset(const char *s, size_t len, struct moment *m) {
   int hours, minutes;
-
   if (len == 0) return "it has no offset: end it with Z or one like +01:00";
   m->offset = 0;
   if (s[0] == 'Z' || s[0] == 'z')
@@ -213,7 +202,6 @@ static const char *read_offset(const char *s, size_t len, struct moment *m) {
  * In the west it cannot be the day before: offsets end at -23:59. */
 static int may_leap(const struct moment *m) {
   int utc_minute = m->hour * 60 + m->minute - m->offset;
-
   if (utc_minute == LAST_MINUTE)
     return m->day == days_in_month(m->year, m->month);
   return utc_minute == -1 && m->day == 1;
@@ -223,7 +211,6 @@ static const char *read_moment(const char *s, size_t len, struct moment *m) {
   const char *wrong;
   double unit = 1;
   size_t i = 19;
-
   if (!has_shape(s, len, "0000-00-00T00:00:00")) return misshapen(s, len);
   m->year = two_digits(s) * 100 + two_digits(s + 2);
   m->month = two_digits(s + 5);
@@ -232,15 +219,14 @@ static const char *read_moment(const char *s, size_t len, struct moment *m) {
   m->minute = two_digits(s + 14);
   m->second = two_digits(s + 17);
   m->fraction = 0;
-  if ((wrong = check_ranges(m)) != NULL) return wrong;
-
+  if ((wrong = check_ranges(m))) return wrong;
   if (i < len && s[i] == '.') {
     i++;
     if (i == len || !is_digit(s[i])) return "no digit follows its point";
     for (; i < len && is_digit(s[i]); i++)
       m->fraction += (s[i] - '0') * (unit /= 10);
   }
-  if ((wrong = read_offset(s + i, len - i, m)) != NULL) return wrong;
+  if ((wrong = read_offset(s + i, len - i, m))) return wrong;
   if (m->second == 60 && !may_leap(m))
     return "a leap second, 23:59:60 in UTC, only ends a month's last day";
   return NULL;
@@ -248,11 +234,10 @@ static const char *read_moment(const char *s, size_t len, struct moment *m) {
 
 const char *clo_rfc3339_check(const char *s, size_t len) {
   struct moment m;
-
   return read_moment(s, len, &m);
 }
 
-/* -- an instant as RFC 3339 ----------------------------------------------- */
+/* ---- an instant as RFC 3339 ---- */
 
 #define DAY INT64_C(86400)
 #define YEAR_0 INT64_C(-62167219200)    /* 0000-01-01T00:00:00Z */
@@ -261,8 +246,7 @@ const char *clo_rfc3339_check(const char *s, size_t len) {
 int clo_rfc3339_read(const char *s, size_t len, double *seconds) {
   struct moment m;
   int shifted, year, month, days;
-
-  if (read_moment(s, len, &m) != NULL) return 0;
+  if (read_moment(s, len, &m)) return 0;
   /* Counted from March, as in set_date(). */
   year = m.month <= 2 ? m.year - 1 : m.year;
   month = m.month <= 2 ? m.month + 9 : m.month - 3;
@@ -276,7 +260,6 @@ int clo_rfc3339_read(const char *s, size_t len, double *seconds) {
 
 static char *put(char *out, int value, int width) {
   int i;
-
   for (i = width - 1; i >= 0; i--, value /= 10)
     out[i] = (char)('0' + value % 10);
   return out + width;
@@ -290,7 +273,6 @@ static void set_date(struct moment *m, int days) {
   int cycle = shifted / 146097, day = shifted % 146097;
   int year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
   int month;
-
   day -= 365 * year + year / 4 - year / 100;
   month = (5 * day + 2) / 153;
   m->day = day - (153 * month + 2) / 5 + 1;
@@ -303,7 +285,6 @@ size_t clo_rfc3339_write(double seconds, char out[CLO_RFC3339_SIZE]) {
   int64_t whole;
   int ms;
   char *end;
-
   /* Written so that NaN fails; makes the cast below defined. */
   if (!(seconds > -1e12 && seconds < 1e12)) return 0;
   whole = (int64_t)seconds;
@@ -312,7 +293,6 @@ size_t clo_rfc3339_write(double seconds, char out[CLO_RFC3339_SIZE]) {
   whole += ms / 1000;
   ms %= 1000;
   if (whole < YEAR_0 || whole >= YEAR_10000) return 0;
-
   set_date(&m, (int)((whole - YEAR_0) / DAY));
   m.second = (int)((whole - YEAR_0) % DAY);
   end = put(out, m.year, 4);

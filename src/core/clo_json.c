@@ -14,7 +14,6 @@ static int is_number_byte(char c) {
 
 static size_t number_length(const char *s, size_t len) {
   size_t i;
-
   for (i = 0; i < len && is_number_byte(s[i]);) i++;
   return i;
 }
@@ -22,7 +21,6 @@ static size_t number_length(const char *s, size_t len) {
 /* Whether a number of n bytes is a whole one that a double would round. */
 static int is_too_long(const char *s, size_t n) {
   size_t i, most = sizeof MOST - 1;
-
   if (n > 0 && *s == '-') {
     s++;
     n--;
@@ -42,7 +40,6 @@ static int hex_digit(char c) {
 /* The number in an escape such as \ud83d that s begins with, or -1. */
 static int escaped(const char *s, size_t len) {
   int i, digit, code = 0;
-
   if (len < ESCAPE || s[0] != '\\' || s[1] != 'u') return -1;
   for (i = 2; i < ESCAPE; i++) {
     if ((digit = hex_digit(s[i])) < 0) return -1;
@@ -55,7 +52,6 @@ static int escaped(const char *s, size_t len) {
  * 0 for half a pair. */
 static size_t escape_length(const char *s, size_t len) {
   int code = escaped(s, len), low;
-
   if (code < 0) return len < 2 ? len : 2;
   if (code < 0xD800 || code > 0xDFFF) return ESCAPE;
   low = code < 0xDC00 ? escaped(s + ESCAPE, len - ESCAPE) : -1;
@@ -66,7 +62,6 @@ static size_t escape_length(const char *s, size_t len) {
 static size_t find(struct clo_json *json, size_t at) {
   const char *s = json->s;
   size_t len = json->len, n;
-
   while (at < len) {
     if (s[at] == '"') {
       json->in_string = !json->in_string;
@@ -89,7 +84,6 @@ static size_t find(struct clo_json *json, size_t at) {
 void clo_json_start(struct clo_json *json, const char *s, size_t len) {
   static const char mark[] = "\xEF\xBB\xBF";
   size_t skipped = len >= 3 && memcmp(s, mark, 3) == 0 ? 3 : 0;
-
   json->s = s + skipped;
   json->len = len - skipped;
   json->at = 0;
@@ -98,7 +92,6 @@ void clo_json_start(struct clo_json *json, const char *s, size_t len) {
 
 int clo_json_next(struct clo_json *json, struct clo_json_part *part) {
   size_t from = json->at, to;
-
   if (from == json->len) return 0;
   to = find(json, from);
   part->s = json->s + from;

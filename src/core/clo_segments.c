@@ -6,7 +6,7 @@
 
 #include "clo_format.h"
 
-/* -- the default alphabet ------------------------------------------------- */
+/* ---- the default alphabet ---- */
 
 /* The septets of U+0000 to U+00FF, a row for each 16. Escape, which is U+001B
  * and 0x1B in the alphabet, too, is no character that a text can have. */
@@ -41,7 +41,7 @@ static unsigned septets(uint32_t code) {
   return code == 0x20AC ? 2 : 0; /* the euro sign, extended */
 }
 
-/* -- cutting -------------------------------------------------------------- */
+/* ---- cutting ---- */
 
 /* A text that is cut into segments of one size. */
 struct cut {
@@ -64,19 +64,17 @@ static void put(struct cut *cut, unsigned width) {
 static void conclude(struct clo_segments *out, const struct cut *cut,
                      size_t single) {
   int one = cut->units <= single;
-
   out->units = cut->units;
   out->per_segment = one ? single : cut->size;
   out->segments = one ? cut->units > 0 : cut->full + 1;
   out->remaining = out->per_segment - (one ? cut->units : cut->used);
 }
 
-/* -- what forced UCS-2 ---------------------------------------------------- */
+/* ---- what forced UCS-2 ---- */
 
 static void note(struct clo_segments *out, const char *text, size_t at,
                  size_t len) {
   size_t i;
-
   if (out->forced_count == CLO_FORCED_MAX) return;
   for (i = 0; i < out->forced_count; i++)
     if (out->forced_by[i].len == len &&
@@ -93,7 +91,6 @@ size_t clo_segments_count(const char *text, size_t len,
   uint32_t code;
   unsigned width;
   size_t i, n;
-
   out->forced_count = 0;
   for (i = 0; i < len; i += n) {
     n = clo_utf8_read(text + i, len - i, &code);

@@ -7,7 +7,7 @@
 
 #include "clo_field.h"
 
-/* -- tables --------------------------------------------------------------- */
+/* ---- tables ---- */
 
 enum status { INBOX, DRAFT, SCHEDULED, OUTBOX, SENT, FAILED, STATUSES };
 
@@ -84,7 +84,6 @@ const struct clo_field clo_attachment_fields[CLO_ATTACHMENT_FIELDS] = {
 static int find(const struct clo_field *fields, int count, const char *name,
                 size_t len) {
   int i;
-
   for (i = 0; i < count; i++)
     if (fields[i].len == len && memcmp(fields[i].name, name, len) == 0)
       return i;
@@ -104,10 +103,9 @@ static void check_attachment(const struct clo_attachment *attachment,
   struct clo_spot spot = {NULL, item, violations};
   const char *name = attachment->type_name;
   int i;
-
   if (attachment->type != CLO_OBJECT) {
     clo_spot_report_type(&spot, attachment->type, name,
-                         name != NULL ? strlen(name) : 0);
+                         name ? strlen(name) : 0);
     return;
   }
   for (i = 0; i < CLO_ATTACHMENT_FIELDS; i++) {
@@ -119,7 +117,6 @@ static void check_attachment(const struct clo_attachment *attachment,
 int clo_attachment_is_answered(const char *name, size_t len) {
   static const char *const names[] = {"size", "media_id", "thumbnail_url"};
   size_t i;
-
   for (i = 0; i < sizeof names / sizeof *names; i++)
     if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) return 1;
   return 0;
@@ -129,7 +126,6 @@ static double attachment_bytes(const struct clo_sms *sms) {
   double bytes = 0;
   size_t i;
   int at;
-
   for (i = 0; i < sms->attachment_count; i++)
     for (at = 0; at < CLO_ATTACHMENT_FIELDS; at++)
       bytes += (double)sms->attachments[i].field[at].len;
@@ -139,7 +135,6 @@ static double attachment_bytes(const struct clo_sms *sms) {
 double clo_sms_bytes(const struct clo_sms *sms) {
   double bytes = attachment_bytes(sms);
   int at;
-
   for (at = 0; at < CLO_SMS_FIELDS; at++) bytes += (double)sms->field[at].len;
   return bytes;
 }
@@ -149,7 +144,6 @@ static void check_attachments(const struct clo_sms *sms,
   struct clo_spot spot = {&clo_sms_fields[CLO_SMS_ATTACHMENTS], 0, violations};
   double bytes = attachment_bytes(sms);
   size_t i;
-
   /* One long string in many places would take hours to read. */
   if (bytes > CLO_BODY_MAX) {
     clo_spot_report(&spot, "range",
@@ -161,7 +155,7 @@ static void check_attachments(const struct clo_sms *sms,
     check_attachment(&sms->attachments[i], i + 1, violations);
 }
 
-/* -- rules between fields -------------------------------------------------
+/* ---- rules between fields ----
  * A value of the wrong type has had its violation; to these rules it counts as
  * given, so that nobody is told twice of one slip. */
 
@@ -215,7 +209,6 @@ static int has_content(const struct clo_sms *sms) {
   const struct clo_value *text = &sms->field[CLO_SMS_TEXT];
   const struct clo_value *template = &sms->field[CLO_SMS_TEMPLATE_ID];
   const struct clo_value *list = &sms->field[CLO_SMS_ATTACHMENTS];
-
   if (is_given(text) && !is_empty(text)) return 1;
   if (is_given(template) && !is_empty(template)) return 1;
   return is_given(list) &&
@@ -231,7 +224,6 @@ static int exists(const struct clo_sms *sms) {
  * away. */
 static int is_without(const struct clo_sms *sms, enum clo_sms_field field) {
   const struct clo_value *value = &sms->field[field];
-
   if (clo_sms_fields[field].kind == CLO_KIND_STRING && is_empty(value))
     return 1;
   return exists(sms) ? value->type == CLO_NULL : !is_given(value);
@@ -256,7 +248,6 @@ static void report_at_odds(const struct clo_sms *sms, unsigned status,
   const struct clo_field *statuses_of = &clo_sms_fields[CLO_SMS_STATUS];
   struct clo_spot spot = {&clo_sms_fields[rule->field], 0, violations};
   char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
-
   clo_field_join(statuses_of, rule->statuses, list);
   if (is_sending(sms->verb)) /* send_in, the only one */
     clo_spot_report(&spot, "conflict",
@@ -276,7 +267,6 @@ static void report_missing(const struct clo_sms *sms, unsigned status,
                            struct clo_violations *violations) {
   struct clo_spot spot = {&clo_sms_fields[rule->field], 0, violations};
   char own[CLO_JOIN_SIZE];
-
   if (is_sending(sms->verb))
     clo_spot_report(&spot, "required", "is required to send an SMS: %s",
                     rule->mend);
@@ -291,7 +281,6 @@ static void report_missing(const struct clo_sms *sms, unsigned status,
 static void check_status_rules(const struct clo_sms *sms, unsigned status,
                                struct clo_violations *violations) {
   const struct status_rule *rule, *end;
-
   end = only_with + sizeof only_with / sizeof *only_with;
   for (rule = only_with; rule < end; rule++)
     if (!(rule->statuses & status) && is_usable(sms, rule->field) &&
@@ -303,7 +292,7 @@ static void check_status_rules(const struct clo_sms *sms, unsigned status,
       report_missing(sms, status, rule, violations);
 }
 
-/* -- verbs ---------------------------------------------------------------- */
+/* ---- verbs ---- */
 
 int clo_sms_takes(enum clo_verb verb, enum clo_sms_field field) {
   if (is_sending(verb))
@@ -332,7 +321,6 @@ static void check_field(const struct clo_sms *sms, enum clo_sms_field field,
                         struct clo_violations *violations) {
   const struct clo_value *value = &sms->field[field];
   struct clo_spot spot = {&clo_sms_fields[field], 0, violations};
-
   if (!clo_sms_takes(sms->verb, field)) {
     if (value->type != CLO_ABSENT) report_not_taken(&spot, sms);
     return;
@@ -349,7 +337,6 @@ static unsigned find_status(const struct clo_sms *sms,
   struct clo_spot spot = {&clo_sms_fields[CLO_SMS_STATUS], 0, violations};
   char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
   int status;
-
   if (is_sending(sms->verb))
     return is_given(&sms->field[CLO_SMS_DATE_SCHEDULED]) ? IS(SCHEDULED)
                                                          : IS(OUTBOX);
@@ -368,7 +355,6 @@ void clo_sms_check(const struct clo_sms *sms,
   struct clo_spot spot = {NULL, 0, violations};
   unsigned status;
   int i;
-
   for (i = 0; i < CLO_SMS_FIELDS; i++)
     check_field(sms, (enum clo_sms_field)i, violations);
   if (is_usable(sms, CLO_SMS_TEXT) && is_usable(sms, CLO_SMS_TEMPLATE_ID)) {

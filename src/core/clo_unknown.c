@@ -53,8 +53,7 @@ static const char *hint_taken(enum clo_verb verb, const char *name,
                               size_t len) {
   const char *hint =
       clo_hint_name(sms_aliases, clo_sms_fields, CLO_SMS_FIELDS, name, len);
-  int field = hint != NULL ? clo_sms_find(hint, strlen(hint)) : -1;
-
+  int field = hint ? clo_sms_find(hint, strlen(hint)) : -1;
   return field >= 0 && clo_sms_takes(verb, (enum clo_sms_field)field) ? hint
                                                                       : NULL;
 }
@@ -64,15 +63,13 @@ void clo_sms_unknown(enum clo_verb verb, const char *name, size_t len,
   char quoted[CLO_QUOTE_SIZE], shown[CLO_QUOTE_SIZE];
   char field[CLO_QUOTE_SIZE + 48], place[48] = "";
   const char *hint = NULL;
-
   if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = item > 0 ? hint_attachment(name, len) : hint_taken(verb, name, len);
   clo_quote(name, len, quoted);
   if (item > 0) snprintf(place, sizeof place, "attachments[%zu].", item);
   snprintf(field, sizeof field, "%s%s", place,
            clo_show_name(name, len, shown));
-
-  if (hint != NULL)
+  if (hint)
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a field of an %s; did you mean \"%s\"?",
                        quoted, item > 0 ? "attachment" : "SMS", hint);
@@ -92,14 +89,12 @@ void clo_upload_unknown(const char *name, size_t len,
                         struct clo_violations *violations) {
   char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
   const char *hint = NULL;
-
   if (violations->count < CLO_VIOLATIONS_MAX) /* a search takes time */
     hint = hint_attachment(name, len);
-  if (hint != NULL && strcmp(hint, "url") == 0) hint = NULL;
+  if (hint && strcmp(hint, "url") == 0) hint = NULL;
   clo_quote(name, len, quoted);
   clo_show_name(name, len, field);
-
-  if (hint != NULL)
+  if (hint)
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a field of an upload; did you mean \"%s\"?",
                        quoted, hint);

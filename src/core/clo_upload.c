@@ -10,7 +10,6 @@ static void check_content_type(const struct clo_value *value,
                                struct clo_violations *violations) {
   struct clo_spot spot = {&clo_attachment_fields[CLO_ATTACHMENT_CONTENT_TYPE],
                           0, violations};
-
   if (value->type == CLO_ABSENT)
     clo_spot_report(&spot, "required",
                     "is required, as the filename's ending does not tell it: "
@@ -24,7 +23,6 @@ static void check_filename(const struct clo_value *value,
                            struct clo_violations *violations) {
   struct clo_spot spot = {&clo_attachment_fields[CLO_ATTACHMENT_FILENAME], 0,
                           violations};
-
   if (value->type == CLO_ABSENT) {
     clo_spot_report(&spot, "required",
                     "is required where there is no path to take it from: give "
@@ -39,7 +37,7 @@ static void check_filename(const struct clo_value *value,
   else if (value->len > CLO_FILENAME_MAX)
     clo_spot_report(&spot, "range", "must be at most %d bytes long",
                     CLO_FILENAME_MAX);
-  else if (memchr(value->data, '\0', value->len) != NULL)
+  else if (memchr(value->data, '\0', value->len))
     clo_spot_report(&spot, "format",
                     "must not contain a byte 0; leave that out");
 }

@@ -19,7 +19,6 @@ void clo_violations_init(struct clo_violations *violations) {
 
 void clo_violations_free(struct clo_violations *violations) {
   size_t i;
-
   for (i = 0; i < violations->count; i++) {
     free(violations->list[i].field);
     free(violations->list[i].message);
@@ -32,11 +31,10 @@ void clo_violations_free(struct clo_violations *violations) {
 static struct clo_violation *next_slot(struct clo_violations *violations) {
   struct clo_violation *list = violations->list;
   size_t cap = violations->cap;
-
   if (violations->count == cap) {
     cap = cap > 0 ? cap * 2 : FIRST_CAP;
     list = realloc(list, cap * sizeof *list);
-    if (list == NULL) return NULL;
+    if (!list) return NULL;
     violations->list = list;
     violations->cap = cap;
   }
@@ -46,8 +44,7 @@ static struct clo_violation *next_slot(struct clo_violations *violations) {
 static char *copy(const char *s) {
   size_t size = strlen(s) + 1;
   char *copied = malloc(size);
-
-  if (copied != NULL) memcpy(copied, s, size);
+  if (copied) memcpy(copied, s, size);
   return copied;
 }
 
@@ -58,13 +55,12 @@ static char *formatted(const char *format, va_list args) {
   va_list measured;
   char *text;
   int len;
-
   va_copy(measured, args);
   len = vsnprintf(NULL, 0, format, measured);
   va_end(measured);
   if (len < 0) return NULL;
   text = malloc((size_t)len + 1);
-  if (text != NULL) vsnprintf(text, (size_t)len + 1, format, args);
+  if (text) vsnprintf(text, (size_t)len + 1, format, args);
   return text;
 }
 
@@ -72,13 +68,12 @@ void clo_violations_add(struct clo_violations *violations, const char *field,
                         const char *code, const char *format, ...) {
   struct clo_violation *slot;
   va_list args;
-
   if (violations->count >= CLO_VIOLATIONS_MAX) {
     violations->unlisted++;
     return;
   }
   slot = next_slot(violations);
-  if (slot == NULL) {
+  if (!slot) {
     violations->out_of_memory = 1;
     return;
   }
@@ -87,7 +82,7 @@ void clo_violations_add(struct clo_violations *violations, const char *field,
   slot->code = code;
   slot->message = formatted(format, args);
   va_end(args);
-  if (slot->field == NULL || slot->message == NULL) {
+  if (!slot->field || !slot->message) {
     free(slot->field);
     free(slot->message);
     violations->out_of_memory = 1;

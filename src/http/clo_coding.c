@@ -9,12 +9,12 @@ static int is_blank(char c) {
 
 static int is_word(const char *text, size_t len, const char *word) {
   size_t i;
-  for (i = 0; i < len && word[i]; i++) {
+  for (i = 0; i < len && word[i] != '\0'; i++) {
     char c = text[i];
     if (c >= 'A' && c <= 'Z') c = (char)(c + ('a' - 'A'));
     if (c != word[i]) return 0;
   }
-  return i == len && !word[i];
+  return i == len && word[i] == '\0';
 }
 
 int clo_coding_count(const char *line, size_t len) {
