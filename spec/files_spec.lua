@@ -8,6 +8,7 @@ local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local sandbox = require "close.sandbox"
 local socket = require "socket"
+local storage = require "close.storage"
 local support = require "spec.support.client"
 
 local PNG = "\137PNG\r\n\26\n\0 no boundary --\r\n"
@@ -129,20 +130,17 @@ describe("a file to upload", function()
       (faults({ data = "x", 1 }, INFO)))
   end)
 
-  it("that is a string and looks like a path is none of bytes", function()
-    for _, path in ipairs{ dir .. "/none", "./none", "~/none", "none.png" } do
+  it("that is a string is a path, whatever stands in it", function()
+    for _, path in ipairs{ dir .. "/none", "none.png", PNG, "", "some bytes",
+      "a\0b", ("x"):rep(5000) } do
       local found, err = faults(path, INFO)
       assert.same({ "source: format" }, found, path)
       assert.matches("{data =", err.message, 1, true)
     end
-    assert.same({ "content_type: required", "filename: required" },
-      (faults(PNG)))
     local found, err = faults(("secret bytes\n"):rep(1000), {})
-    assert.same({ "content_type: required", "filename: required" }, found)
+    assert.same({ "content_type: required", "filename: required",
+      "source: format" }, found)
     assert.is_false(support.tells(err, "secret"))
-    assert.same({ "content_type: required", "source: format" },
-      (faults "no such file"))
-    assert.same({ "source: format" }, (faults("", INFO)))
   end)
 
   it("must be there, and no directory, and not empty", function()
@@ -275,15 +273,6 @@ describe("an upload", function()
     local sms = assert(client.sms.create(support.params{
       attachments = { attachment } }))
     assert.equal(#PNG, sms.attachments[1].size)
-  end)
-
-  it("makes one of bytes in a string, where they can be no path", function()
-    local client = sandboxed()
-    for _, bytes in ipairs{ PNG, "some bytes", ("x"):rep(5000) } do
-      local attachment, err = support.calmly(client.files.upload, bytes, INFO)
-      assert(attachment, tostring(err))
-      assert.equal(bytes, (fetch(attachment.url)))
-    end
   end)
 
   it("carries any bytes, up to 16 MiB", function()
@@ -452,30 +441,15 @@ describe("an address", function()
     end
   end)
 
-  -- The call of an upload by a client whose base_url is https, and what it
-  -- makes of an address.
-  local function follow(step)
-    local call
-    require("close.files").new{ plain = false, perform = function(made)
-      call = made
-    end }.upload({ data = PNG }, INFO)
-    call.due = math.huge
-    return call, call.follow(call, { status = 200, attempts = 1,
-      body = json.encode(step.body) })
-  end
-
   it("is https alone where base_url is", function()
-    local _, request, _, failure = follow(address())
-    assert.is_nil(request)
+    local function read(more)
+      return storage.read({ status = 200, attempts = 1,
+        body = json.encode(address(more).body) }, false)
+    end
+    local none, failure = read()
+    assert.is_nil(none)
     outcome(failure, "protocol", "not_sent")
-    _, request = follow(address{ url = "https://a.example/" })
-    assert.equal("https://a.example/", request.url)
-  end)
-
-  it("is used for 60 seconds at most", function()
-    local begun = core.now()
-    local call = follow(address{ url = "https://a.example/" })
-    assert(call.due >= begun + 60 and call.due <= core.now() + 60)
+    assert.equal("https://a.example/", read{ url = "https://a.example/" }.url)
   end)
 
   it("is nothing else than an object with all that is needed", function()

@@ -267,7 +267,9 @@ describe("an interrupt at any instruction", function()
   -- its call.
   local function is_telling()
     local info = debug.getinfo(3, "S")
-    return info.source:find "protect_spec" or info.source:find "calls.lua"
+    local source = info.source
+    return source:find "protect_spec" or source:find "operation.lua" or
+      source:find "user.lua"
   end
 
   for _, loop in ipairs{ "blocking", "poll" } do

@@ -30,13 +30,13 @@ after_each(support.close_all)
 
 describe("a send in the child of a fork", function()
   it("is unknown: the parent goes on with it", function()
-    local call = assert(sends.to_call(params(), { tell = function() end }))
-    call.is_parents, call.unsure = true, 0
-    call.started()
-    local request, _, failure = call.follow(call, nil,
-      { kind = "cancelled", outcome = "unknown", attempts = 1 })
-    assert.is_nil(request)
-    assert.equal("unknown", failure.outcome)
+    local request, task = assert(sends.prepare(nil, params()))
+    local failure = { kind = "cancelled", outcome = "unknown", attempts = 1,
+      is_parents = true }
+    local following, _, ended = sends.step({ task = task, request = request },
+      nil, failure)
+    assert.is_nil(following)
+    assert.equal("unknown", ended.outcome)
   end)
 end)
 

@@ -7,21 +7,38 @@ local json = require "close.json"
 local PATH = "/activity/sms/"
 local WANTED = "an SMS activity"
 
+local function endpoint(method, path)
+  return { method = method, group = method .. " " .. path }
+end
+
+local OF_ALL = { GET = endpoint("GET", PATH), POST = endpoint("POST", PATH) }
+local OF_ONE = {
+  GET = endpoint("GET", PATH .. "{id}/"),
+  PUT = endpoint("PUT", PATH .. "{id}/"),
+  DELETE = endpoint("DELETE", PATH .. "{id}/"),
+}
+
 local activity = {}
 
---- A request about one SMS, or with no id about all of them.
----@param method string
----@param id string|nil
+--- A request about all SMS.
+---@param method string "GET" or "POST"
 ---@param body string|nil JSON
----@return table request group is the endpoint group that a rate limit holds for
-function activity.request(method, id, body)
-  return {
-    method = method,
-    path = id and PATH .. id .. "/" or PATH,
-    group = method .. " " .. PATH .. (id and "{id}/" or ""),
-    query = "",
-    body = body,
-  }
+---@param query string|nil such as "?_limit=10"
+---@return table request see request.lua
+function activity.of_all(method, body, query)
+  return { endpoint = OF_ALL[method], path = query and PATH .. query or PATH,
+    body = body }
+end
+
+--- A request about one SMS.
+---@param method string "GET", "PUT" or "DELETE"
+---@param id string
+---@param body string|nil JSON
+---@param query string|nil
+---@return table request
+function activity.of_one(method, id, body, query)
+  return { endpoint = OF_ONE[method], path = PATH .. id .. "/" .. (query or ""),
+    body = body }
 end
 
 --- The SMS in an answer, or nil where there is none that can be read.
@@ -33,22 +50,18 @@ function activity.decode(response)
   return has_id and found or nil
 end
 
--- A reader makes of what a call came to what its caller wants.
-local function reader(decode, wanted)
-  return function(response, err, answer)
-    if not response then return nil, err, answer end
-    local value = decode(response)
-    if not value then return nil, errors.unreadable(response, wanted), response
-    end
-    return value, nil, response
-  end
+--- What a caller gets of an answer that has an SMS.
+function activity.read(response)
+  local found = activity.decode(response)
+  if found then return found end
+  return nil, errors.unreadable(response, WANTED)
 end
 
-activity.read = reader(activity.decode, WANTED)
-
 --- The same where the caller chose the fields, and may have left out the id.
-activity.read_fields = reader(function(response)
-  return json.decode_object(response.body)
-end, WANTED)
+function activity.read_fields(response)
+  local found = json.decode_object(response.body)
+  if found then return found end
+  return nil, errors.unreadable(response, WANTED)
+end
 
 return activity

@@ -1,31 +1,44 @@
--- A client: its options, its engine and its loop, and what its user may do with
--- it. It knows nothing of SMS and files.
+-- A client: its options, its engine and its loop, and what its user may do
+-- with it. Its state, which all below it works on, is one table:
+--   settings            its options, see options.lua
+--   scheme, secret      "basic" or "bearer", and the credentials, once known
+--   source              the function for the credentials, or nil
+--   engine, loop, driver   see lclo_engine.c and loop.lua
+--   closed              whether it was closed
+--   requests, last_id   those of the engine, by their numbers; the last number
+--   questions           those of question.lua that are open
+--   live, pending       the operations that are not over; how many
+--   late, late_first, late_last   what is to be done in the next drain
+--   current             the operation that a drain is at
+--   starting            the one that an _async function is beginning
+--   depth               of callbacks that wait inside each other
+--   apart               operations in whose midst on_event runs
 
-local calls = require "close.calls"
 local core = require "close.core"
-local credentials = require "close.credentials"
+local drain = require "close.drain"
 local errors = require "close.errors"
 local files = require "close.files"
 local loops = require "close.loop"
 local memory = require "close.memory"
+local operations = require "close.operation"
 local options = require "close.options"
+local questions = require "close.question"
+local raw = require "close.raw"
 local sms = require "close.sms"
 
 local Client = {}
 Client.__index = Client
 Client.__name = "close.Client"
 
--- Where a client or a request keeps a function that returns what is its own: it
--- must not show in the fields, credentials first of all. (A weak table beside
--- them would keep a client for good that its own on_event refers to: Lua 5.1
--- and LuaJIT have no ephemerons.)
+-- Where a client keeps a function that returns its state, which must not show
+-- in the fields, credentials first of all. (A weak table beside them would keep
+-- a client for good that its own on_event refers to: Lua 5.1 and LuaJIT have no
+-- ephemerons.)
 local OWN = {}
 
--- A member that only a client or only a request has tells them apart.
-local function own(self, member)
+local function own(self)
   local get = type(self) == "table" and rawget(self, OWN)
-  local mine = get and get()
-  return mine and mine[member or "settings"] and mine
+  return get and get()
 end
 
 local TICK = 0.0005 -- seconds that one poll may take, give or take a callback
@@ -46,26 +59,7 @@ local function user_agent(settings)
   return settings.user_agent and settings.user_agent .. " " .. ours or ours
 end
 
-local Request = {}
-Request.__index = Request
-Request.__name = "close.Request"
-
---- Ends the call; its callback gets an error of kind "cancelled", with the
---- outcome that is true by then. False where it was over already.
-function Request:cancel()
-  local mine = own(self, "call")
-  if not mine then return nil, errors.config "call it as request:cancel()" end
-  local was_pending = calls.cancel(mine.state, mine.call)
-  if was_pending then mine.state.loop.kick() end
-  return was_pending
-end
-
-local function new_request(state, call)
-  local mine = { state = state, call = call }
-  return setmetatable({ [OWN] = function() return mine end }, Request)
-end
-
--- ---- a client ----
+-- ---- what its user does with it ----
 
 --- Does what can be done now, without waiting: a bounded amount of it.
 ---@return integer|nil pending calls that are not over, close.Error? err
@@ -77,14 +71,14 @@ function Client:poll()
   end
   state.driver.turn(TICK)
   if not state.closed then state.loop.kick() end
-  return calls.pending(state)
+  return operations.pending(state)
 end
 
 --- How many calls are not over.
 function Client:pending()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:pending()" end
-  return calls.pending(state)
+  return operations.pending(state)
 end
 
 --- Waits, in the host's way, until no call is pending or the time is over.
@@ -96,11 +90,12 @@ function Client:wait(seconds)
   local why = state.closed and state.pending == 0 and
       "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
-    calls.is_deep(state) and "callbacks wait inside each other too deeply" or
+    operations.is_deep(state) and
+      "callbacks wait inside each other too deeply" or
     state.loop.hindrance("wait", "wait")
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
-  return calls.pending(state)
+  return operations.pending(state)
 end
 
 --- Closes the client: calls under way end as cancelled, with the outcome that
@@ -109,15 +104,47 @@ function Client:close()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:close()" end
   state.closed = true
-  credentials.close(state)
+  questions.close(state)
   local engine = state.engine
-  for id in pairs(engine and state.calls or {}) do engine:cancel(id) end
-  calls.drain(state)
+  for id in pairs(engine and state.requests or {}) do engine:cancel(id) end
+  drain(state)
   -- Who was told may have closed it again.
   if not engine or state.engine ~= engine then return end
   state.engine = nil
   state.loop.close() -- first: its handles watch the engine's sockets
   engine:close()
+end
+
+--- Any request of Close's API, for what this library has no verb for.
+---@param method string "GET", "POST", "PUT", "PATCH" or "DELETE"
+---@param path string below base_url, such as "/lead/"
+---@param given close.RequestOptions|nil
+---@return any value the JSON that was answered; true where there was none
+---@return close.Error|nil err
+---@return close.Response|nil response
+function Client:request(method, path, given)
+  local state = own(self)
+  if not state then
+    return nil, errors.config "call it as client:request()"
+  end
+  local operation, err, call_options = raw.prepare(method, path, given)
+  return operations.perform(state, operation, err, call_options)
+end
+
+--- The same without waiting: the callback gets what request would return.
+---@param method string
+---@param path string
+---@param callback fun(value: any, err: close.Error?, response: close.Response?)
+---@param given close.RequestOptions|nil
+---@return close.Request|nil request
+---@return close.Error|nil err the callback will not be called
+function Client:request_async(method, path, callback, given)
+  local state = own(self)
+  if not state then
+    return nil, errors.config "call it as client:request_async()"
+  end
+  local operation, err, call_options = raw.prepare(method, path, given)
+  return operations.launch(state, operation, err, callback, call_options)
 end
 
 local function make_engine(settings)
@@ -146,25 +173,26 @@ local function make_driver(state)
 
   --- Hands on what is done; runs users' functions.
   function driver.drain(budget)
-    calls.drain(state, budget and core.now() + budget)
+    drain(state, budget and core.now() + budget)
   end
 
   function driver.turn(budget)
     local till = budget and core.now() + budget
     driver.step(budget or math.huge)
-    calls.drain(state, till)
+    drain(state, till)
   end
 
   --- Whether there is something to drain.
   function driver.ready()
-    return calls.has_late(state) or credentials.deadline(state) == 0 or
+    return state.late_first <= state.late_last or
+      questions.deadline(state) == 0 or
       state.engine ~= nil and state.engine:ready()
   end
 
   --- Seconds to the next turn, nil where only a socket can bring something.
   function driver.deadline()
     if driver.ready() then return 0 end
-    local waiting = credentials.deadline(state)
+    local waiting = questions.deadline(state)
     local due = state.engine and state.engine:deadline() or waiting
     return waiting and math.min(waiting, due) or due
   end
@@ -172,7 +200,7 @@ local function make_driver(state)
   --- Waits for a socket or the deadline, at most so many seconds.
   function driver.wait(seconds)
     if not state.engine or driver.ready() then return end
-    local waiting = credentials.deadline(state)
+    local waiting = questions.deadline(state)
     if waiting and (seconds < 0 or waiting < seconds) then seconds = waiting end
     state.engine:wait(seconds)
   end
@@ -182,9 +210,9 @@ local function make_driver(state)
     return state.engine and state.engine:descriptor()
   end
 
-  function driver.pending() return calls.pending(state) end
+  function driver.pending() return operations.pending(state) end
 
-  function driver.cancel(call) return calls.cancel(state, call) end
+  function driver.cancel(operation) operations.cancel(state, operation) end
 
   return driver
 end
@@ -204,18 +232,17 @@ function client.new(given)
     scheme = settings.api_key and "basic" or "bearer",
     secret = not from_function and secret or nil,
     source = from_function and secret or nil,
-    refreshes = {},
-    calls = {}, -- those of the engine, by their ids
+    requests = {},
     last_id = 0,
+    questions = {},
     live = {},
     pending = 0,
     late = {},
     late_first = 1,
     late_last = 0,
-    depth = 0, -- of callbacks that wait inside each other
-    apart = 0, -- calls in whose midst a function of the user's runs
+    depth = 0,
+    apart = 0,
   }
-  function state.wrap(call) return new_request(state, call) end
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)
   if not state.loop then return nil, errors.config(why) end
@@ -223,21 +250,7 @@ function client.new(given)
   if not made then return nil, errors.config(tostring(engine)) end
   state.engine = engine
   local self = setmetatable({ [OWN] = function() return state end }, Client)
-  local transport = {
-    plain = settings.plain,
-    perform = function(...) return calls.perform(state, ...) end,
-    launch = function(...) return calls.launch(state, ...) end,
-    tell = function(event) calls.tell_apart(state, event) end,
-    -- What a row of calls is made of.
-    request = function(cancel)
-      return new_request(state, { cancel = cancel })
-    end,
-    later = function(...) calls.later(state, ...) end,
-    guard = function(...) return calls.guard(state, ...) end,
-    read_options = function(...) return calls.read_options(state, ...) end,
-    is_closed = function() return state.closed end,
-  }
-  self.sms, self.files = sms.new(transport), files.new(transport)
+  self.sms, self.files = sms.new(state), files.new(state)
   return self
 end
 

@@ -9,7 +9,6 @@ local MAX_DEPTH = 20
 local MAX_LINE = 500 -- bytes of an error's message
 local MAX_RAW = 4 * MAX_LINE -- of those that it is made of
 local MAX_PATH = 200 -- bytes of a field's path
-local MAX_STORED = 16 * 1024 -- bytes of a storage's answer
 
 local errors = {}
 
@@ -64,26 +63,28 @@ local function visible(bytes)
   return matches(bytes, UTF8) and not matches(bytes, HIDDEN) and bytes or " "
 end
 
--- One line, of a length that fits a log, without control characters, and
--- without bytes that are not UTF-8.
-local function one_line(text)
+--- One line, of a length that fits a log, without control characters, and
+--- without bytes that are not UTF-8.
+---@param most integer|nil bytes
+function errors.one_line(text, most)
   if #text > MAX_RAW then text = cut(text, MAX_RAW) end
   text = text:gsub("[\128-\255][\128-\191]*", visible)
   text = text:gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")
-  if #text > MAX_LINE then
-    text = cut(text, MAX_LINE)
-  end
-  return text
+  most = most or MAX_LINE
+  return #text > most and cut(text, most) or text
 end
 
 --- Makes an error.
 ---@param fields table kind, outcome, message and what else is known
 ---@return close.Error
 function errors.new(fields)
-  fields.message = one_line(fields.message)
+  fields.message = errors.one_line(fields.message)
   fields.errors = fields.errors or {}
   return setmetatable(fields, Error)
 end
+
+--- Whether a value is an error that was made here.
+function errors.is_error(value) return getmetatable(value) == Error end
 
 --- A mistake in options, or a client that is closed: nothing was sent.
 function errors.config(message)
@@ -199,7 +200,8 @@ local function read_body(body)
   return list
 end
 
-local function summary(list)
+--- The first messages of a list of errors.
+function errors.summary(list)
   local parts = {}
   for i = 1, math.min(#list, 10) do
     local item, text = list[i], list[i].message
@@ -211,7 +213,7 @@ end
 
 local function describe_answer(response, list)
   local text = "Close answered " .. response.status
-  if #list > 0 then return text .. ": " .. summary(list) end
+  if #list > 0 then return text .. ": " .. errors.summary(list) end
   if response.status >= 300 and response.status < 400 then
     return text .. ", a redirect, which is never followed: check base_url"
   end
@@ -255,111 +257,6 @@ function errors.astray(response, what)
     body = response.body,
     attempts = response.attempts,
   }
-end
-
--- ---- an upload's second request, which goes to a storage ----
-
-local WITHHELD = "[withheld: it may hold what lets others upload]"
-
--- Without the body of an answer that named an address and how to sign for it.
-local function withhold(response)
-  if response.body:find("upload", 1, true) then response.body = WITHHELD end
-end
-
---- A 2xx that names no address to upload to.
----@param response table its body is not kept
-function errors.no_address(response)
-  local err = errors.unreadable(response, "an address to upload to")
-  withhold(response)
-  err.body = response.body
-  return err
-end
-
---- An address that nothing is sent to.
----@param response table its body is not kept
----@param why string
-function errors.bad_address(response, why)
-  withhold(response)
-  return errors.new {
-    kind = "protocol",
-    outcome = "not_sent",
-    message = "the address that Close named for the file is not used: " .. why,
-    status = response.status,
-    body = response.body,
-    attempts = response.attempts,
-  }
-end
-
-local ENTITIES = { lt = "<", gt = ">", quot = '"', apos = "'", amp = "&" }
-
--- What S3 and its kin say: <Error><Code>...</Code><Message>...</Message>.
-local function read_xml(body)
-  local function element(name)
-    local text = body:match("<" .. name .. ">([^<]*)</" .. name .. ">")
-    return text and text:gsub("&(%a+);", ENTITIES)
-  end
-  local code, message = element "Code", element "Message"
-  if not (code or message) then return {} end
-  return { { code = code, message = message or code } }
-end
-
-local LEAST_SECRET = 16 -- bytes; what is shorter signs nothing
-
-local function blank_out(text, word)
-  local parts, from = {}, 1
-  local first, last = text:find(word, 1, true)
-  while first do
-    parts[#parts + 1] = text:sub(from, first - 1) .. "[redacted]"
-    from = last + 1
-    first, last = text:find(word, from, true)
-  end
-  return table.concat(parts) .. text:sub(from)
-end
-
--- The storage may quote what it was sent. S3 does where a signature is wrong,
--- and what was signed in hexadecimal, too: <StringToSignBytes>. No more of an
--- answer is kept than can be gone through at once, and no end of it that may be
--- half of something.
-local function redact(body, fields)
-  local is_cut, longest = #body > MAX_STORED, 0
-  body = body:sub(1, MAX_STORED)
-  for _, field in ipairs(fields) do
-    if #field[2] >= LEAST_SECRET then body = blank_out(body, field[2]) end
-    longest = math.max(longest, #field[2])
-  end
-  if is_cut then body = body:sub(1, -longest - 1) end
-  return (body:gsub("<(%a+Bytes)>[^<]*", "<%1>[redacted]"))
-end
-
-local function describe_storage(response, list)
-  local text = "it answered " .. response.status
-  if #list > 0 then return text .. ": " .. summary(list) end
-  if response.status >= 300 and response.status < 400 then
-    return text .. ", a redirect, which is never followed"
-  end
-  return text .. (response.body == "" and " with an empty body" or
-    " without a reason that can be read; see err.body")
-end
-
---- Says of a failure that it was that of the storage which Close had named.
----@param err close.Error from from_call; changed
----@param response table|nil what the storage answered; changed: its body loses
----  what the form's fields held
----@param fields table the form's, a list of {name, value}
-function errors.of_storage(err, response, fields)
-  local text = err.message
-  if response then
-    response.body = redact(response.body, fields)
-    err.body, err.errors = response.body, read_xml(response.body)
-    if not err.code and err.kind ~= "cancelled" then
-      text = describe_storage(response, err.errors)
-    end
-  end
-  text = one_line(text)
-  if #text > MAX_LINE / 2 then text = cut(text, MAX_LINE / 2) end
-  err.message = "the second step, sending the file to the storage that " ..
-    "Close named, failed: " .. text .. "; uploading again does no harm"
-  return err
 end
 
 return errors

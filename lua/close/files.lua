@@ -7,15 +7,13 @@ local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 local memory = require "close.memory"
+local resource = require "close.resource"
+local storage = require "close.storage"
 
 local PATH = "/files/upload/"
-local UPLOAD = "POST " .. PATH -- the group that a rate limit holds for
-local STORAGE = "(storage)" -- where an event has its path; the real one may
-                            -- hold what nobody else should read
+local ENDPOINT = { method = "POST", group = "POST " .. PATH }
 local MAX_FILE = 16 * 1024 * 1024 -- bytes; as of any request's body
-local MAX_FIELDS = 100 -- of a form; S3's have about ten
 local CHUNK = 64 * 1024
-local WINDOW = 60 -- seconds for which Close's address takes the file
 
 -- What a filename's ending says, where that is one of the types that an
 -- attachment may have.
@@ -34,7 +32,7 @@ local TYPES = {
   weba = "audio/webm", webm = "video/webm",
 }
 
-local files = { NAMES = { "upload", "upload_async" } }
+local files = {}
 
 -- ---- what a caller gives ----
 
@@ -65,11 +63,8 @@ local function read_file(file)
   return table.concat(chunks)
 end
 
--- A path as a sentence names it; bytes should not be found in a log.
-local function shown(path)
-  if #path > 200 or path:find "%c" then return "that path" end
-  return '"' .. path .. '"'
-end
+-- Whether a path may be shown; bytes should not be found in a log.
+local function is_plain(path) return #path <= 200 and not path:find "%c" end
 
 local function check_size(bytes, list, field)
   if bytes == "" then
@@ -80,44 +75,31 @@ local function check_size(bytes, list, field)
   end
 end
 
-local MAX_PATH = 4096 -- bytes, as of Linux
-
--- Whether a string can be nothing but bytes: pictures, PDF and vCards have
--- control characters, and paths have none.
-local function is_bytes(source)
-  return #source > MAX_PATH or source:find "%c" ~= nil
-end
-
--- Whether a string that names no file, given with a filename of its own, was
--- meant as a path all the same. Sending the path would be the worse mistake.
-local function looks_like_path(source)
-  return source:find "^[~.]*/" ~= nil or source:find "%.%w+$" ~= nil
-end
-
--- Reads the file of a path, or takes the string for the bytes that it is.
-local function read_string(path, has_name, list)
-  local bytes, ok, file, why
-  if is_bytes(path) then
-    bytes = path
-  elseif core.is_special(path) then
-    why = "it is no file, but a directory, a pipe or a device"
-  else
-    ok, file, why = memory.try(open, path) -- some hosts throw
-    if not ok then
-      why = "this host does not let it be opened"
-    elseif file then
-      bytes, why = read_file(file)
-      file:close()
-    elseif has_name and path ~= "" and not looks_like_path(path) then
-      bytes = path
-    end
+-- All bytes of the file of a path, or nil and why not.
+local function read_path(path)
+  if path == "" then return nil, "there is no path" end
+  if path:find "%z" then return nil, "it has a byte 0: these are bytes" end
+  if core.is_special(path) then
+    return nil, "it is no file, but a directory, a pipe or a device"
   end
+  local ok, file, why = memory.try(open, path) -- some hosts throw
+  if not ok then return nil, "this host does not let it be opened" end
+  if not file then return nil, why end
+  local bytes
+  bytes, why = read_file(file)
+  file:close()
+  return bytes, why
+end
+
+local function read_string(path, list)
+  local bytes, why = read_path(path)
   if bytes then
     check_size(bytes, list, "source")
     return bytes
   end
   violation(list, "source", "format", "cannot be read: %s: %s; give %s",
-    shown(path), tostring(why):match "[^:]*$":gsub("^ ", ""), HOW)
+    is_plain(path) and '"' .. path .. '"' or "that path",
+    tostring(why):match "[^:]*$":gsub("^ ", ""), HOW)
 end
 
 local function read_data(source, list)
@@ -144,11 +126,10 @@ local function read_data(source, list)
 end
 
 -- The bytes to upload, and the filename where the source has one.
-local function read_source(source, info, list)
+local function read_source(source, list)
   if type(source) == "string" then
-    local has_name = type(info) == "table" and rawget(info, "filename") ~= nil
-    local name = not is_bytes(source) and source:match "[^/]+$" or nil
-    return read_string(source, has_name, list), name
+    local filename = is_plain(source) and source:match "[^/]+$" or nil
+    return read_string(source, list), filename
   elseif type(source) == "table" then
     return read_data(source, list)
   elseif source == nil then
@@ -181,148 +162,61 @@ local function read_info(info, filename, list)
 end
 
 -- Checks what a caller gave, and reads the file.
----@return string|nil bytes, table info or an error
-local function prepare(source, info, resource)
-  if rawequal(source, resource) then
-    return nil, errors.validation { {
-      field = "source", code = "type",
-      message = "source must be " .. HOW .. ": call with a dot, as in " ..
-        "files.upload(...), not with a colon",
-    } }
-  end
+-- -> bytes, info | nil, nil, err
+local function read_given(source, info)
   local list = {}
-  local bytes, filename = read_source(source, info, list)
+  local bytes, filename = read_source(source, list)
   local checked, unlisted = read_info(info, filename, list)
-  if #list > 0 then return nil, errors.validation(list, unlisted) end
+  if list[1] then return nil, nil, errors.validation(list, unlisted) end
   return bytes, checked
 end
 
--- ---- the two requests ----
+-- ---- the verb, see resource.lua ----
+-- Its task is one table: bytes, until they are sent; info; address, once known.
 
--- A number as JSON has it, whatever the locale's decimal point; nil where it is
--- none that JSON has.
-local function written(number)
-  if number ~= number or math.abs(number) == math.huge then return nil end
-  return (("%.14g"):format(number):gsub("[^%d%+%-e]+", "."))
-end
+local upload = { name = "upload", example = 'upload("photo.png")',
+  arguments = 2 }
 
--- The form's fields as a list; nil where one is of no use. In an order of its
--- own, so that equal forms are equal bytes.
-local function read_fields(fields)
-  local list = {}
-  for name, value in pairs(fields) do
-    if type(value) == "number" then value = written(value) end
-    if type(name) ~= "string" or name:find "%c" or
-       type(value) ~= "string" or #list == MAX_FIELDS then
-      return nil
-    end
-    list[#list + 1] = { name, value }
-  end
-  table.sort(list, function(a, b) return a[1] < b[1] end)
-  return list
-end
-
-local function member(object, name, kind)
-  local value = type(object) == "table" and object[name]
-  return type(value) == kind and value or nil
-end
-
--- What Close answers to the first request: {url, fields, download}.
-local function read_address(response, plain)
-  local answer = json.decode_object(response.body)
-  local upload = member(answer, "upload", "table")
-  local fields = member(upload, "fields", "table")
-  local address = {
-    url = member(upload, "url", "string"),
-    fields = fields and read_fields(fields),
-    download = member(member(answer, "download", "table"), "url", "string"),
-  }
-  if not (address.url and address.fields and address.download) then
-    return nil, errors.no_address(response)
-  end
-  local fine, why = core.check_named_url(address.url, plain)
-  if not fine then return nil, errors.bad_address(response, why) end
-  return address
-end
-
-local function to_storage(address, bytes, info)
-  return {
-    method = "POST", url = address.url, path = STORAGE, group = STORAGE,
-    anonymous = true, body = bytes,
-    form = { fields = address.fields, filename = info.filename,
-      content_type = info.content_type },
-  }
-end
-
--- The call that upload makes; or nil and an error.
-local function to_upload(source, info, resource, plain)
-  local bytes, checked = prepare(source, info, resource)
-  if not bytes then return nil, checked end
+function upload.prepare(_, source, info)
+  local bytes, checked, err = read_given(source, info)
+  if not bytes then return nil, nil, err end
   local text, why = json.encode_body(checked)
   if not text then
-    return nil, errors.validation { { field = "info", code = "type",
+    return nil, nil, errors.validation { { field = "info", code = "type",
       message = "info cannot be written as JSON: " .. tostring(why) } }
   end
-  local address
-  local call = { name = "upload", method = "POST", path = PATH,
-    group = UPLOAD, query = "", body = text }
-
-  function call.follow(_, response, failure)
-    if failure then return nil, response, failure end
-    call.follow = nil -- there is no third one
-    address, failure = read_address(response, plain)
-    if not address then return nil, response, failure end
-    call.due = math.min(call.due, core.now() + WINDOW)
-    return to_storage(address, bytes, checked)
-  end
-
-  function call.read(response, err, answer)
-    call.body, call.form = nil, nil -- who keeps the request keeps no file
-    call.follow, bytes = nil, nil
-    if response then
-      return { content_type = checked.content_type,
-        filename = checked.filename, url = address.download }, nil, response
-    end
-    if address then err = errors.of_storage(err, answer, address.fields) end
-    return nil, err, answer
-  end
-
-  return call
+  return { endpoint = ENDPOINT, path = PATH, body = text },
+    { bytes = bytes, info = checked }
 end
 
---- The resource for one client.
----@param transport table the client's perform, launch, and plain (http goes)
+function upload.step(operation, response, failure, state)
+  local task = operation.task
+  local bytes = task.bytes
+  task.bytes = nil -- who keeps the handle keeps no file
+  if failure or not bytes then return nil, response, failure end
+  task.address, failure = storage.read(response, state.settings.plain)
+  if not task.address then return nil, response, failure end
+  operation.due = math.min(operation.due, core.now() + storage.WINDOW)
+  return storage.request(task.address, bytes, task.info)
+end
+
+function upload.read(_, task)
+  return { content_type = task.info.content_type,
+    filename = task.info.filename, url = task.address.download }
+end
+
+function upload.explain(err, response, task)
+  if task.address then storage.explain(err, response, task.address) end
+end
+
+local VERBS = { upload }
+
+--- The names of the resource's functions.
+files.NAMES = resource.names(VERBS)
+
+--- The resource of one client.
+---@param state table the client's
 ---@return close.Files
-function files.new(transport)
-  local resource = {}
-
-  --- Uploads a file, so that an SMS can have it as an attachment.
-  ---@param source string|close.FileData a path, or {data = "the bytes"}
-  ---@param info close.FileInfo|nil
-  ---@param call_options close.CallOptions|nil
-  ---@return close.AttachmentParams|nil attachment
-  ---@return close.Error|nil err
-  ---@return close.Response|nil response
-  function resource.upload(source, info, call_options)
-    local call, why = to_upload(source, info, resource, transport.plain)
-    return transport.perform(call, why, call_options)
-  end
-
-  --- The same without waiting: the callback gets what upload would return,
-  --- exactly once and never before this function has returned. The file is
-  --- read at once.
-  ---@param source string|close.FileData
-  ---@param info close.FileInfo|nil
-  ---@param callback fun(attachment, err, response)
-  ---@param call_options close.CallOptions|nil
-  ---@return close.Request|nil request
-  ---@return close.Error|nil err the callback will not be called
-  function resource.upload_async(source, info, callback, call_options)
-    local call, why = to_upload(source, info, resource, transport.plain)
-    return transport.launch(call, why, callback, call_options)
-  end
-
-  return resource
-end
+function files.new(state) return resource.new(state, "files", VERBS) end
 
 return files

@@ -49,18 +49,33 @@ instance.decode_invalid_numbers(false)
 
 local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 
---- Decodes a JSON object. Its nulls are absent in the table. Its whole numbers
---- are integers where Lua has those; those above 2^53 are strings of their
---- digits. Half an emoji, which lua-cjson refuses, becomes U+FFFD.
+--- Decodes JSON. Nulls are absent in tables. Whole numbers are integers where
+--- Lua has those; those above 2^53 are strings of their digits. Half an emoji,
+--- which lua-cjson refuses, becomes U+FFFD.
+---@param text string
+---@return any value nil where text is not JSON; json.null for null alone
+---@return string text as it was read
+function json.decode(text)
+  text = core.readable_json(text)
+  local ok, value = protected(instance.decode, text)
+  if not ok then return nil, text end
+  return type(value) == "table" and core.clean(value) or value, text
+end
+
+--- Decodes a JSON object.
 ---@param text string
 ---@return table|nil object nil where text is not a JSON object
 function json.decode_object(text)
-  text = core.readable_json(text)
-  local ok, value = protected(instance.decode, text)
-  if ok and type(value) == "table" and text:find("^%s*{") then
-    return core.clean(value)
-  end
-  return nil
+  local value, read = json.decode(text)
+  return type(value) == "table" and read:find "^%s*{" and value or nil
+end
+
+--- Encodes any table.
+---@return string|nil text, string? why
+function json.encode(value)
+  local ok, text = protected(instance.encode, value)
+  if ok then return text end
+  return nil, text
 end
 
 -- Whether a number comes out as another: a whole one with more digits than are
@@ -115,9 +130,7 @@ function json.encode_body(body)
     local comma = next(body, next(body)) and "," or ""
     return text:sub(1, -2) .. comma .. '"attachments":[]}'
   end
-  local ok, text = protected(instance.encode, body)
-  if ok then return text end
-  return nil, text
+  return json.encode(body)
 end
 
 return json

@@ -4,7 +4,7 @@
 --                     (one call), "begin" (one, without waiting), "wait" (for
 --                     all); name is the user's function, such as "send"
 --   kick()            there is something new to do
---   await(call)       waits until call.done
+--   await(operation)  waits until operation.done; see its waiter
 --   wait(due)         waits until nothing is pending, or the clock says due
 --   close()           lets go of what it holds of the host
 --   yields()          whether await yields the coroutine or the light thread

@@ -96,11 +96,13 @@ local CLIENT = {
   { "user_agent", check.string },
   { "loop", check.loop, "auto" },
   { "on_event", check.callback },
+  { "on_draft", check.callback },
 }
 
 local CALL = {
   { "timeout", check.seconds },
   { "max_retries", check.count },
+  { "on_draft", check.callback },
 }
 
 local function names(list)

@@ -24,18 +24,6 @@ local function wrong_extra(why)
   }
 end
 
---- What is wrong where a function was called with a colon, and got its own
---- table as the first argument; or nil.
----@param example string
-function params.check_dot(first, resource, example)
-  if not resource or not rawequal(first, resource) then return nil end
-  return errors.validation { {
-    field = "params", code = "type",
-    message = "the first argument is the resource itself: call with a dot, " ..
-      "as in sms." .. example .. ", not with a colon",
-  } }
-end
-
 --- What is wrong with an id, as one of an error's errors; or nil.
 ---@return close.Violation|nil
 function params.check_id(id, field)
@@ -61,20 +49,24 @@ local function check_rest(given, bytes)
   if bytes > MAX_BODY then return too_large(bytes) end
 end
 
---- Checks a caller's table for what is to be done with it: "create", "update",
---- "send" or "send_draft".
----@param verb string
+--- Checks a caller's table for what is to be done with it, and makes the body
+--- of it, not yet written as JSON.
+---@param verb string "create", "update", "send" or "send_draft"
 ---@param found close.Violation[]|nil what was found to be wrong already
----@return table|nil body, boolean|close.Error inbox_or_err
+---@return table|nil body
+---@return close.Error|nil err
+---@return string|nil query
 function params.check(given, verb, found)
-  local body, inbox, bytes = core.validate(given, json.host_null(), verb)
-  local wrong = body and check_rest(given, bytes)
-  if body and not wrong and not (found and found[1]) then return body, inbox end
-  local list = found or {}
-  for _, violation in ipairs(not body and inbox or { wrong or nil }) do
-    list[#list + 1] = violation
+  local body, query, bytes = core.validate(given, json.host_null(), verb)
+  local list, unlisted = found or {}, nil
+  if body then
+    list[#list + 1] = check_rest(given, bytes)
+    if not list[1] then return body, nil, query end
+  else
+    for _, violation in ipairs(query) do list[#list + 1] = violation end
+    unlisted = bytes
   end
-  return nil, errors.validation(list, not body and bytes or nil)
+  return nil, errors.validation(list, unlisted)
 end
 
 --- A body as JSON.

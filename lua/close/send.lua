@@ -3,7 +3,8 @@
 --   the draft: a second draft sends nothing;
 --   its promotion to "outbox" or "scheduled": Close changes drafts only;
 --   a look at it, where the promotion's end is not known.
--- Drafts that a repeated first request may have left behind are counted.
+-- Before the first promotion on_draft is asked, where there is one. Drafts that
+-- a repeated first request may have left behind are counted.
 -- Source: developer.close.com/api/resources/activities/sms/create, "Only drafts
 -- can be modified"; docs/reliability.md has the reasons.
 
@@ -11,10 +12,13 @@ local activity = require "close.activity"
 local core = require "close.core"
 local json = require "close.json"
 local params = require "close.params"
+local questions = require "close.question"
+local user = require "close.user"
 
 local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
 
-local send = {}
+local send = { name = "send", example = "send{...}", arguments = 1,
+  retries = PATIENT, asks = true }
 
 -- ---- what the caller gave ----
 
@@ -45,7 +49,7 @@ local function check_own(given, id)
 end
 
 -- The body of the draft.
-local function to_draft(body)
+local function to_draft_body(body)
   local draft = {}
   for name, value in pairs(body) do draft[name] = value end
   draft.status, draft.send_in = "draft", nil
@@ -77,8 +81,21 @@ local function to_changes(body)
 end
 
 -- ---- the steps ----
--- A task is one send from its start to its end. Each step gets the end of a
--- request (response, failure; call.unsure as there), and returns the next
+-- The task of a send is one table:
+--   draft            the body of the draft as JSON; nil where that is there
+--   promotion        the body that promotes it
+--   changes          what the promotion changes, too, as JSON, or nil
+--   may_be_scheduled whether the draft may say when to send it
+--   on_draft         the option, or nil
+--   step             what takes the end of the request that is under way
+--   id               of the draft, once known
+--   repeats          how often a request was made again by a step
+--   strays           drafts that a repeated request may have left behind
+--   is_asked         whether a promotion may have left
+--   is_in_doubt      whether Close may have carried one out
+--   why, why_response   how the last promotion failed
+--   shown            the SMS as it was last shown, at the end
+-- A step gets the operation and the end of a request, and returns the next
 -- request; or nil and what the send has come to.
 
 local function ask(task, request, step)
@@ -88,23 +105,20 @@ end
 
 -- The same request once more, a while later; nil where there is no more time,
 -- or leave, for it.
-local function ask_again(task, call, request, step, failure)
+local function ask_again(operation, request, step, failure)
+  local task = operation.task
   task.repeats = task.repeats + 1
-  request.delay = core.pause(task.repeats, call.retries,
-    call.due - core.now(), failure and failure.retry_after)
+  request.delay = core.pause(task.repeats, operation.retries,
+    operation.due - core.now(), failure and failure.retry_after)
   return request.delay and ask(task, request, step)
 end
 
 -- What the send has come to.
 local function conclude(task, response, failure, outcome)
-  if response then
-    response.attempts = task.attempts
-    response.elapsed = core.now() - task.began
-    response.stray_drafts = task.strays
-  end
+  if response then response.stray_drafts = task.strays end
   if failure then
     failure.outcome, failure.draft_id = outcome, task.id
-    failure.attempts, failure.stray_drafts = task.attempts, task.strays
+    failure.stray_drafts = task.strays
   end
   return nil, response, failure
 end
@@ -119,22 +133,29 @@ end
 
 -- An answer of 2xx that cannot be read, as a failure.
 local function unreadable(response)
-  return { kind = "protocol", attempts = response.attempts,
-    status = response.status, message = ("Close answered %d with a body " ..
-      "that is not an SMS activity"):format(response.status) }
+  return { kind = "protocol", status = response.status,
+    message = ("Close answered %d with a body that is not an SMS activity")
+      :format(response.status) }
 end
 
-local after_look, after_promotion
+local after_look, after_promotion, after_question
 
-local function to_look(task) return activity.request("GET", task.id) end
+local function to_draft(task)
+  local request = activity.of_all("POST", task.draft)
+  request.repeatable = true -- a second draft sends nothing
+  return request
+end
+
+local function to_look(task) return activity.of_one("GET", task.id) end
 
 -- What a look has shown; or nil and the next request, where one is worth its
 -- while; or nil, nil and the failure.
-local function read_look(task, call, response, failure)
+local function read_look(operation, response, failure)
+  local task = operation.task
   local shown = read(task, response, failure)
   if shown then return shown end
   if failure then return nil, nil, failure end
-  return nil, ask_again(task, call, to_look(task), task.step),
+  return nil, ask_again(operation, to_look(task), task.step),
     unreadable(response)
 end
 
@@ -142,10 +163,34 @@ end
 local function to_promote(task)
   local text = json.encode_body(task.promotion)
   if task.changes then text = text:sub(1, -2) .. "," .. task.changes:sub(2) end
-  local request = activity.request("PUT", task.id, text)
+  local request = activity.of_one("PUT", task.id, text)
   request.repeatable = false -- a look is better than a second try
-  task.may_be_promoted = true
+  task.is_asked = true
   return request
+end
+
+-- What on_draft returned or threw: why the draft is not to be promoted, or nil.
+local function judge(_, ok, value, more)
+  local refused = not ok or value == false or value == nil and more ~= nil
+  if not refused then return nil end
+  local said = not ok and value or more
+  said = type(said) == "string" and ": " .. said or ""
+  return "on_draft " .. (ok and "refused the draft" or "failed") .. said
+end
+
+-- The draft is there: on_draft may refuse it, otherwise it is promoted.
+local function to_question(task, state)
+  if not task.on_draft then
+    return ask(task, to_promote(task), after_promotion)
+  end
+  return ask(task, { question =
+    questions.new(state, task.on_draft, task.id, judge) }, after_question)
+end
+
+function after_question(operation, response, failure)
+  local task = operation.task
+  if failure then return conclude(task, response, failure, "not_sent") end
+  return ask(task, to_promote(task), after_promotion)
 end
 
 -- Whether an SMS has left the state of a draft for good, or until somebody
@@ -160,18 +205,20 @@ local function delivered(task, shown, response)
   return conclude(task, response, nil)
 end
 
-local function after_draft(task, call, response, failure)
-  task.strays = task.strays + call.unsure
+local function after_draft(operation, response, failure, state)
+  local task, request = operation.task, operation.request
+  task.strays = task.strays + request.unsure
   local shown = read(task, response, failure)
   if shown then
     task.id = shown.id
-    task.tell { method = "POST", path = call.path, draft_id = shown.id }
-    return ask(task, to_promote(task), after_promotion)
+    user.tell_apart(state, { method = "POST", path = request.path,
+      draft_id = shown.id })
+    return to_question(task, state)
   end
   if not failure then
     task.strays = task.strays + 1 -- it may well be there
     failure = unreadable(response)
-    local request = ask_again(task, call, task.create(), after_draft)
+    request = ask_again(operation, to_draft(task), after_draft)
     if request then return request end
   end
   -- A draft at most: whatever became of it, nothing was sent.
@@ -181,132 +228,113 @@ local function after_draft(task, call, response, failure)
     is_refused and "rejected" or "not_sent")
 end
 
--- In doubt is a task whose promotion Close may have carried out. Somebody else
--- may have promoted the draft a moment ago, an earlier send or a forked
--- process: then it is this which a refusal means, but for those that looked at
--- no draft.
+-- Somebody else may have promoted the draft a moment ago, an earlier send or a
+-- forked process: then it is this which a refusal means, but for those that
+-- looked at no draft.
 local BLIND = { [401] = true, [404] = true, [407] = true, [429] = true }
 local function is_uncertain(task)
-  return task.doubt or task.is_refused and not BLIND[task.why.status]
+  return task.is_in_doubt or
+    task.why.outcome == "rejected" and not BLIND[task.why.status]
 end
 
-function after_promotion(task, call, response, failure)
+function after_promotion(operation, response, failure)
+  local task = operation.task
   local shown = read(task, response, failure)
   if shown and is_promoted(shown) then
     return delivered(task, shown, response)
   end
   failure = failure or unreadable(response)
   task.why, task.why_response = failure, response
-  task.is_refused = failure.outcome == "rejected"
-  if call.unsure > 0 or not failure.outcome then task.doubt = true end
-  local is_clear = task.is_refused and not is_uncertain(task)
+  if operation.request.unsure > 0 or not failure.outcome then
+    task.is_in_doubt = true
+  end
+  local is_clear = failure.outcome == "rejected" and not is_uncertain(task)
   if failure.kind == "cancelled" or is_clear then
     return conclude(task, response, failure,
-      task.doubt and "unknown" or failure.outcome)
+      task.is_in_doubt and "unknown" or failure.outcome)
   end
   return ask(task, to_look(task), after_look)
 end
 
-function after_look(task, call, response, failure)
-  local shown, request, why = read_look(task, call, response, failure)
+function after_look(operation, response, failure)
+  local task = operation.task
+  local shown, request, why = read_look(operation, response, failure)
   if request then return request end
   if not shown then
     return conclude(task, response, why,
       is_uncertain(task) and "unknown" or "not_sent")
   end
   if is_promoted(shown) then return delivered(task, shown, response) end
-  request = not task.is_refused and
-    ask_again(task, call, to_promote(task), after_promotion, task.why)
+  request = task.why.outcome ~= "rejected" and
+    ask_again(operation, to_promote(task), after_promotion, task.why)
   if request then return request end
   return conclude(task, task.why_response, task.why,
-    task.doubt and "unknown" or task.why.outcome)
+    task.is_in_doubt and "unknown" or task.why.outcome)
 end
 
 -- The first look at a draft of an earlier send. That may have promoted it; and
 -- whether it is to be scheduled is written in it.
-local function after_first_look(task, call, response, failure)
-  local shown, request, why = read_look(task, call, response, failure)
+local function after_first_look(operation, response, failure, state)
+  local task = operation.task
+  local shown, request, why = read_look(operation, response, failure)
   if request then return request end
   if not shown then return conclude(task, response, why, "unknown") end
   if is_promoted(shown) then return delivered(task, shown, response) end
-  task.doubt = false
+  task.is_in_doubt = false
   local date = task.may_be_scheduled and shown.date_scheduled
   if type(date) == "string" and core.seconds(date) then
-    task.promotion = { status = "scheduled",
-      date_scheduled = date }
+    task.promotion = { status = "scheduled", date_scheduled = date }
   end
-  return ask(task, to_promote(task), after_promotion)
+  return to_question(task, state)
 end
 
--- ---- the call ----
+-- ---- the verb, see resource.lua ----
 
 local function begin_draft(task, body)
-  local text, why = params.encode(to_draft(body))
-  if not text then return nil, why end
-  function task.create()
-    local request = activity.request("POST", nil, text)
-    request.repeatable = true -- a second draft sends nothing
-    return request
-  end
-  return ask(task, task.create(), after_draft)
+  local text, err = params.encode(to_draft_body(body))
+  if not text then return nil, nil, err end
+  task.draft = text
+  return ask(task, to_draft(task), after_draft), task
 end
 
 -- A draft of an earlier send, of which nobody knows how far it came.
 local function begin_look(task, body, id)
   local changes = to_changes(body)
-  local text, why = params.encode(changes)
-  if not text then return nil, why end
+  local text, err = params.encode(changes)
+  if not text then return nil, nil, err end
   task.changes = next(changes) ~= nil and text or nil
-  task.id, task.doubt = id, true
+  task.id, task.is_in_doubt = id, true
   task.may_be_scheduled = body.date_scheduled == nil and body.send_in == nil
-  return ask(task, to_look(task), after_first_look)
+  return ask(task, to_look(task), after_first_look), task
 end
 
---- The call that sends.
----@param given close.SendParams
----@param transport table the client's, with tell
----@return table|nil call, close.Error? err
-function send.to_call(given, transport)
+function send.prepare(_, given)
   local id, found
   if type(given) == "table" then
     id = rawget(given, "draft_id")
     found = check_own(given, id)
   end
-  local body, why = params.check(given, id == nil and "send" or "send_draft",
+  local body, err = params.check(given, id == nil and "send" or "send_draft",
     found)
-  if not body then return nil, why end
-  local task = {
-    promotion = to_promotion(body), tell = transport.tell,
-    strays = 0, repeats = 0, attempts = 0,
-  }
-  local call, wrong
-  if id ~= nil then
-    call, wrong = begin_look(task, body, id)
-  else
-    call, wrong = begin_draft(task, body)
+  if not body then return nil, nil, err end
+  local task = { promotion = to_promotion(body), strays = 0, repeats = 0 }
+  if id ~= nil then return begin_look(task, body, id) end
+  return begin_draft(task, body)
+end
+
+function send.step(operation, response, failure, state)
+  local task = operation.task
+  if failure and failure.is_parents then -- who goes on with it
+    return conclude(task, response, failure, "unknown")
   end
-  if not call then return nil, wrong end
-  call.retries = PATIENT
-  function call.started() task.began = core.now() end
-  function call.follow(_, response, failure)
-    task.attempts = (response or failure).attempts
-    if call.is_parents then -- who goes on with it
-      return conclude(task, response, failure, "unknown")
-    end
-    return task.step(task, call, response, failure)
-  end
-  function call.describe(err)
-    if not task.doubt and not task.may_be_promoted then
-      err.outcome = "not_sent"
-    end
-    err.attempts, err.draft_id = task.attempts, task.id
-    err.stray_drafts = task.strays
-  end
-  function call.read(response, err, answer)
-    if not response then return nil, err, answer end
-    return task.shown, nil, response
-  end
-  return call
+  return task.step(operation, response, failure, state)
+end
+
+function send.read(_, task) return task.shown end
+
+function send.describe(task, err)
+  if not (task.is_in_doubt or task.is_asked) then err.outcome = "not_sent" end
+  err.draft_id, err.stray_drafts = task.id, task.strays
 end
 
 return send

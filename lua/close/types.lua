@@ -218,8 +218,17 @@
 ---@field user_agent? string put before ours
 ---@field loop? "auto"|"blocking"|"poll"|"luv"|"ngx" how to wait
 ---@field on_event? fun(event: close.Event)
+---@field on_draft? fun(draft_id: string): any send asks it before it promotes
 
 ---@class close.CallOptions
+---@field timeout? number seconds
+---@field max_retries? integer
+---@field on_draft? fun(draft_id: string): any of send alone
+
+---@class close.RequestOptions
+---@field query? table<string, string|number|boolean>
+---@field body? table sent as JSON
+---@field repeatable? boolean whether a second copy does no harm; by the method
 ---@field timeout? number seconds
 ---@field max_retries? integer
 
@@ -439,6 +448,24 @@ function Request:cancel() end
 ---@field sms close.SMS
 ---@field files close.Files
 local Client = {}
+
+--- Any request of Close's API, for what this library has no verb for.
+---@param method "GET"|"POST"|"PUT"|"PATCH"|"DELETE"
+---@param path string below base_url, such as "/lead/"
+---@param options? close.RequestOptions
+---@return any value the JSON that was answered; true where there was none
+---@return close.Error? err
+---@return close.Response? response
+function Client:request(method, path, options) end
+
+--- The same without waiting.
+---@param method "GET"|"POST"|"PUT"|"PATCH"|"DELETE"
+---@param path string below base_url, such as "/lead/"
+---@param callback fun(value?: any, err?: close.Error, response?: close.Response)
+---@param options? close.RequestOptions
+---@return close.Request? request
+---@return close.Error? err of kind "config": the callback is not called
+function Client:request_async(method, path, callback, options) end
 
 --- Does what can be done now, without waiting: a bounded amount of it.
 ---@return integer? pending

@@ -5,13 +5,18 @@
 -- counts. But a list comes newest first, and an SMS keeps its date_created. So
 -- the next page begins at the moment where the last one ended
 -- (date_created__lte), and what is known of that moment is dropped. Only where
--- a page is all of one moment, _skip counts inside of that. A list that turns
--- out to come in another order is counted by _skip alone.
+-- a page is all of one moment, _skip counts inside of that.
 
 local core = require "close.core"
 
 local PAGE = 100 -- items, where the caller names no _limit
 local AGAIN = 3  -- times in a row that reading may bring nothing new
+
+local EMPTY = "an empty page of SMS that is not to be the last"
+local DISORDERED = "SMS that do not come newest first, or without id and " ..
+  "date_created"
+local REPEATED = "a page of SMS that repeats an earlier one"
+local UNSTEADY = "pages of SMS that change faster than they can be read"
 
 local Walk = {}
 Walk.__index = Walk
@@ -40,21 +45,14 @@ function walk.new(query)
   filters._skip = nil
   return setmetatable({
     filters = filters,
-    over = false,    -- whether the last page was taken
-    first = start,   -- the caller's _skip
-    taken = 0,       -- how many items were new
+    over = false,   -- whether the last page was taken
     -- The window: its bound as it came, and as a number; where _skip begins in
     -- it and where it is; the id that the next page must begin with; the ids
     -- that are known of the bound's moment.
     bound = nil, bound_at = nil,
     start = start, skip = start, expected = nil,
     known = {}, known_count = 0,
-    fruitless = 0,   -- how often in a row something was read in vain
-    -- Where only _skip counts: the ids of the last two pages, and a page that
-    -- must not come again.
-    by_skip = false,
-    recent = {}, older = {},
-    mark = nil, pages = 0, next_mark = 1,
+    fruitless = 0,  -- how often in a row something was read in vain
   }, Walk)
 end
 
@@ -87,25 +85,15 @@ local function moments(data)
   return at
 end
 
--- Keeps the ids of a page.
-function Walk:remember(data)
-  self.older, self.recent = self.recent, {}
-  for _, sms in ipairs(data) do
-    if type(sms.id) == "string" then self.recent[sms.id] = true end
-  end
-end
-
--- The items of a page that is_old does not know, each of them once.
-function Walk:choose(data, is_old)
+-- The items of a page that are new, each of them once.
+function Walk:choose(data, at)
   local fresh, seen = {}, {}
   for i, sms in ipairs(data) do
-    local id = type(sms.id) == "string" and sms.id or nil
-    if not (id and (seen[id] or is_old(id, i))) then
-      fresh[#fresh + 1] = sms
-    end
-    if id then seen[id] = true end
+    local is_old = self.known[sms.id] or
+      self.bound_at and at[i] > self.bound_at
+    if not seen[sms.id] and not is_old then fresh[#fresh + 1] = sms end
+    seen[sms.id] = true
   end
-  self.taken = self.taken + #fresh
   if #fresh > 0 then self.fruitless = 0 end
   return fresh
 end
@@ -119,51 +107,6 @@ local function in_vain(self)
   self.fruitless = self.fruitless + 1
   return self.fruitless > AGAIN
 end
-
-local EMPTY = "an empty page of SMS that is not to be the last"
-local REPEATED = "a page of SMS that repeats an earlier one"
-local UNSTEADY = "pages of SMS that change faster than they can be read"
-
--- ---- by _skip ----
-
--- Whether a page came before. The page that is kept to compare with is replaced
--- after 1, 2, 4, 8, ... pages, so that a circle of any length is noticed
--- (R. Brent's way).
-function Walk:is_repeated(body)
-  if body == self.mark then return true end
-  self.pages = self.pages + 1
-  if self.pages == self.next_mark then
-    self.mark, self.next_mark = body, 2 * self.next_mark
-  end
-  return false
-end
-
-function Walk:take_by_skip(page, body)
-  local data = page.data
-  if #data == 0 and page.has_more then return nil, EMPTY end
-  if page.has_more and self:is_repeated(body) then return nil, REPEATED end
-  local fresh = self:choose(data, function(id)
-    return self.recent[id] or self.older[id]
-  end)
-  self:remember(data)
-  self.skip, self.over = self.skip + #data, not page.has_more
-  if #fresh == 0 and page.has_more and in_vain(self) then
-    return nil, REPEATED
-  end
-  return fresh
-end
-
--- The list does not come newest first: what was taken so far is what came first
--- in it. A page of a window says nothing of the list as a whole.
-function Walk:give_up_windows(page, body)
-  local is_first = not self.bound and self.skip == self.first
-  self.by_skip, self.bound, self.bound_at = true, nil, nil
-  self.skip, self.fruitless = self.first + self.taken, 0
-  if is_first then return self:take_by_skip(page, body) end
-  return {}
-end
-
--- ---- by windows ----
 
 -- Moves on, past a page that is all of the window's own moment.
 function Walk:skip_on(data)
@@ -187,27 +130,31 @@ function Walk:move(data, at)
   end
 end
 
--- Something was added to the moment, or removed from it: it is read anew.
-function Walk:read_anew()
+-- Something was added to the moment, or removed from it: it is read again.
+function Walk:read_again()
   self.skip, self.expected = self.start, nil
   if in_vain(self) then return nil, UNSTEADY end
   return {}
 end
 
-function Walk:take_in_window(page, body)
+--- Takes the page that was asked for.
+---@param page table {data, has_more}
+---@return table|nil fresh the items that are new, in order; may be none
+---@return string? why what is wrong with it
+function Walk:take(page)
+  if type(page.has_more) ~= "boolean" then
+    return nil, "a page of SMS without has_more"
+  end
   local data, at = page.data, moments(page.data)
   local n = #data
   if not at or n > 0 and self.bound_at and at[n] > self.bound_at then
-    return self:give_up_windows(page, body)
+    return nil, DISORDERED
   end
   if self.expected and not (n > 0 and data[1].id == self.expected) then
-    return self:read_anew()
+    return self:read_again()
   end
   if n == 0 and page.has_more then return nil, EMPTY end
-  local fresh = self:choose(data, function(id, i)
-    return self.known[id] or self.bound_at and at[i] > self.bound_at
-  end)
-  self:remember(data)
+  local fresh = self:choose(data, at)
   self.over = not page.has_more
   if self.over then return fresh end
   -- Where a caller's _skip began inside of a moment, its own window would bring
@@ -220,19 +167,6 @@ function Walk:take_in_window(page, body)
     if #fresh == 0 and in_vain(self) then return nil, REPEATED end
   end
   return fresh
-end
-
---- Takes the page that was asked for.
----@param page table {data, has_more}
----@param body string as it came
----@return table|nil fresh the items that are new, in order; may be none
----@return string? why what is wrong with it
-function Walk:take(page, body)
-  if type(page.has_more) ~= "boolean" then
-    return nil, "a page of SMS without has_more"
-  end
-  if self.by_skip then return self:take_by_skip(page, body) end
-  return self:take_in_window(page, body)
 end
 
 return walk

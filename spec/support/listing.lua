@@ -1,7 +1,9 @@
 -- A list of SMS that pages are taken of, without a network: for walks in all
 -- the orders in which something may be added or removed meanwhile.
+local errors = require "close.errors"
 local json = require("cjson").new()
 local pages = require "close.pages"
+local walk = require "close.walk"
 
 local listing = {}
 local Listing = {}
@@ -87,26 +89,43 @@ local function read_query(text)
   return query
 end
 
---- each over the list. Before page n, before(n) is called; after it,
---- answer(page, n) may give another one.
+--- A walk over the list, stepped as each is. Before page n, before(n) is
+--- called; after it, answer(page, n) may give another one.
 function Listing:each(filters, before, answer)
-  local resource = {}
-  pages.add(resource, {
-    read_options = function(given) return given or {} end,
-    perform = function(call)
-      local n = #self.asked + 1
-      if before then before(n) end
-      local query = read_query(call.query)
-      self.asked[n] = query
-      assert(n < 1000, "the walk does not end")
-      local page = self:page(query)
-      if answer then page = answer(page, n, query) or page end
-      local body = type(page) == "string" and page or json.encode(page)
-      return call.read { status = 200, body = body:gsub('"data":{}',
-        '"data":[]'), headers = {}, attempts = 1 }
-    end,
-  })
-  return assert(resource.each(filters))
+  local walker = walk.new(assert(pages.read_filters(filters)))
+  local items, at = {}, 0
+
+  local function fetch()
+    local n = #self.asked + 1
+    if before then before(n) end
+    local query = read_query(pages.write(walker:ask()))
+    self.asked[n] = query
+    assert(n < 1000, "the walk does not end")
+    local page = self:page(query)
+    if answer then page = answer(page, n, query) or page end
+    local body = type(page) == "string" and page or json.encode(page)
+    local response = { status = 200, headers = {}, attempts = 1,
+      body = body:gsub('"data":{}', '"data":[]') }
+    local taken, err = pages.read(response)
+    if not taken then return nil, err end
+    local fresh, why = walker:take(taken)
+    if fresh then return fresh end
+    return nil, errors.astray(response, why)
+  end
+
+  return function()
+    while at == #items do
+      if walker.over then return nil end
+      local fresh, err = fetch()
+      if not fresh then
+        walker.over, items, at = true, {}, 0
+        return false, err
+      end
+      items, at = fresh, 0
+    end
+    at = at + 1
+    return items[at]
+  end
 end
 
 --- The ids that a walk gives, and the error it ended with.

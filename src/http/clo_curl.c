@@ -284,9 +284,10 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   /* A request without a body has nothing to rewind, so the guard does not see
    * libcurl repeat it, which it only does on a kept connection. Reading twice
-   * does no harm. */
+   * does no harm, unless the caller says so. */
   SET(CURLOPT_FRESH_CONNECT,
-      (long)(t->body.len == 0 && strcmp(t->method, "GET") != 0));
+      (long)(t->body.len == 0 &&
+             (!t->repeatable || strcmp(t->method, "GET") != 0)));
   /* A form names its own type, and any answer to it will do. */
   SET(CURLOPT_HTTPHEADER, t->form ? t->lines->next->next : t->lines);
   if (t->form) {

@@ -41,13 +41,18 @@ static int load(struct clo_buf *buf, const void *bytes, size_t n) {
   return clo_buf_append(buf, bytes, n) == CLO_BUF_OK;
 }
 
+/* RFC 9110, 9.2.2, of the methods that Close has. */
+static int is_idempotent(const char *method) {
+  return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
+}
+
 int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
   const char *secret = r->secret ? r->secret : "";
   snprintf(t->method, sizeof t->method, "%s", r->method);
   t->auth = r->auth;
   t->max_retries = r->max_retries;
   t->repeatable = r->repeatable >= 0 ? r->repeatable
-                                     : strcmp(r->method, "POST") != 0;
+                                     : is_idempotent(r->method);
   t->attempts = t->unsure = t->parents = 0;
   return load(&t->url, r->url, strlen(r->url) + 1) &&
          load(&t->secret, secret, strlen(secret) + 1) &&

@@ -208,7 +208,7 @@ static int read_params(lua_State *L, struct clo_sms *sms, char *is_given,
   return lua_isnil(L, EXTRA) ? 0 : check_extra(L, violations);
 }
 
-/* validate(params, null2, verb|nil) -> body, send_to_inbox, bytes
+/* validate(params, null2, verb|nil) -> body, query, bytes
  *                                   | nil, errors, unlisted
  * verb is "create" unless told, "update", "send" or "send_draft" */
 static int validate(lua_State *L) {
@@ -239,7 +239,8 @@ static int validate(lua_State *L) {
   }
   if (lclo_refuse(L, held)) return 3;
   push_body(L, &sms, is_given, extras);
-  lua_pushboolean(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean);
+  lua_pushstring(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean
+                        ? "?send_to_inbox=true" : "");
   lua_pushnumber(L, clo_sms_bytes(&sms));
   return 3;
 }

@@ -12,9 +12,9 @@ function blocking.new(driver)
 
   function loop.yields() return false end
 
-  function loop.await(call)
+  function loop.await(operation)
     driver.turn()
-    while not call.done do
+    while not operation.done do
       driver.wait(-1)
       driver.turn()
     end

@@ -231,12 +231,13 @@ function luv_loop.new(driver)
 
   loop.kick = set.follow
 
-  function loop.await(call)
-    if host.yields() then return poll.await(call) end
-    while not call.done do
-      local goes_on = turn_until(function() return call.done end, math.huge)
+  function loop.await(operation)
+    if host.yields() then return poll.await(operation) end
+    while not operation.done do
+      local goes_on = turn_until(function() return operation.done end,
+        math.huge)
       if not goes_on then
-        driver.cancel(call)
+        driver.cancel(operation)
         driver.drain()
         set.follow()
       end

@@ -27,12 +27,6 @@ local CAN_YIELD = { rewrite = true, access = true, content = true,
   timer = true }
 local NO_TIMERS = { init = true, exit_worker = true }
 
--- A function of its own, so that what it returns refers to no stack of a light
--- thread: nginx may end that, and use it again, while its call goes on.
-local function poster_of(signal)
-  return function() signal:post() end
-end
-
 function ngx_loop.new(driver)
   local ngx = rawget(_G, "ngx")
   if type(ngx) ~= "table" or not ngx.get_phase then
@@ -141,18 +135,20 @@ function ngx_loop.new(driver)
     start_driver()
   end
 
-  function loop.await(call)
+  function loop.await(operation)
+    -- It is no function made here: that would refer to the stack of a light
+    -- thread, which nginx may end, and use again, while the call goes on.
     local signal = semaphore.new()
-    call.notify = poster_of(signal)
-    while not call.done do
+    operation.waiter = signal
+    while not operation.done do
       if is_driven() then
         signal:wait(trust)
       else -- no timer was to be had: this request drives for all
         turn()
-        if not call.done then pause() end
+        if not operation.done then pause() end
       end
     end
-    call.notify = nil
+    operation.waiter = nil
   end
 
   --- A callback may sleep, or wait for another call, and delays no other one.

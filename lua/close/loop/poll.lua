@@ -53,13 +53,13 @@ function poll.yieldable()
   return thread
 end
 
---- Yields the coroutine that runs until the call is done; who hands on what is
---- done resumes call.thread.
-function poll.await(call)
-  call.thread = coroutine.running()
-  -- Somebody else may resume the thread: it goes on waiting.
-  while not call.done do coroutine.yield() end
-  call.thread = nil
+--- Yields the coroutine that runs until a call is over; who hands on what is
+--- done resumes it.
+function poll.await(operation)
+  operation.waiter = coroutine.running()
+  -- Somebody else may resume the coroutine: it goes on waiting.
+  while not operation.done do coroutine.yield() end
+  operation.waiter = nil
 end
 
 function poll.new(driver)

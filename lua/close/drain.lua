@@ -1,0 +1,129 @@
+-- Hands on what has come to its end: one drain after each step of the engine.
+-- All of it works on the client's state, see client.lua.
+
+local core = require "close.core"
+local memory = require "close.memory"
+local operations = require "close.operation"
+local protect = require "close.protect"
+local questions = require "close.question"
+local requests = require "close.request"
+local user = require "close.user"
+
+-- Requests that have waited for an answer of the user's go on, or end.
+local function drain_questions(state)
+  local request, question = questions.next(state)
+  while request do
+    local operation = request.operation
+    state.current = operation
+    questions.leave(request)
+    local is_over, response, failure = requests.resume(state, request, question)
+    if is_over then operations.go_on(state, operation, response, failure) end
+    state.current = nil
+    request, question = questions.next(state)
+  end
+  questions.ask(state)
+end
+
+-- What was put off: the ends of operations that ended before they were begun,
+-- as their callbacks must not run inside of the call that names them. What is
+-- put off meanwhile has its turn in the next drain.
+local function drain_late(state, till)
+  local last = state.late_last
+  while state.late_first <= last and not operations.is_deep(state) do
+    local late = state.late[state.late_first]
+    state.current = late and late.operation
+    state.late[state.late_first] = nil
+    state.late_first = state.late_first + 1
+    if late then
+      late.act(state, late.operation, late.response, late.failure)
+    end
+    state.current = nil
+    if till and core.now() >= till then return end
+  end
+end
+
+local function report(state, event)
+  local request = state.requests[event.id]
+  event.path = request and request.path:match "^[^?]*"
+  event.id = nil
+  user.tell(state, event)
+end
+
+local function drain_events(state, engine)
+  local event = state.settings.on_event and engine:event()
+  while event do
+    report(state, event)
+    if state.engine ~= engine then return end
+    event = engine:event()
+  end
+end
+
+-- Goes on with what the engine has taken a request to.
+local function take(state, request, response, failure, unsure)
+  local operation = request.operation
+  if operation.done then return end
+  if not response and not failure then -- there was no memory for it
+    operations.refuse(operation)
+    return operations.notify(state, operation)
+  end
+  local is_over
+  is_over, response, failure =
+    requests.take(state, request, response, failure, unsure)
+  if is_over then operations.go_on(state, operation, response, failure) end
+end
+
+local function drain_done(state, engine, till)
+  local id = engine:next_done()
+  while id do
+    local request = state.requests[id] -- before it is taken from the engine
+    state.current = request and request.operation
+    local done, response, failure, unsure = engine:done()
+    request = done and state.requests[done]
+    state.current = request and request.operation
+    if request then
+      state.requests[done] = nil
+      take(state, request, response, failure, unsure)
+    end
+    state.current = nil
+    if state.engine ~= engine or till and core.now() >= till then return end
+    id = engine:next_done()
+  end
+end
+
+local function hand_on(state, till)
+  drain_questions(state)
+  drain_late(state, till)
+  local engine = state.engine
+  if engine then drain_events(state, engine) end
+  if engine and state.engine == engine then drain_done(state, engine, till) end
+end
+
+-- After an error in a drain: the operation that it was at is not lost.
+local function repair(state, thrown, current, depth, apart)
+  local broken = state.current
+  if broken and broken ~= current then
+    operations.break_off(state, broken, thrown)
+  end
+  state.current, state.depth, state.apart = current, depth, apart
+  operations.recount(state)
+end
+
+--- Hands on what the engine has: events, then requests that are done; it ends
+--- early once it is later than till. Whoever is told may close the client. An
+--- error that comes meanwhile, at any place, loses no operation.
+---@param till number|nil a moment of core.now()
+local function drain(state, till)
+  local current, depth, apart = state.current, state.depth, state.apart
+  local ok, why = protect.catch(hand_on, state, till)
+  if ok then
+    state.current = current
+    return
+  end
+  local broken = state.current
+  local has_ended = not broken or broken == current or broken.done
+  protect.insist(repair, state, why, current, depth, apart)
+  -- An operation that ran out of memory says so itself.
+  if has_ended or not memory.is_lacking(why) then error(why, 0) end
+end
+
+return drain

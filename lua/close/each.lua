@@ -1,0 +1,194 @@
+-- All SMS of a list, newest first, page after page as they are needed: the verb
+-- each, and its twin (resource.lua). Every page is an operation of its own.
+
+local core = require "close.core"
+local errors = require "close.errors"
+local handle = require "close.handle"
+local operations = require "close.operation"
+local options = require "close.options"
+local pages = require "close.pages"
+local protect = require "close.protect"
+local user = require "close.user"
+local walk = require "close.walk"
+
+local SLICE = 0.001 -- seconds that callbacks are run for in one go
+
+local each = { name = "each", example = "each{...}", arguments = 1,
+  read = pages.read }
+
+-- The task is the walk.
+function each.prepare(_, filters)
+  local query, err = pages.read_filters(filters)
+  if not query then return nil, nil, err end
+  local walker = walk.new(query)
+  return pages.request(walker:ask()), walker
+end
+
+-- The operation for the next page; it keeps the walk's place in the queue.
+local function next_page(operation)
+  local walker = operation.task
+  local made = operations.new(each, pages.request(walker:ask()), walker)
+  made.ticket = operation.ticket
+  return made
+end
+
+-- Takes a page into a walk: what is new of it, or nil, an error, the response.
+local function take(walker, page, err, response)
+  if not page then return nil, err, response end
+  local fresh, why = walker:take(page)
+  if not fresh then return nil, errors.astray(response, why), response end
+  return fresh, nil, response
+end
+
+-- A copy of the options, which are those of each page.
+local function copy_options(state, given)
+  if state.closed then return nil, errors.config "the client is closed" end
+  local copy, why = options.read_call(given)
+  if not copy then return nil, errors.config(why) end
+  return copy
+end
+
+--- Steps through a list, for a caller that can wait:
+---     for sms, err in assert(client.sms.each { lead_id = id }) do
+---       if not sms then error(tostring(err)) end
+function each.perform(state, operation, refused, given)
+  if not operation then return nil, refused end
+  local copy, err = copy_options(state, given)
+  if not copy then return nil, err end
+  local walker, items, at = operation.task, {}, 0
+  local busy, failure = false, nil
+  local is_first = true
+
+  local function fail(why, response)
+    failure, items, at = why, {}, 0
+    walker.over = true
+    return false, why, response
+  end
+
+  local function fetch()
+    busy = true
+    operation = is_first and operation or next_page(operation)
+    is_first = false
+    local fresh, why, response = take(walker,
+      operations.perform(state, operation, nil, copy))
+    busy = false
+    if failure then return nil, failure end -- of who stepped in meanwhile
+    if fresh then items, at = fresh, 0 end
+    return fresh, why, response
+  end
+
+  return function()
+    if busy then
+      return fail(errors.config("the iterator waits in another coroutine " ..
+        "already, or was interrupted: step it in one, or begin again"))
+    end
+    while at == #items do
+      if walker.over then return nil end
+      local fresh, why, response = fetch()
+      if not fresh then return fail(why, response) end
+    end
+    at = at + 1
+    return items[at]
+  end
+end
+
+local function cancelled(state)
+  return errors.new { kind = "cancelled", outcome = "not_sent",
+    message = state.closed and "the client was closed" or
+      "the walk was cancelled" }
+end
+
+--- The same without waiting: the callback gets one SMS after the other, and at
+--- the end nil, and an error unless that was all. Where it returns false the
+--- walk ends.
+function each.launch(state, operation, refused, callback, given)
+  if type(callback) ~= "function" then
+    return nil, errors.config "callback must be a function (sms, err)"
+  end
+  local walker = operation and operation.task
+  local request = operation and operation.request
+  local items, at, last = {}, 0, nil -- of the page that is handed on
+  local over, ended = false, false -- told its end; asked to end
+  local page_handle -- of the page that is under way
+  local take_page
+
+  local copy
+  if operation then
+    copy, refused = copy_options(state, given)
+    if not copy then operation = nil end
+  end
+
+  local function ask()
+    local err
+    page_handle, err =
+      operations.launch(state, operation, refused, take_page, copy)
+    return page_handle, err
+  end
+
+  local function finish(err, response)
+    if over then return end
+    over = true
+    callback(nil, err, response)
+  end
+
+  local function later(f) operations.later(state, request, f) end
+
+  -- Ends the walk; the callback is told in the next turn.
+  local function break_off()
+    ended = true
+    if page_handle then page_handle:cancel() end
+    later(function() finish(cancelled(state), last) end)
+  end
+
+  -- What is thrown in the midst of a walk, an interrupt, ends it.
+  local function guard(f, ...)
+    local ok, why, is_interrupt = protect.call(f, ...)
+    if ok then return end
+    if not over then protect.insist(break_off) end
+    if is_interrupt then protect.raise(why) end
+    error(why, 0)
+  end
+
+  -- Hands on what is new, for a while; the rest has its turn later.
+  local function hand_on()
+    local till = core.now() + SLICE
+    while at < #items and not ended and not state.closed do
+      if core.now() > till then
+        return later(function() guard(hand_on) end)
+      end
+      at = at + 1
+      if user.call(state, request, callback, items[at]) == false then
+        over = true
+        return
+      end
+    end
+    if ended or state.closed then return finish(cancelled(state), last) end
+    if walker.over then return finish(nil, last) end
+    operation = next_page(operation)
+    local begun, err = ask()
+    if not begun then finish(err, last) end
+  end
+
+  local function take_in(page, err, response)
+    page_handle = nil
+    local fresh
+    fresh, err, response = take(walker, page, err, response)
+    if not fresh then return finish(err, response) end
+    items, at, last = fresh, 0, response
+    hand_on()
+  end
+
+  function take_page(...) guard(take_in, ...) end
+
+  local begun, why = ask()
+  if not begun then return nil, why end
+  return handle.new(function()
+    if over or ended then return false end
+    ended = true
+    if page_handle then page_handle:cancel() end
+    state.loop.kick()
+    return true
+  end)
+end
+
+return each

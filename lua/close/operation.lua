@@ -1,0 +1,453 @@
+-- What a user asks for, from its beginning to its end: the requests that it
+-- takes, one after the other, and who waits for it. All of it works on the
+-- client's state, see client.lua. An operation is one table:
+--   set by operations.new()
+--     verb          its description, see resource.lua
+--     task          what the verb's functions keep of it, or nil
+--   set here
+--     request       its last request, see request.lua
+--     began, due    moments of core.now(): its start, and the end of its time
+--     retries       how often each of its requests may be tried again
+--     ticket        its place in the engine's queue: the number of its first
+--                   request, or of the operation that it goes on with
+--     waiter        a callback; a coroutine; or what a loop waits with, a table
+--                   with the method post(); nil: nobody waits
+--     attempts      of all its requests so far
+--     is_cancelled  by whom it was begun
+--     done          it is over; then
+--     response, failure   what it came to; a failure may be an error already
+--     spare         its error if out of memory
+-- An error may come at any instruction: from a hook, or if out of memory. So an
+-- operation that is not over is always to be found: in the engine, in the line
+-- of a question, in state.late, or as state.current.
+
+local core = require "close.core"
+local errors = require "close.errors"
+local handle = require "close.handle"
+local memory = require "close.memory"
+local options = require "close.options"
+local protect = require "close.protect"
+local questions = require "close.question"
+local requests = require "close.request"
+local user = require "close.user"
+
+local operations = {}
+
+local DEEP = 30 -- callbacks that wait inside each other; Lua bears 200 C calls
+
+-- ---- which ones there are ----
+
+-- An operation counts as pending while it is in state.live; state.pending is
+-- how many there are.
+local function count(state, operation)
+  if state.live[operation] then return end
+  state.live[operation] = true
+  state.pending = state.pending + 1
+end
+
+local function uncount(state, operation)
+  if not state.live[operation] then return end
+  state.live[operation] = nil
+  state.pending = state.pending - 1
+end
+
+--- Counts them anew, after an error may have come between the two halves of
+--- counting.
+function operations.recount(state)
+  local n = 0
+  for _ in pairs(state.live) do n = n + 1 end
+  state.pending = n
+end
+
+--- How many operations are not over: of them, those that may end before the
+--- caller goes on.
+function operations.pending(state)
+  local n = state.pending - state.apart
+  local inside = questions.count_inside(state)
+  if not inside then return n end
+  local starting = state.starting
+  return n - inside -
+    (starting and starting.done and state.live[starting] and 1 or 0)
+end
+
+--- Has act(state, operation, response, failure) done in the next drain.
+function operations.put_off(state, act, operation, response, failure)
+  count(state, operation)
+  state.late[state.late_last + 1] = { act = act, operation = operation,
+    response = response, failure = failure }
+  state.late_last = state.late_last + 1
+end
+
+local put_off = operations.put_off
+
+--- Whether callbacks wait inside each other so deeply that no more may.
+function operations.is_deep(state) return state.depth >= DEEP end
+
+-- ---- what they come to ----
+
+-- The error of an operation that ran out of memory; making it needs none.
+local function out_of_memory(operation)
+  local err, failure, request = operation.spare, operation.failure,
+    operation.request
+  err.outcome = failure and failure.outcome or
+    request and request.is_submitted and "unknown" or "not_sent"
+  err.attempts = operation.attempts
+  err.draft_id, err.stray_drafts = nil, nil
+  local describe = operation.verb.describe
+  if describe then describe(operation.task, err) end
+  return err
+end
+
+--- Out of memory in the midst of an operation: that is its end.
+function operations.refuse(operation)
+  operation.failure = out_of_memory(operation)
+  operation.response, operation.done = nil, true
+end
+
+-- -> value, err, response as the caller gets them
+local function read(operation)
+  local verb, task = operation.verb, operation.task
+  local response, failure = operation.response, operation.failure
+  if not failure then
+    local value, err = verb.read(response, task)
+    return value, err, response
+  end
+  if errors.is_error(failure) then return nil, failure, response end
+  local err = errors.from_call(failure, response)
+  if verb.explain then verb.explain(err, response, task) end
+  return nil, err, response
+end
+
+local function choose(operation, ok, value, ...)
+  if ok then return value, ... end
+  if not memory.is_lacking(value) then error(value, 0) end
+  return nil, out_of_memory(operation), operation.response
+end
+
+-- What the caller or the callback of an operation gets.
+local function result(operation)
+  return choose(operation, protect.catch(read, operation))
+end
+
+-- ---- who waits ----
+
+-- Runs an operation's callback.
+local function run(state, operation)
+  if not operation.waiter then return end
+  local value, err, response = result(operation)
+  local depth = state.depth
+  if not state.loop.spawns then state.depth = depth + 1 end
+  uncount(state, operation)
+  user.call(state, operation.request, function()
+    local callback = operation.waiter
+    operation.waiter = nil
+    return callback(value, err, response)
+  end)
+  state.depth = depth
+end
+
+-- Resumes the coroutine that waits. It takes itself out of the operation: until
+-- then it still waits, whatever is thrown here.
+local function resume(state, operation)
+  local thread = operation.waiter
+  uncount(state, operation)
+  if coroutine.status(thread) ~= "suspended" then
+    operation.waiter = nil
+    return
+  end
+  local ok, value, is_interrupt = protect.resume(thread)
+  if not ok then
+    user.tell_thrown(state, operation.request, value, is_interrupt)
+  end
+end
+
+--- Tells the end of an operation to what waits for it. A loop may have a way of
+--- its own to run a callback.
+local function notify(state, operation)
+  local waiter = operation.waiter
+  if type(waiter) == "thread" then return resume(state, operation) end
+  if type(waiter) ~= "function" then
+    uncount(state, operation)
+    return waiter and waiter:post()
+  end
+  if operations.is_deep(state) or state.starting == operation then
+    return put_off(state, notify, operation)
+  end
+  if state.loop.run then return state.loop.run(run, state, operation) end
+  run(state, operation)
+end
+
+operations.notify = notify
+
+--- The next drain tells the end of an operation to what waits for it.
+function operations.tell_later(state, operation)
+  if operation.waiter then return put_off(state, notify, operation) end
+  uncount(state, operation)
+end
+
+-- ---- one request after the other ----
+
+-- The end of an operation.
+local function finish(state, operation, response, failure)
+  if response then
+    response.attempts = operation.attempts
+    response.elapsed = core.now() - operation.began
+  end
+  if failure then
+    failure.attempts, failure.is_parents = operation.attempts, nil
+  end
+  local request = operation.request
+  request.body, request.form = nil, nil -- who keeps the handle keeps no file
+  operation.response, operation.failure = response, failure
+  operation.done = true -- once nothing of it can be missing
+  notify(state, operation)
+end
+
+-- What the verb makes of the end of a request.
+-- -> the next request | nil, response, failure
+local function step(state, operation, response, failure)
+  local take = operation.verb.step
+  if not take then return nil, response, failure end
+  local apart = state.apart
+  local ok, request, now_response, now_failure =
+    protect.call(take, operation, response, failure, state)
+  if ok then return request, now_response, now_failure end
+  state.apart = apart -- a mistake of ours, which must not stop the host
+  if now_response then protect.raise(request) end -- an interrupt
+  if memory.is_lacking(request) then error(request, 0) end
+  return nil, response, { kind = "protocol", outcome = "unknown",
+    message = "an answer could not be dealt with: " .. tostring(request) }
+end
+
+local function adopt(operation, request)
+  request.operation, request.unsure = operation, 0
+  operation.request = request
+end
+
+-- Begins the next request, unless nobody waits for it any more.
+-- -> a failure where it is over already
+local function begin(state, operation, request)
+  adopt(operation, request)
+  if state.closed then return requests.closed() end
+  if requests.is_given_up(operation) then
+    return requests.failure("cancelled", "the call was cancelled")
+  end
+  return requests.begin(state, request)
+end
+
+--- Goes on with an operation whose request is over.
+function operations.go_on(state, operation, response, failure)
+  if operation.done then return end
+  repeat
+    local request
+    request, response, failure = step(state, operation, response, failure)
+    if not request then return finish(state, operation, response, failure) end
+    response, failure = nil, begin(state, operation, request)
+  until not failure
+end
+
+-- ---- from the beginning ----
+
+--- Makes an operation, of its first request.
+---@param verb table see resource.lua
+---@param request table see request.lua
+---@param task table|nil what the verb's functions keep
+function operations.new(verb, request, task)
+  local operation = { verb = verb, task = task, request = nil, began = false,
+    due = false, retries = 0, ticket = nil, waiter = nil, attempts = 0,
+    is_cancelled = false, done = false, response = nil, failure = nil,
+    spare = errors.memory() }
+  if request then adopt(operation, request) end
+  return operation
+end
+
+-- Fills in what the options say of an operation.
+-- -> nil, or what is wrong with them
+local function set_options(state, operation, given)
+  local settings, verb, of_call = state.settings, operation.verb, {}
+  if given ~= nil then
+    local why
+    of_call, why = options.read_call(given)
+    if not of_call then return why end
+  end
+  if verb.asks then
+    operation.task.on_draft = of_call.on_draft or settings.on_draft
+  elseif of_call.on_draft then
+    return "on_draft is an option of send alone"
+  end
+  operation.began = core.now()
+  operation.due = operation.began + (of_call.timeout or settings.timeout)
+  operation.retries = of_call.max_retries or settings.max_retries or
+    verb.retries or options.MAX_RETRIES
+end
+
+-- Starts an operation, which may leave at once.
+local function start(state, operation)
+  count(state, operation)
+  local failure = begin(state, operation, operation.request)
+  if failure then operations.go_on(state, operation, nil, failure) end
+  questions.ask(state)
+  if not operation.done then state.loop.kick() end
+end
+
+-- Ends an operation that was cancelled while it waited.
+local function end_wait(state, operation)
+  if operation.done then return end
+  local response, failure = requests.cancel_wait(operation.request)
+  operations.go_on(state, operation, response, failure)
+end
+
+--- Ends an operation, and says whether it was still pending. Where its attempt
+--- is over, but not yet the operation, it is not tried again.
+function operations.cancel(state, operation)
+  if operation.done then return false end
+  local request = operation.request
+  if questions.waits(request) then
+    operation.is_cancelled = true
+    put_off(state, end_wait, operation)
+    questions.leave(request)
+    return true
+  end
+  if not request.id or not state.engine then return false end
+  operation.is_cancelled = true
+  return state.engine:cancel(request.id) or operation.verb.step ~= nil
+end
+
+-- Whether the engine has the end of a request, which nobody has read yet.
+local function is_unread(state, id)
+  return state.requests[id] and state.engine and
+    state.engine:next_done() == id
+end
+
+--- Ends an operation in whose midst something was thrown. What the engine knows
+--- of it is true; what was taken from it is lost.
+function operations.break_off(state, operation, thrown)
+  if operation.done then return operations.tell_later(state, operation) end
+  local request, lacks = operation.request, memory.is_lacking(thrown)
+  local id = request.id
+  if not lacks and id and is_unread(state, id) then return end
+  operation.is_cancelled = true
+  questions.leave(request)
+  local is_ending = id and state.engine and state.engine:cancel(id)
+  if lacks then
+    if id then state.requests[id] = nil end
+    operations.refuse(operation)
+    return operations.tell_later(state, operation)
+  end
+  if is_ending then return end
+  local failure = requests.failure("cancelled",
+    "an error was thrown in the midst of the call")
+  if request.is_submitted then request.unsure = request.unsure + 1 end
+  if request.unsure > 0 then failure.outcome = "unknown" end
+  put_off(state, operations.go_on, operation, nil, failure)
+  if id then state.requests[id] = nil end
+end
+
+-- Something was thrown through the function that began an operation: it ends,
+-- and nobody is told.
+local function abandon(state, operation, thrown)
+  operation.waiter = nil
+  operation.is_cancelled = true -- also where the engine has its end already
+  operations.break_off(state, operation, thrown)
+  uncount(state, operation)
+  operations.recount(state)
+end
+
+local function start_and_wait(state, operation)
+  start(state, operation)
+  if not operation.done then state.loop.await(operation) end
+end
+
+-- Where await yields, Lua 5.1 cannot catch what is thrown through it: a later
+-- step finds the coroutine dead.
+local function start_and_yield(state, operation)
+  operation.waiter = coroutine.running()
+  local ok, why = protect.catch(start, state, operation)
+  if ok and not operation.done then state.loop.await(operation) end
+  return ok, why
+end
+
+--- What the resources call: begins an operation, waits for it in the host's
+--- way, and returns what its verb makes of its end.
+---@param operation table|nil
+---@param refused close.Error|nil why there is no operation
+---@param given table|nil the caller's options
+function operations.perform(state, operation, refused, given)
+  if not operation then return nil, refused end
+  local why = state.closed and "the client is closed" or
+    state.loop.hindrance("await", operation.verb.name) or
+    set_options(state, operation, given)
+  if why then return nil, errors.config(why) end
+  local failure = requests.hindrance(state, operation.request)
+  if failure then return nil, errors.from_call(failure) end
+  local ok, thrown
+  if protect.yields or not state.loop.yields() then
+    ok, thrown = protect.catch(start_and_wait, state, operation)
+  else
+    ok, thrown = start_and_yield(state, operation)
+  end
+  if not ok then
+    protect.insist(abandon, state, operation, thrown)
+    if not memory.is_lacking(thrown) then error(thrown, 0) end
+    if not operation.done then operations.refuse(operation) end
+  end
+  return result(operation)
+end
+
+-- Begins an operation, whose callback is not called before this has returned.
+local function start_async(state, operation)
+  local starting = state.starting
+  state.starting = operation
+  if operation.done then
+    put_off(state, notify, operation)
+    state.loop.kick()
+  else
+    start(state, operation)
+  end
+  state.starting = starting
+end
+
+-- What stands for an operation that was refused.
+local REFUSED = { name = "create" }
+
+--- The same without waiting: the callback gets it, also what is wrong with the
+--- operation (refused, or found here).
+--- -> a handle | nil, err where the callback will not be called
+function operations.launch(state, operation, refused, callback, given)
+  local verb = operation and operation.verb or REFUSED
+  local why = state.closed and "the client is closed" or
+    type(callback) ~= "function" and
+      "callback must be a function (result, err, response)" or
+    state.loop.hindrance("begin", verb.name)
+  if why then return nil, errors.config(why) end
+  operation = operation or operations.new(REFUSED)
+  operation.waiter = callback
+  why = not refused and set_options(state, operation, given)
+  operation.failure = refused or why and errors.config(why) or nil
+  operation.done = operation.failure ~= nil
+  local request, starting = handle.new(function()
+    local was_pending = operations.cancel(state, operation)
+    if was_pending then state.loop.kick() end
+    return was_pending
+  end), state.starting
+  local ok, thrown = protect.catch(start_async, state, operation)
+  if ok then return request end
+  state.starting = starting
+  protect.insist(abandon, state, operation, thrown)
+  if not memory.is_lacking(thrown) then error(thrown, 0) end
+  if not operation.done then operations.refuse(operation) end
+  return nil, operation.failure
+end
+
+local LATER = { read = function() end }
+
+--- Calls f in the next drain, as the callback of an operation is called.
+---@param request table of what f goes on with
+function operations.later(state, request, f)
+  local made = operations.new(LATER)
+  made.request, made.waiter, made.done = request, f, true
+  put_off(state, notify, made)
+  state.loop.kick()
+end
+
+return operations

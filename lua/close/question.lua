@@ -1,0 +1,270 @@
+-- Questions to a function of the user's, for an answer that requests wait for:
+-- the credentials that they need, or leave to go on. A function may yield where
+-- the loop has somebody to resume it; meanwhile requests join, and leave where
+-- they are cancelled or out of time. It is called once for all that wait.
+-- A question is one table:
+--   f, arg               the function, and what it is given
+--   judge(state, ok, value, more) -> why   takes what it returned, or threw, as
+--                        pcall has it, and says why that is no answer
+--   line, first          the requests that wait, in order; false: it has left
+--   due                  no request of the line is out of time before
+--   began                when the function was called; nil before
+--   thread, is_direct    what it runs in: a coroutine, or the caller's
+--   is_over, why         at its end; why there is no answer
+-- state.questions are those whose requests have not all gone on. An interrupt,
+-- at any place, leaves all requests in a line.
+
+local core = require "close.core"
+local protect = require "close.protect"
+
+local questions = {}
+
+--- The question with a judge that is not over, or nil.
+function questions.open(state, judge)
+  for _, question in ipairs(state.questions) do
+    if question.judge == judge and not question.is_over then return question end
+  end
+end
+
+--- Makes a question; the function is called once a request waits for it.
+function questions.new(state, f, arg, judge)
+  local question = { f = f, arg = arg, judge = judge, line = {}, first = 1,
+    due = math.huge }
+  state.questions[#state.questions + 1] = question
+  return question
+end
+
+-- ---- the requests that wait ----
+
+--- A request waits from now on.
+function questions.join(question, request)
+  local line = question.line
+  question.due = math.min(question.due, request.operation.due)
+  request.line = line
+  line[#line + 1] = request
+end
+
+-- A request's place in a line, or nil.
+local function place(request)
+  local line = request.line
+  for i = 1, line and #line or 0 do
+    if line[i] == request then return i end
+  end
+end
+
+--- Whether a request waits.
+function questions.waits(request) return place(request) ~= nil end
+
+--- A request waits no more.
+function questions.leave(request)
+  local i = place(request)
+  if i then request.line[i] = false end
+end
+
+-- The first request of a line; with a moment, the first that is out of time
+-- then.
+local function find(question, now)
+  local line = question.line
+  for i = question.first, #line do
+    local request = line[i]
+    if request and (not now or request.operation.due <= now) then
+      return request
+    end
+    if not request and i == question.first then question.first = i + 1 end
+  end
+end
+
+-- ---- the function ----
+
+local function finish(state, question, why)
+  if question.is_over then return end
+  question.why = why
+  question.is_over = true
+  state.loop.kick()
+end
+
+-- Where it was interrupted it is called again.
+local function forget(question)
+  question.began, question.thread, question.is_direct = nil, nil, nil
+end
+
+-- The end of the function, as protect.call has it.
+local function take(state, question, ok, value, more)
+  question.is_direct, question.thread = nil, nil
+  if not ok and more then
+    forget(question)
+    protect.raise(value)
+  end
+  if question.is_over then return end
+  finish(state, question, question.judge(state, ok, value, more))
+end
+
+-- In a context that the host has made.
+local function run_in_host(state, question)
+  question.thread = coroutine.running()
+  take(state, question, protect.call(question.f, question.arg))
+end
+
+local function run_in_coroutine(state, question)
+  local function over(...) take(state, question, ...) end
+  local function f(arg)
+    question.thread = coroutine.running()
+    return question.f(arg)
+  end
+  protect.spawn(f, question.arg, over)
+  if not state.loop.resumes then
+    finish(state, question, 'yielded, and with loop "blocking" nothing can ' ..
+      "resume it while calls wait")
+  end
+end
+
+local function run_directly(state, question)
+  question.is_direct = true
+  take(state, question, protect.call(question.f, question.arg))
+end
+
+local function call_function(state, question)
+  question.began = core.now()
+  local loop, way = state.loop, run_directly
+  if loop.spawns then
+    way = run_in_host
+  elseif loop.resumes or protect.is_in_coroutine() then
+    way = run_in_coroutine
+  end
+  if loop.run then return loop.run(way, state, question) end
+  way(state, question)
+end
+
+--- Calls the functions that requests wait for and that were not called yet.
+function questions.ask(state)
+  for i = 1, #state.questions do
+    local question = state.questions[i]
+    if question and not question.is_over and not question.began and
+       find(question) then
+      local ok, thrown = protect.catch(call_function, state, question)
+      if not ok then
+        if not question.is_over then forget(question) end
+        error(thrown, 0)
+      end
+    end
+  end
+end
+
+-- Whether the caller has been called by a question's function: what waits for
+-- it cannot end before the caller returns.
+local function is_inside(state, question)
+  if question.is_over or not question.began then return false end
+  local thread = question.thread
+  return question.is_direct or thread ~= nil and
+    (thread == coroutine.running() or not state.loop.spawns and
+    coroutine.status(thread) == "normal")
+end
+
+questions.is_inside = is_inside
+
+--- How many requests wait for a function that has called the caller; nil where
+--- none has.
+function questions.count_inside(state)
+  local n
+  for _, question in ipairs(state.questions) do
+    if is_inside(state, question) then
+      n = n or 0
+      for i = question.first, #question.line do
+        if question.line[i] then n = n + 1 end
+      end
+    end
+  end
+  return n
+end
+
+-- ---- what comes of it ----
+
+-- The moment at which a function has had the time that a call may take. It may
+-- be lost: requests that still wait then have it called again.
+local function limit(state, question)
+  return (question.began or math.huge) + state.settings.timeout
+end
+
+local function ask_again(state, question)
+  local again = questions.new(state, question.f, question.arg, question.judge)
+  again.due = question.due
+  again.line, question.line = question.line, again.line
+  again.first, question.first = question.first, again.first
+end
+
+local function look_after(state, question)
+  if not state.loop.spawns and question.thread and
+     coroutine.status(question.thread) == "dead" then -- it threw; in Lua 5.1
+    finish(state, question, "failed")
+  elseif core.now() >= limit(state, question) then
+    if find(question) then ask_again(state, question) end
+    finish(state, question)
+  end
+end
+
+-- A request that is out of time, of those that wait.
+local function next_late(question)
+  local now = core.now()
+  if now < question.due then return nil end
+  local late = find(question, now)
+  if late then return late end
+  question.due = math.huge
+  for i = question.first, #question.line do
+    local request = question.line[i]
+    if request then
+      question.due = math.min(question.due, request.operation.due)
+    end
+  end
+end
+
+--- The next request that waits no more, and the question; it stays in its line
+--- until it leaves.
+function questions.next(state)
+  local i = 1
+  while i <= #state.questions do
+    local question = state.questions[i]
+    if not question.is_over and not is_inside(state, question) then
+      look_after(state, question)
+    end
+    local request
+    if question.is_over then
+      request = find(question)
+    elseif not is_inside(state, question) then
+      request = next_late(question)
+    end
+    if request then return request, question end
+    if question.is_over and state.questions[i] == question then
+      table.remove(state.questions, i)
+    else
+      i = i + 1
+    end
+  end
+end
+
+--- Seconds to the moment at which next() or ask() has something to do, or nil.
+function questions.deadline(state)
+  local due
+  for _, question in ipairs(state.questions) do
+    local moment
+    if question.is_over then
+      moment = -math.huge
+    elseif find(question) and not is_inside(state, question) then
+      moment = question.began and
+        math.min(question.due, limit(state, question)) or -math.huge
+    end
+    if moment then due = math.min(due or math.huge, moment) end
+  end
+  return due and math.max(due - core.now(), 0)
+end
+
+--- The client was closed: no request waits any more.
+function questions.close(state)
+  for _, question in ipairs(state.questions) do
+    if not question.is_over then
+      finish(state, question, is_inside(state, question) and
+        "it closed the client" or nil)
+    end
+  end
+end
+
+return questions

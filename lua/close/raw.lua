@@ -1,0 +1,142 @@
+-- client:request: any request of Close's API, checked as little as can be, as
+-- an operation. Source: developer.close.com, "API clients", "Making requests"
+
+local core = require "close.core"
+local errors = require "close.errors"
+local json = require "close.json"
+local operations = require "close.operation"
+
+local MAX_PATH = 8000 -- bytes, with the query
+local METHODS = { GET = true, POST = true, PUT = true, PATCH = true,
+  DELETE = true }
+local OWN = { query = true, body = true, repeatable = true }
+
+local raw = {}
+
+local function read(response)
+  if response.body == "" then return true end
+  local value = json.decode(response.body)
+  if value ~= nil then return value end
+  return nil, errors.unreadable(response, "JSON")
+end
+
+local VERB = { name = "request", read = read }
+
+-- ---- what a caller gives ----
+
+local function add(list, field, code, message)
+  list[#list + 1] = { field = field, code = code, message = message }
+end
+
+local function check_method(method, list)
+  if METHODS[method] then return end
+  add(list, "method", type(method) == "string" and "enum" or "type",
+    'method must be "GET", "POST", "PUT", "PATCH" or "DELETE"')
+end
+
+-- Printable ASCII, without what would make another address of it. Dots as a
+-- whole part of a path would, too: curl resolves them (RFC 3986, 5.2.4).
+local function check_path(path, list)
+  if type(path) ~= "string" then
+    return add(list, "path", "type",
+      'path must be a string such as "/lead/", got ' .. type(path))
+  end
+  if #path > MAX_PATH then
+    return add(list, "path", "range",
+      ("path must have at most %d bytes"):format(MAX_PATH))
+  end
+  local dots = (path .. "/"):find("/%.%.?/") or
+    path:lower():find("%2e", 1, true)
+  if path:find "^/[%w%-._~!$&'()*+,;=:@/%%]*$" and not dots then return end
+  add(list, "path", "format", 'path must begin with "/", as in "/lead/": ' ..
+    "it goes after base_url; what is not plain is escaped, and a query goes " ..
+    "into options.query")
+end
+
+local function value_of(item)
+  if type(item) == "string" then return core.escape(item) end
+  if type(item) == "boolean" then return tostring(item) end
+  if type(item) ~= "number" or item ~= item or math.abs(item) == math.huge then
+    return nil
+  end
+  return item % 1 == 0 and ("%.0f"):format(item) or
+    (("%.14g"):format(item):gsub(",", "."))
+end
+
+-- Strings, numbers and booleans by name, in an order of its own.
+local function write_query(query, list)
+  if query == nil then return "" end
+  if type(query) ~= "table" then
+    add(list, "query", "type",
+      "query must be a table such as {_limit = 10}, got " .. type(query))
+    return ""
+  end
+  local parts = {}
+  for name, item in next, query do
+    local text = type(name) == "string" and value_of(item)
+    if not text then
+      add(list, "query", "type", "query must have names, and for each of " ..
+        "them a string, a number or a boolean")
+      return ""
+    end
+    parts[#parts + 1] = core.escape(name) .. "=" .. text
+  end
+  table.sort(parts)
+  return parts[1] and "?" .. table.concat(parts, "&") or ""
+end
+
+local function write_body(body, list)
+  if body == nil then return nil end
+  if type(body) ~= "table" then
+    return add(list, "body", "type",
+      "body must be a table, which is sent as JSON, got " .. type(body))
+  end
+  local bytes, why = json.min_size(body)
+  local text
+  if bytes and bytes <= core.max_body then
+    text, why = json.encode(body)
+    bytes = text and #text
+  end
+  if not bytes then
+    return add(list, "body", "type", "body cannot be written as JSON: " .. why)
+  end
+  if bytes <= core.max_body then return text end
+  add(list, "body", "range",
+    ("body must have at most %d bytes of JSON"):format(core.max_body))
+end
+
+-- What concerns the call, without what concerns the request.
+local function split(given)
+  if type(given) ~= "table" then return {}, given end
+  local own, call_options = {}, {}
+  for name, value in next, given do
+    local half = OWN[name] and own or call_options
+    half[name] = value
+  end
+  return own, call_options
+end
+
+--- Makes the operation of a request.
+---@param method string
+---@param path string
+---@param given table|nil
+---@return table|nil operation
+---@return close.Error|nil err
+---@return table|nil call_options
+function raw.prepare(method, path, given)
+  local own, call_options = split(given)
+  local list = {}
+  check_method(method, list)
+  check_path(path, list)
+  local query, body = write_query(own.query, list), write_body(own.body, list)
+  if own.repeatable ~= nil and type(own.repeatable) ~= "boolean" then
+    add(list, "repeatable", "type", "repeatable must be true or false")
+  end
+  if list[1] then return nil, errors.validation(list) end
+  return operations.new(VERB, {
+    endpoint = { method = method, group = method .. " " .. path },
+    path = path .. query, body = body, repeatable = own.repeatable,
+  }), nil, call_options
+end
+
+return raw

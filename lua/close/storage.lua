@@ -1,0 +1,181 @@
+-- The storage that Close names for a file, which takes an upload's second
+-- request: its address, and what it answers. An address, and what signs for it,
+-- let others upload: neither is kept or shown.
+-- Source: developer.close.com/api/resources/files; S3's POST object
+
+local core = require "close.core"
+local errors = require "close.errors"
+local json = require "close.json"
+
+-- The path in an event: the real one may hold what nobody else should read.
+local PATH = "(storage)"
+local ENDPOINT = { method = "POST", group = PATH }
+local MAX_FIELDS = 100 -- of a form; S3's have about ten
+local MAX_KEPT = 16 * 1024 -- bytes of an answer
+local MAX_MESSAGE = 250 -- bytes of what is said of it
+local WITHHELD = "[withheld: it may hold what lets others upload]"
+
+local storage = {
+  WINDOW = 60, -- seconds for which an address takes the file
+}
+
+-- A number as JSON has it, whatever the locale's decimal point; nil where it is
+-- none that JSON has.
+local function written(number)
+  if number ~= number or math.abs(number) == math.huge then return nil end
+  return (("%.14g"):format(number):gsub("[^%d%+%-e]+", "."))
+end
+
+-- The form's fields as a list; nil where one is of no use. In an order of its
+-- own, so that equal forms are equal bytes.
+local function read_fields(fields)
+  local list = {}
+  for name, value in pairs(fields) do
+    if type(value) == "number" then value = written(value) end
+    if type(name) ~= "string" or name:find "%c" or
+       type(value) ~= "string" or #list == MAX_FIELDS then
+      return nil
+    end
+    list[#list + 1] = { name, value }
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
+end
+
+local function member(object, name, kind)
+  local value = type(object) == "table" and object[name]
+  return type(value) == kind and value or nil
+end
+
+-- Without the body of an answer that named an address and how to sign for it.
+local function withhold(response)
+  if response.body:find("upload", 1, true) then response.body = WITHHELD end
+end
+
+-- A 2xx that names no address to upload to.
+local function no_address(response)
+  local err = errors.unreadable(response, "an address to upload to")
+  withhold(response)
+  err.body = response.body
+  return err
+end
+
+-- An address that nothing is sent to.
+local function bad_address(response, why)
+  withhold(response)
+  return errors.new {
+    kind = "protocol",
+    outcome = "not_sent",
+    message = "the address that Close named for the file is not used: " .. why,
+    status = response.status,
+    body = response.body,
+  }
+end
+
+--- What Close answers to the first request: {url, fields, download}.
+---@param response table its body is not kept where it names no good address
+---@param plain boolean whether http may be used
+---@return table|nil address
+---@return close.Error|nil err
+function storage.read(response, plain)
+  local answer = json.decode_object(response.body)
+  local upload = member(answer, "upload", "table")
+  local fields = member(upload, "fields", "table")
+  local address = {
+    url = member(upload, "url", "string"),
+    fields = fields and read_fields(fields),
+    download = member(member(answer, "download", "table"), "url", "string"),
+  }
+  if not (address.url and address.fields and address.download) then
+    return nil, no_address(response)
+  end
+  local fine, why = core.check_named_url(address.url, plain)
+  if not fine then return nil, bad_address(response, why) end
+  return address
+end
+
+--- The request that sends a file.
+---@param address table as storage.read has it
+---@param bytes string
+---@param info table filename and content_type
+---@return table request see request.lua
+function storage.request(address, bytes, info)
+  return { endpoint = ENDPOINT, path = PATH, body = bytes, form = {
+    url = address.url, fields = address.fields, filename = info.filename,
+    content_type = info.content_type,
+  } }
+end
+
+-- ---- what it answers ----
+
+local ENTITIES = { lt = "<", gt = ">", quot = '"', apos = "'", amp = "&" }
+
+-- What S3 and its kin say: <Error><Code>...</Code><Message>...</Message>.
+local function read_xml(body)
+  local function element(name)
+    local text = body:match("<" .. name .. ">([^<]*)</" .. name .. ">")
+    return text and text:gsub("&(%a+);", ENTITIES)
+  end
+  local code, message = element "Code", element "Message"
+  if not (code or message) then return {} end
+  return { { code = code, message = message or code } }
+end
+
+local LEAST_SECRET = 16 -- bytes; what is shorter signs nothing
+
+local function blank_out(text, word)
+  local parts, from = {}, 1
+  local first, last = text:find(word, 1, true)
+  while first do
+    parts[#parts + 1] = text:sub(from, first - 1) .. "[redacted]"
+    from = last + 1
+    first, last = text:find(word, from, true)
+  end
+  return table.concat(parts) .. text:sub(from)
+end
+
+-- The storage may quote what it was sent. S3 does where a signature is wrong,
+-- and what was signed in hexadecimal, too: <StringToSignBytes>. No more of an
+-- answer is kept than can be gone through at once, and no end of it that may be
+-- half of something.
+local function redact(body, fields)
+  local is_cut, longest = #body > MAX_KEPT, 0
+  body = body:sub(1, MAX_KEPT)
+  for _, field in ipairs(fields) do
+    if #field[2] >= LEAST_SECRET then body = blank_out(body, field[2]) end
+    longest = math.max(longest, #field[2])
+  end
+  if is_cut then body = body:sub(1, -longest - 1) end
+  return (body:gsub("<(%a+Bytes)>[^<]*", "<%1>[redacted]"))
+end
+
+local function describe(response, list)
+  local text = "it answered " .. response.status
+  if #list > 0 then return text .. ": " .. errors.summary(list) end
+  if response.status >= 300 and response.status < 400 then
+    return text .. ", a redirect, which is never followed"
+  end
+  return text .. (response.body == "" and " with an empty body" or
+    " without a reason that can be read; see err.body")
+end
+
+--- Says of an error that it was the storage's.
+---@param err close.Error from errors.from_call; changed
+---@param response table|nil what the storage answered; changed: its body loses
+---  what the form's fields held
+---@param address table as storage.read has it
+function storage.explain(err, response, address)
+  local text = err.message
+  if response then
+    response.body = redact(response.body, address.fields)
+    err.body, err.errors = response.body, read_xml(response.body)
+    if not err.code and err.kind ~= "cancelled" then
+      text = describe(response, err.errors)
+    end
+  end
+  err.message = "the second step, sending the file to the storage that " ..
+    "Close named, failed: " .. errors.one_line(text, MAX_MESSAGE) ..
+    "; uploading again does no harm"
+end
+
+return storage

@@ -1,0 +1,67 @@
+-- The user's functions: how they are called, and what comes of what they throw.
+-- All of it works on the client's state, see client.lua.
+
+local protect = require "close.protect"
+
+local user = {}
+
+-- Calls a function, in a coroutine of its own where it might yield the one that
+-- drives us; tells over() how it ended.
+local function call(state, f, arg, over)
+  local loop = state.loop
+  if not loop.spawns and (loop.coroutines or protect.is_in_coroutine()) then
+    protect.spawn(f, arg, over)
+  else
+    over(protect.call(f, arg))
+  end
+end
+
+local function pass_interrupt(ok, value, is_interrupt)
+  if not ok and is_interrupt then protect.raise(value) end
+end
+
+--- Gives an event to on_event.
+function user.tell(state, event)
+  local on_event = state.settings.on_event
+  if not on_event then return end
+  local tell = state.loop.tell
+  if tell and tell(on_event, event) then return end
+  -- A faulty logger stops no message.
+  call(state, on_event, event, pass_interrupt)
+end
+
+--- The same in the middle of an operation, which does not count meanwhile:
+--- on_event may wait for all that do.
+function user.tell_apart(state, event)
+  local apart = state.apart
+  state.apart = apart + 1
+  user.tell(state, event)
+  state.apart = apart
+end
+
+--- What a function has thrown: an interrupt goes on, all else is told.
+---@param request table|nil the last one of what it was called for
+function user.tell_thrown(state, request, value, is_interrupt)
+  if is_interrupt then protect.raise(value) end
+  local named, text = pcall(tostring, value)
+  user.tell(state, {
+    method = request and request.endpoint.method,
+    path = request and request.path:match "^[^?]*",
+    callback_error = named and text or "an error that is a " .. type(value),
+  })
+end
+
+--- Calls a callback. What it throws stops nobody else.
+--- -> what it returned first; nothing where it has yielded
+function user.call(state, request, f, arg)
+  local value
+  call(state, f, arg, function(ok, first, is_interrupt)
+    if not ok then
+      return user.tell_thrown(state, request, first, is_interrupt)
+    end
+    value = first
+  end)
+  return value
+end
+
+return user

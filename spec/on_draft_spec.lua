@@ -1,0 +1,175 @@
+-- on_draft: send asks it before the draft is promoted. It may refuse, throw,
+-- yield, take too long, or end its process.
+local close = require "close"
+local messages = require "spec.support.messages"
+local process = require "spec.support.process"
+local support = require "spec.support.client"
+local params = messages.params
+
+local server
+
+setup(function() server = messages.start() end)
+teardown(messages.stop)
+before_each(messages.reset)
+after_each(support.close_all)
+
+-- What a send came to that must not have been promoted.
+local function refused(sms, err, kind)
+  assert.is_nil(sms)
+  assert.is_nil(support.fault_of(err))
+  assert.same({ kind, "not_sent" }, { err.kind, err.outcome })
+  assert.matches("^acti_", err.draft_id)
+  assert.is_nil(messages.wire():find "PUT")
+  local sent = assert(messages.client().sms.send{ draft_id = err.draft_id })
+  assert.same({ err.draft_id, 1 }, { sent.id, (messages.count()) })
+end
+
+describe("on_draft", function()
+  it("gets the id of the draft, before the promotion", function()
+    local ids, wires = {}, {}
+    local client = messages.client{ on_draft = function(...)
+      assert.equal(1, select("#", ...))
+      ids[#ids + 1], wires[#wires + 1] = ..., messages.wire()
+    end }
+    local sms = assert(client.sms.send(params()))
+    assert.same({ { sms.id }, { "POST" } }, { ids, wires })
+    assert.equal("POST PUT", messages.wire())
+  end)
+
+  it("of a call goes before the client's", function()
+    local who
+    local client = messages.client{ on_draft = function() who = "client" end }
+    assert(client.sms.send(params(), { on_draft = function() who = "call" end }))
+    assert.equal("call", who)
+  end)
+
+  it("may refuse", function()
+    for text, f in pairs{
+      ["on_draft refused the draft"] = function() return false end,
+      ["on_draft refused the draft: disk full"] = function()
+        return nil, "disk full"
+      end,
+      ["on_draft failed: .*no disk"] = function() error "no disk" end,
+    } do
+      messages.reset()
+      local sms, err = messages.client{ on_draft = f }.sms.send(params())
+      assert.matches(text, err.message)
+      refused(sms, err, "cancelled")
+    end
+  end)
+
+  it("goes on whatever else it returns", function()
+    for _, value in ipairs{ true, 0, "", {} } do
+      assert(messages.client{ on_draft = function() return value end }
+        .sms.send(params()))
+    end
+  end)
+
+  it("is asked about a draft of an earlier send, unless it was sent", function()
+    local asked = 0
+    local client = messages.client{ on_draft = function()
+      asked = asked + 1
+      return asked > 1
+    end }
+    local _, err = client.sms.send(params())
+    assert(client.sms.send{ draft_id = err.draft_id })
+    assert(client.sms.send{ draft_id = err.draft_id })
+    assert.same({ 2, 1 }, { asked, (messages.count()) })
+  end)
+
+  it("may call the client, and wait for all else", function()
+    local client, got, pending
+    client = messages.client{ on_draft = function(id)
+      got = assert(client.sms.get(id)).status
+      assert(client.sms.get_async(id, function(sms) got = got .. sms.status end))
+      pending = client:wait(5)
+    end }
+    assert(client.sms.send(params()))
+    assert.same({ "draftdraft", 0 }, { got, pending })
+  end)
+
+  it("has its time bounded by the call's, in a loop that goes on", function()
+    local client = messages.client{ loop = "poll",
+      on_draft = function() coroutine.yield() end }
+    local sms, err
+    assert(client.sms.send_async(params(), function(...) sms, err = ... end,
+      { timeout = 0.2 }))
+    assert.equal(0, client:wait(5))
+    refused(sms, err, "timeout")
+  end)
+
+  it("may yield until the host resumes it, where the loop can", function()
+    local client, asleep
+    client = messages.client{ loop = "poll", on_draft = function()
+      asleep = coroutine.running()
+      return coroutine.yield()
+    end }
+    for _, answer in ipairs{ true, false } do
+      local got
+      assert(client.sms.send_async(params(), function(...) got = { ... } end))
+      while not asleep do client:wait(0.01) end
+      assert.equal(1, client:pending())
+      local thread = asleep
+      asleep = nil
+      assert(coroutine.resume(thread, answer))
+      assert.equal(0, client:wait(5))
+      assert.equal(answer, got[1] ~= nil)
+    end
+    assert.equal(1, (messages.count()))
+  end)
+
+  it("must not yield where nothing can resume it", function()
+    local client = messages.client{ on_draft = coroutine.yield }
+    local sms, err
+    coroutine.wrap(function() sms, err = client.sms.send(params()) end)()
+    assert.matches("yielded", err.message)
+    refused(sms, err, "cancelled")
+  end)
+
+  it("may cancel its call, or close the client", function()
+    local client, request
+    for _, act in ipairs{ function() assert(request:cancel()) end,
+      function() client:close() end } do
+      messages.reset()
+      client = messages.client{ on_draft = act }
+      local sms, err
+      request = client.sms.send_async(params(), function(...) sms, err = ... end)
+      client:wait(5)
+      refused(sms, err, "cancelled")
+    end
+  end)
+
+  it("is an option of send alone", function()
+    local client = messages.client()
+    for _, verb in ipairs{ "create", "list" } do
+      local none, err = client.sms[verb]({}, { on_draft = print })
+      assert.is_nil(none)
+      assert.is_true(err.kind == "config" or err.kind == "validation")
+    end
+    local _, err = client.sms.get("acti_x", nil, { on_draft = print })
+    assert.same({ "config", "close: config: on_draft is an option of send " ..
+      "alone (outcome: not_sent)" }, { err.kind, tostring(err) })
+    _, err = close.new{ api_key = "api_x", on_draft = true }
+    assert.equal("option on_draft must be a function", err.message)
+  end)
+
+  it("may end its process: another one goes on", function()
+    local child = process.start(process.lua(([[
+      local close = require "close"
+      local client = assert(close.new{ base_url = %q, api_key = %q,
+        on_draft = function(id)
+          io.write(id, "\n")
+          io.flush()
+          os.exit(9, false)
+        end })
+      client.sms.send{ local_phone = "+14154445555",
+        remote_phone = "+18183334444", text = "Hi!" }
+    ]]):format(server.url, server.api_key)), { stdout = "pipe" })
+    local id = child.stdout:read "*l"
+    child:stop()
+    assert.equal("POST", messages.wire())
+    assert.equal(0, (messages.count()))
+    local sms = assert(messages.client().sms.send{ draft_id = id })
+    assert.same({ id, 1 }, { sms.id, (messages.count()) })
+  end)
+end)
