@@ -286,7 +286,7 @@ describe("filters and options", function()
     _, err = client.sms.list({}, { no_such_option = true })
     assert.same(options_of(err), annotated "CallOptions")
     assert.same(options_of(err), keys(found_in(section "Options":match
-      "%. ([^.]+) may also be given with%s+a call", "`([%w_]+)`")))
+      "%. ([^.]+) may also be%s+given with a call", "`([%w_]+)`")))
     client:close()
   end)
 end)

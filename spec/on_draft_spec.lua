@@ -39,7 +39,9 @@ describe("on_draft", function()
   it("of a call goes before the client's", function()
     local who
     local client = messages.client{ on_draft = function() who = "client" end }
-    assert(client.sms.send(params(), { on_draft = function() who = "call" end }))
+    assert(client.sms.send(params(), { on_draft = function()
+      who = "call"
+    end }))
     assert.equal("call", who)
   end)
 
@@ -81,7 +83,9 @@ describe("on_draft", function()
     local client, got, pending
     client = messages.client{ on_draft = function(id)
       got = assert(client.sms.get(id)).status
-      assert(client.sms.get_async(id, function(sms) got = got .. sms.status end))
+      assert(client.sms.get_async(id, function(sms)
+        got = got .. sms.status
+      end))
       pending = client:wait(5)
     end }
     assert(client.sms.send(params()))
@@ -133,7 +137,9 @@ describe("on_draft", function()
       messages.reset()
       client = messages.client{ on_draft = act }
       local sms, err
-      request = client.sms.send_async(params(), function(...) sms, err = ... end)
+      request = client.sms.send_async(params(), function(...)
+        sms, err = ...
+      end)
       client:wait(5)
       refused(sms, err, "cancelled")
     end
