@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "clo_engine.h"
+#include "row.h"
 #include "server.h"
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))

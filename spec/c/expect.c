@@ -36,19 +36,20 @@ void expect_violations(const char *name, const struct clo_violations *got,
                        const struct expected *want, size_t max) {
   size_t i;
 
+  row("%s", name);
   for (i = 0; i < max && want[i].field != NULL; i++) {
     if (i >= got->count)
-      fail_msg("%s: no violation of %s", name, want[i].field);
+      fail_msg("no violation of %s", want[i].field);
     if (strcmp(got->list[i].field, want[i].field) != 0 ||
         strcmp(got->list[i].code, want[i].code) != 0 ||
         strstr(got->list[i].message, want[i].part) == NULL)
-      fail_msg("%s: %s, %s: %s", name, got->list[i].field, got->list[i].code,
+      fail_msg("%s, %s: %s", got->list[i].field, got->list[i].code,
                got->list[i].message);
     assert_known_code(got->list[i].code);
     expect_one_line(got->list[i].message);
   }
   if (got->count > i)
-    fail_msg("%s: also %s: %s", name, got->list[i].code, got->list[i].message);
+    fail_msg("also %s: %s", got->list[i].code, got->list[i].message);
   assert_int_equal(got->unlisted, 0);
   assert_false(got->out_of_memory);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "clo_sms.h"
+#include "row.h"
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 

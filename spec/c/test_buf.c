@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "clo_buf.h"
+#include "row.h"
 
 static void starts_empty_without_allocating(void **state) {
   struct clo_buf buf;
@@ -60,6 +61,7 @@ static void fills_up_to_the_maximum_and_no_further(void **state) {
 
   (void)state;
   for (i = 0; i < sizeof maxima / sizeof *maxima; i++) {
+    row("a maximum of %zu", maxima[i]);
     clo_buf_init(&buf, maxima[i]);
     for (n = 0; n < maxima[i]; n++)
       assert_int_equal(clo_buf_append(&buf, "x", 1), CLO_BUF_OK);

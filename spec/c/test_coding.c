@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "clo_coding.h"
+#include "row.h"
 
 static const struct {
   const char *line;
@@ -44,8 +45,8 @@ static void counts_the_codings_of_a_line(void **state) {
     size_t len = strlen(lines[i].line);
     char *copy = test_malloc(len + !len);
     memcpy(copy, lines[i].line, len);
-    if (clo_coding_count(copy, len) != lines[i].count)
-      fail_msg("%s", lines[i].line);
+    row("%s", lines[i].line);
+    assert_int_equal(clo_coding_count(copy, len), lines[i].count);
     test_free(copy);
   }
 }

@@ -122,6 +122,7 @@ static void other_calls_are_as_before(void **state) {
     struct clo_request request = upload();
     const struct taken *taken;
     struct clo_transfer *t = call(&request);
+    row("%s", methods[i]);
     assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
     assert_whole(2 * i);
     release(t);

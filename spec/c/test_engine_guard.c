@@ -142,6 +142,7 @@ static void ended_after_the_headers(void **state) {
     struct reaction script[] = {{.reply = OK_REPLY},
                                 {.when = AT_HEADERS, .then = ends[i]},
                                 {.reply = OK_REPLY}};
+    row(i ? "reset" : "closed");
     assert_honest(second_call(script, COUNT(script), "POST", BODY, 0));
     scene_close(state);
   }
@@ -163,6 +164,8 @@ static void a_large_body_ended_on_its_way(void **state) {
     struct reaction script[] = {{.reply = OK_REPLY},
                                 {.when = whens[i / 2], .then = ends[i % 2]},
                                 {.reply = OK_REPLY}};
+    row("%s, %s", i / 2 ? "at half" : "at the headers",
+        i % 2 ? "reset" : "closed");
     assert_not_sent_partly(
         second_call(script, COUNT(script), "POST", body, 3));
     scene_close(state);
@@ -207,6 +210,7 @@ static void closed_at_about_the_same_time(void **state) {
     struct reaction script[] = {
         {.reply = OK_REPLY, .then = i % 2 ? THEN_CLOSE : THEN_RESET},
         {.reply = OK_REPLY}};
+    row("%s after %d us", i % 2 ? "closed" : "reset", i * 10);
     script[0].linger = (unsigned)i * 10;
     assert_honest(second_call(script, COUNT(script), "POST", BODY, i % 3));
     scene_close(state);
@@ -283,6 +287,7 @@ static void an_early_answer_is_what_it_says(void **state) {
   for (i = 0; i < COUNT(cases) * COUNT(ends); i++) {
     struct clo_transfer *t;
     if (i > 2 && ends[i % 3] == THEN_SILENCE) continue; /* takes its time */
+    row("%s, end %zu", cases[i / 3].reply, i % 3);
     t = answered_early(cases[i / 3].reply, ends[i % 3]);
     /* A reset may overtake what was sent before it. */
     if (i % 3 != 1 || t->end.status != 0)

@@ -146,9 +146,8 @@ static void a_proxy_that_refuses_is_asked_once(void **state) {
   size_t i;
   for (i = 0; i < COUNT(cases); i++) {
     struct clo_transfer *t = through(cases[i].scheme, &cases[i].reaction, 1);
-    if (t->end.cause != cases[i].cause)
-      fail_msg("case %zu: cause %d (%d, %s)", i, t->end.cause, t->code,
-               t->message);
+    row("case %zu, %s: %d, %s", i, cases[i].scheme, t->code, t->message);
+    assert_int_equal(t->end.cause, cases[i].cause);
     assert_end(t, CLO_OUTCOME_NOT_SENT, 0, cases[i].attempts);
     assert_int_equal(server_counts(server).connections, cases[i].attempts);
     assert_non_null(strstr(t->message, cases[i].attempts == 1 ? "prox" : ""));
@@ -206,6 +205,7 @@ static void a_429_is_tried_again_when_it_says(void **state) {
   size_t i;
   for (i = 0; i < COUNT(cases); i++) {
     struct reaction script[] = {{.reply = NULL}, {.reply = OK_REPLY}};
+    row("%s", cases[i].limited.reply);
     script[0] = cases[i].limited;
     assert_answered_at_the_second(script, cases[i].from, cases[i].to);
     scene_close(state);
@@ -235,6 +235,7 @@ static void a_429_asks_for_a_minute_at_most(void **state) {
   size_t i;
   for (i = 0; i < COUNT(cases); i++) {
     struct clo_transfer *t = tried(&cases[i], 1, "POST");
+    row("%s", cases[i].reply);
     assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
     assert_true(t->asked == CLO_ASKED_MAX);
     release(t);
@@ -288,6 +289,7 @@ static void a_5xx_repeats_all_but_a_post(void **state) {
   assert_int_equal(server_counts(server).taken, 1);
   scene_close(state);
   for (i = 0; i < COUNT(methods); i++) {
+    row("%s", methods[i]);
     assert_end(tried(script, COUNT(script), methods[i]), CLO_OUTCOME_ANSWERED,
                200, 2);
     assert_int_equal(server_counts(server).taken, 2);
@@ -379,6 +381,7 @@ static void a_refusal_is_final(void **state) {
     const char *status = statuses[i / COUNT(methods)];
     struct reaction script[] = {{.reply = NULL}, {.reply = OK_REPLY}};
     char reply[64];
+    row("%s, %s", methods[i % COUNT(methods)], status);
     snprintf(reply, sizeof reply, REPLY("%s", "", "0\r\n\r\n"), status);
     script[0].reply = reply;
     assert_int_equal(

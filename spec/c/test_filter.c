@@ -208,8 +208,8 @@ static void hints_at_the_right_filter(void **state) {
     clo_filter_unknown(name, len, &got);
     assert_int_equal(got.count, 1);
     assert_string_equal(got.list[0].code, "unknown_field");
-    if (strstr(got.list[0].message, unknown_cases[i].part) == NULL)
-      fail_msg("%s: %s", unknown_cases[i].name, got.list[0].message);
+    row("%s: %s", unknown_cases[i].name, got.list[0].message);
+    assert_non_null(strstr(got.list[0].message, unknown_cases[i].part));
     expect_one_line(got.list[0].message);
     clo_violations_free(&got);
     free(name);

@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "clo_format.h"
+#include "row.h"
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 #define BYTES(literal) literal, sizeof literal - 1
@@ -157,6 +158,7 @@ static void reads_no_character_that_is_not_there(void **state) {
 
   (void)state;
   for (i = 0; i < COUNT(bad_utf8); i++) {
+    row("%s", bad_utf8[i].name);
     copy = exact(bad_utf8[i].bytes, bad_utf8[i].len);
     assert_int_equal(clo_utf8_read(copy, bad_utf8[i].len, &code), 0);
     assert_int_equal(clo_utf8_read(copy, 0, &code), 0);
@@ -257,8 +259,8 @@ static void tells_e164_from_the_rest(void **state) {
   (void)state;
   for (i = 0; i < COUNT(phones); i++) {
     copy = exact(phones[i].s, phones[i].len);
-    if (clo_e164_check(copy, phones[i].len) != phones[i].good)
-      fail_msg("%s", phones[i].s);
+    row("%s", phones[i].s);
+    assert_int_equal(clo_e164_check(copy, phones[i].len), phones[i].good);
     free(copy);
   }
 }
@@ -313,7 +315,8 @@ static void hints_at_the_number_behind_the_dashes(void **state) {
   for (i = 0; i < COUNT(hints); i++) {
     copy = exact(hints[i].s, hints[i].len);
     got = clo_e164_hint(copy, hints[i].len, out);
-    if (got != (hints[i].hint != NULL)) fail_msg("%s", hints[i].s);
+    row("%s", hints[i].s);
+    assert_int_equal(got, hints[i].hint != NULL);
     if (got) assert_string_equal(out, hints[i].hint);
     free(copy);
   }
@@ -472,8 +475,10 @@ static void refuses_each_part_of_a_date(void **state) {
 
   (void)state;
   for (i = 0; i < COUNT(good_dates); i++)
-    for (len = 0; len < strlen(good_dates[i]); len++)
+    for (len = 0; len < strlen(good_dates[i]); len++) {
+      row("%.*s", (int)len, good_dates[i]);
       assert_non_null(date_check(good_dates[i], len));
+    }
 }
 
 static const struct {
@@ -552,6 +557,7 @@ static void writes_an_instant_in_utc(void **state) {
 
   (void)state;
   for (i = 0; i < COUNT(instants); i++) {
+    row("%g s", instants[i].seconds);
     len = clo_rfc3339_write(instants[i].seconds, out);
     if (len == 0) out[0] = '\0';
     assert_string_equal(out, instants[i].written);
@@ -589,10 +595,11 @@ static void reads_an_instant(void **state) {
 
   (void)state;
   for (i = 0; i < COUNT(dates); i++) {
+    row("%s", dates[i].date);
     assert_true(clo_rfc3339_read(dates[i].date, strlen(dates[i].date),
                                  &seconds));
     if (seconds - dates[i].seconds > 1e-6 || seconds - dates[i].seconds < -1e-6)
-      fail_msg("%s: %f", dates[i].date, seconds);
+      fail_msg("%f", seconds);
   }
   assert_false(clo_rfc3339_read("2019-02-05", 10, &seconds));
   assert_false(clo_rfc3339_read("2019-02-30T00:00:00Z", 20, &seconds));

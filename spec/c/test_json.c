@@ -114,10 +114,9 @@ static void each_text_is_read_as_it_is_meant(void **state) {
     const char *text = cases[i].text;
     const char *wanted = cases[i].readable ? cases[i].readable : text;
     char *got = read(text, strlen(text), &count);
-    if (strcmp(got, wanted) != 0)
-      fail_msg("%s: %s", cases[i].name, got);
-    if (cases[i].readable == NULL && count > 1)
-      fail_msg("%s: in %zu parts", cases[i].name, count);
+    row("%s", cases[i].name);
+    assert_string_equal(got, wanted);
+    if (cases[i].readable == NULL) assert_true(count <= 1);
     free(got);
   }
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "clo_pace.h"
+#include "row.h"
 
 static void is_at_once_while_nothing_is_known(void **state) {
   struct clo_pace pace;
@@ -285,6 +286,7 @@ static void uses_the_whole_limit_and_runs_into_no_429(void **state) {
   for (i = 0; i < sizeof runs / sizeof *runs; i++) {
     struct result result = simulate(&runs[i]);
     double allowed = CALLS / runs[i].limit * runs[i].window;
+    row("%g in %g s", runs[i].limit, runs[i].window);
     assert_in_range(result.refused, 0, 2);
     /* The first window may be a burst, so it may even be done sooner. */
     assert_true(result.seconds <= allowed / 0.95);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "clo_policy.h"
+#include "row.h"
 
 enum { BODY = 100 };
 
@@ -61,6 +62,7 @@ static void outcome_follows_the_table(void **state) {
   for (i = 0; i < sizeof cells / sizeof *cells; i++) {
     const struct cell *c = &cells[i];
     struct clo_attempt a = post(c->cause, c->status, 0);
+    row("cause %d, status %d", c->cause, c->status);
     assert_int_equal(clo_policy_outcome(&a), c->none);
     a = post(c->cause, c->status, BODY - 1);
     assert_int_equal(clo_policy_outcome(&a), c->half);
@@ -120,9 +122,11 @@ static void kind_follows_status_then_cause(void **state) {
   };
   size_t i;
   (void)state;
-  for (i = 0; i < sizeof kinds / sizeof *kinds; i++)
+  for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    row("cause %d, status %d", kinds[i].cause, kinds[i].status);
     assert_string_equal(clo_policy_kind(kinds[i].cause, kinds[i].status),
                         kinds[i].kind);
+  }
   assert_null(clo_policy_kind(CLO_CAUSE_ANSWER, 200));
 }
 
@@ -168,8 +172,10 @@ static void malformed_rate_limit_is_ignored(void **state) {
   struct clo_rate_limit rate = {7, 8, 9};
   size_t i;
   (void)state;
-  for (i = 0; i < sizeof bad / sizeof *bad; i++)
+  for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+    row("%s", bad[i]);
     assert_false(clo_policy_rate_limit(bad[i], strlen(bad[i]), &rate));
+  }
   assert_true(rate.limit == 7 && rate.remaining == 8 && rate.reset == 9);
 }
 
@@ -251,6 +257,7 @@ static void what_an_answer_asks_for_is_bounded(void **state) {
   size_t i;
   (void)state;
   for (i = 0; i < sizeof absurd / sizeof *absurd; i++) {
+    row("%g s", absurd[i]);
     assert_true(asked(429, absurd[i], -1) == CLO_ASKED_MAX);
     assert_true(asked(429, -1, absurd[i]) == CLO_ASKED_MAX);
     assert_true(asked(503, -1, absurd[i]) == CLO_ASKED_MAX);
@@ -268,6 +275,7 @@ static void what_is_asked_never_shortens_the_backoff(void **state) {
     for (attempts = 1; attempts <= 4; attempts++) {
       struct clo_budget b = budget();
       double wait = clo_policy_wait(attempts, asks[i], 0);
+      row("attempt %d, %g s asked", attempts, asks[i]);
       assert_true(wait >= 0.1 && wait >= 2 * before);
       b.attempts = attempts;
       b.max_retries = 100;

@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "clo_format.h"
 #include "clo_segments.h"
+#include "row.h"
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 #define EURO "\xE2\x82\xAC"
@@ -146,13 +147,14 @@ static void counts_at_the_edges(void **state) {
   (void)state;
   for (i = 0; i < COUNT(edges); i++) {
     text = make(&edges[i], &len);
+    row("%s x %zu, %s", edges[i].piece, edges[i].times, edges[i].rest);
     assert_int_equal(clo_segments_count(text, len, &got), len);
     free(text);
     if (got.ucs2 != edges[i].ucs2 || got.segments != edges[i].segments ||
         got.units != edges[i].units || got.remaining != edges[i].remaining ||
         got.per_segment != edges[i].per_segment)
-      fail_msg("edge %zu: %zu segments, %zu units, %zu remaining of %zu", i,
-               got.segments, got.units, got.remaining, got.per_segment);
+      fail_msg("%zu segments, %zu units, %zu remaining of %zu", got.segments,
+               got.units, got.remaining, got.per_segment);
   }
 }
 

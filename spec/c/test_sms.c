@@ -458,9 +458,10 @@ static void takes_each_content_type(void **state) {
   for (i = 0; i < COUNT(content_types); i++) {
     item.field[0].data = content_types[i];
     item.field[0].len = strlen(content_types[i]);
+    row("%s", content_types[i]);
     clo_violations_init(&got);
     clo_sms_check(&sms, &got);
-    if (got.count > 0) fail_msg("%s", got.list[0].message);
+    assert_int_equal(got.count, 0);
     item.field[0].len--;
     if (strcmp(content_types[i], "audio/3gpp2") != 0 &&
         strcmp(content_types[i], "video/3gpp2") != 0) {
