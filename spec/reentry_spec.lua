@@ -269,3 +269,94 @@ describe("a finalizer at any turn of the collector", function()
     assert.equal("true\t0", said)
   end)
 end)
+
+-- Calls that wait for a function's credentials.
+describe("a call that waits for credentials", function()
+  -- The first token never comes, so that the calls go on to the second one's
+  -- line. A library that went round for ever would end with status 1.
+  it("goes out once, whoever polls while it changes lines", function()
+    local said = process.capture(process.lua(TURNS .. ([[
+      local close = require "close"
+      local core = require "close.core"
+      debug.sethook(function() os.exit(1) end, "", 5e7)
+      local ended, wrong, k, reached = 0, 0, 0, true
+      while reached and k < 20 do
+        k = k + 1
+        local asked = 0
+        local client = assert(close.new{ base_url = %q, loop = "poll",
+          timeout = 0.02, access_token = function()
+            asked = asked + 1
+            if asked == 1 then coroutine.yield() end
+            return "t"
+          end })
+        local left = 2
+        local function over(sms, err)
+          left = left - 1
+          ended = ended + 1
+          if not sms then wrong = wrong + 1; print(err) end
+        end
+        for i = 1, 2 do
+          client.sms.create_async({ status = "draft",
+            text = k .. "-" .. i }, over, { timeout = 5 })
+        end
+        local from = core.now()
+        repeat until core.now() - from > 0.021
+        local busy = false
+        local function poll()
+          if busy then return end
+          busy = true
+          client:poll()
+          busy = false
+        end
+        local stop = at_turn(k, poll, poll)
+        client:poll()
+        reached = stop()
+        while left > 0 and core.now() - from < 2 do client:poll() end
+        client:close()
+      end
+      print(k > 1, ended == 2 * k, wrong)
+    ]]):format(server.url)))
+    assert.equal("true\ttrue\t0", said)
+    local seen = {}
+    for _, request in ipairs(server:ledger()) do
+      assert.is_nil(seen[request.body], request.body)
+      seen[request.body] = true
+    end
+    assert.is_not_nil(next(seen))
+  end)
+
+  it("can be cancelled again where that was interrupted", function()
+    local client, request
+    local got, k, struck, wrong = 0, 0, true, nil
+    client = support.new(server, { loop = "poll", access_token = function()
+      k = 0
+      while struck and k < 500 do
+        k = k + 1
+        got = 0
+        request = client.sms.create_async(support.params(), function(_, err)
+          got = got + 1
+          assert(err.kind == "cancelled" and err.outcome == "not_sent")
+        end)
+        struck = not pcall(function()
+          debug.sethook(function()
+            debug.sethook()
+            error("struck", 0)
+          end, "", k)
+          request:cancel()
+          debug.sethook()
+        end)
+        request:cancel()
+        client:poll()
+        if got ~= 1 then wrong = k end
+      end
+      return "t"
+    end })
+    client.sms.create_async(support.params{ status = "draft" }, function() end)
+    client:wait(2)
+    assert.equal(0, client:pending())
+    assert.is_nil(wrong)
+    assert.is_true(k > 10)
+    assert.is_false(struck)
+    assert.equal(1, #server:ledger())
+  end)
+end)
