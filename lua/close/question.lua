@@ -39,26 +39,21 @@ end
 --- A request waits from now on.
 function questions.join(question, request)
   local line = question.line
+  local place = #line + 1
   question.due = math.min(question.due, request.operation.due)
-  request.line = line
-  line[#line + 1] = request
-end
-
--- A request's place in a line, or nil.
-local function place(request)
-  local line = request.line
-  for i = 1, line and #line or 0 do
-    if line[i] == request then return i end
-  end
+  request.line, request.place = line, place
+  line[place] = request
 end
 
 --- Whether a request waits.
-function questions.waits(request) return place(request) ~= nil end
+function questions.waits(request)
+  local line = request.line
+  return line ~= nil and line[request.place] == request
+end
 
 --- A request waits no more.
 function questions.leave(request)
-  local i = place(request)
-  if i then request.line[i] = false end
+  if questions.waits(request) then request.line[request.place] = false end
 end
 
 -- The first request of a line; with a moment, the first that is out of time

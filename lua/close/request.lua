@@ -14,7 +14,7 @@
 --     question      in place of all these: the question that it is
 --   set here
 --     operation     whose request it is
---     line          the line that it waits in, see question.lua
+--     line, place   where it waits, see question.lua
 --     id            the engine's number for its last try
 --     is_submitted  whether the engine has got that try
 --     secret        the credentials that it went with
