@@ -192,7 +192,7 @@ describe("a file to upload", function()
 
   it("has all that is wrong with it told at once, with hints", function()
     local found, err = faults(dir .. "/none.xyz",
-      { name = "a", mime = "image/png", [1] = 2, url = "x" })
+      { file_name = "a", contentType = "image/png", [1] = 2, url = "x" })
     assert.equal(6, #found)
     assert.matches('did you mean "filename"', err.message, 1, true)
     assert.matches('did you mean "content_type"', err.message, 1, true)

@@ -183,13 +183,9 @@ describe("filters", function()
   end)
 
   it("that Close does not know are refused, with the right ones", function()
-    for name, hint in pairs{ page = "_skip", offset = "_skip",
-      per_page = "_limit", lead = "lead_id", leadid = "lead_id",
-      LEAD_ID = "lead_id", contact = "contact_id", user = "user_id",
-      organization = "organization_id", id = "id__in", ids = "id__in",
-      user_id__in = "user_id", date_created = "date_created__gte",
-      date_created_gte = "date_created__gte", since = "date_created__gte",
-      before = "date_created__lt", activity_at_lt = "activity_at__lt",
+    for name, hint in pairs{ leadid = "lead_id", LEAD_ID = "lead_id",
+      id = "id__in", user_id__in = "user_id", date_created_gte =
+      "date_created__gte", date_created = "date_created__gte",
       _limits = "_limit" } do
       assert.matches(('"%s" is not a filter of SMS; did you mean "%s"?'):format(
         name, hint), refuses({ [name] = "x" }, name .. ": unknown_field"), 1,
@@ -197,15 +193,10 @@ describe("filters", function()
     end
     for name, member in pairs{ status = "status", direction = "direction",
       local_phone = "local_phone", remote_phone = "remote_phone",
-      text = "text", status__in = "status", query = "text",
-      to = "remote_phone", date_sent__gte = "date_sent" } do
+      text = "text", status__in = "status" } do
       assert.matches(("Close has no filter on %s; read the pages and choose " ..
         "there"):format(member),
         refuses({ [name] = "x" }, name .. ": unknown_field"), 1, true)
-    end
-    for _, name in ipairs{ "order", "_order_by", "sort" } do
-      assert.matches("newest first",
-        refuses({ [name] = "x" }, name .. ": unknown_field"))
     end
     assert.matches("there are id__in, lead_id",
       refuses({ colour = "x" }, "colour: unknown_field"), 1, true)

@@ -194,92 +194,6 @@ void clo_filters_check(const struct clo_filters *filters,
 
 /* ---- unknown filters ---- */
 
-static const struct clo_alias aliases[] = {
-    {"id", "id__in"},
-    {"ids", "id__in"},
-    {"id_in", "id__in"},
-    {"lead", "lead_id"},
-    {"leads", "lead_id"},
-    {"lead_id__in", "lead_id"},
-    {"contact", "contact_id"},
-    {"contacts", "contact_id"},
-    {"contact_id__in", "contact_id"},
-    {"user", "user_id"},
-    {"users", "user_id"},
-    {"user_id__in", "user_id"},
-    {"org", "organization_id"},
-    {"org_id", "organization_id"},
-    {"organization", "organization_id"},
-    {"per_page", "_limit"},
-    {"page_size", "_limit"},
-    {"count", "_limit"},
-    {"max", "_limit"},
-    {"top", "_limit"},
-    {"page", "_skip"},
-    {"offset", "_skip"},
-    {"start", "_skip"},
-    {"cursor", "_skip"},
-    {"_cursor", "_skip"},
-    {"select", "_fields"},
-    {"columns", "_fields"},
-    {"date", "date_created__gte"},
-    {"date_created", "date_created__gte"},
-    {"since", "date_created__gte"},
-    {"after", "date_created__gt"},
-    {"date_from", "date_created__gte"},
-    {"until", "date_created__lte"},
-    {"before", "date_created__lt"},
-    {"date_to", "date_created__lte"},
-    {"activity_at", "activity_at__gte"},
-    {NULL, NULL},
-};
-
-/* What an SMS has and Close does not filter by. */
-static const struct clo_alias unfiltered[] = {
-    {"status", "status"},
-    {"state", "status"},
-    {"type", "status"},
-    {"_type", "_type"},
-    {"direction", "direction"},
-    {"source", "source"},
-    {"local_phone", "local_phone"},
-    {"from", "local_phone"},
-    {"sender", "local_phone"},
-    {"remote_phone", "remote_phone"},
-    {"to", "remote_phone"},
-    {"recipient", "remote_phone"},
-    {"phone", "phone numbers"},
-    {"phone_number", "phone numbers"},
-    {"number", "phone numbers"},
-    {"text", "text"},
-    {"body", "text"},
-    {"message", "text"},
-    {"content", "text"},
-    {"query", "text"},
-    {"_query", "text"},
-    {"q", "text"},
-    {"search", "text"},
-    {"attachments", "attachments"},
-    {"template_id", "template_id"},
-    {"template", "template_id"},
-    {"sequence_id", "sequence_id"},
-    {"created_by", "created_by"},
-    {"created_by_id", "created_by"},
-    {"updated_by", "updated_by"},
-    {"date_updated", "date_updated"},
-    {"date_sent", "date_sent"},
-    {"date_scheduled", "date_scheduled"},
-    {"error_message", "error_message"},
-    {"cost", "cost"},
-    {NULL, NULL},
-};
-
-static const struct clo_alias orders[] = {
-    {"order", ""},   {"_order", ""}, {"order_by", ""}, {"_order_by", ""},
-    {"orderby", ""}, {"sort", ""},   {"_sort", ""},    {"sort_by", ""},
-    {NULL, NULL},
-};
-
 /* The length of a name up to a comparison, as in "status__in". */
 static size_t base_len(const char *name, size_t len) {
   size_t i;
@@ -288,27 +202,33 @@ static size_t base_len(const char *name, size_t len) {
   return len;
 }
 
+/* The first filter whose name begins with the whole of this one: what
+ * "date_created" and "lead_id__in" stand for. Or NULL. */
+static const char *begins_with(const char *name, size_t len) {
+  int i;
+  for (i = 0; i < CLO_FILTERS; i++)
+    if (base_len(clo_filter_fields[i].name, clo_filter_fields[i].len) == len &&
+        memcmp(clo_filter_fields[i].name, name, len) == 0)
+      return clo_filter_fields[i].name;
+  return NULL;
+}
+
 void clo_filter_unknown(const char *name, size_t len,
                         struct clo_violations *violations) {
   char quoted[CLO_QUOTE_SIZE], field[CLO_QUOTE_SIZE];
-  const char *member, *hint;
+  size_t base = base_len(name, len);
+  const char *hint = begins_with(name, base);
+  int member = hint ? -1 : clo_sms_find(name, base);
   clo_quote(name, len, quoted);
   clo_show_name(name, len, field);
-  hint = clo_hint_alias(aliases, name, len);
-  member = clo_hint_alias(unfiltered, name, base_len(name, len));
   /* A search takes time. */
-  if (!hint && !member && violations->count < CLO_VIOLATIONS_MAX)
+  if (!hint && member < 0 && violations->count < CLO_VIOLATIONS_MAX)
     hint = clo_hint_nearest(clo_filter_fields, CLO_FILTERS, name, len);
-  if (clo_hint_alias(orders, name, len))
-    clo_violations_add(violations, field, "unknown_field",
-                       "%s is not a filter: Close has no order to choose, a "
-                       "list comes newest first",
-                       quoted);
-  else if (member)
+  if (member >= 0)
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter: Close has no filter on %s; read "
                        "the pages and choose there",
-                       quoted, member);
+                       quoted, clo_sms_fields[member].name);
   else if (hint)
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter of SMS; did you mean \"%s\"?",
@@ -318,6 +238,6 @@ void clo_filter_unknown(const char *name, size_t len,
                        "%s is not a filter of SMS: there are id__in, lead_id, "
                        "contact_id, user_id, organization_id, and "
                        "date_created and activity_at with __gte, __lte, __gt "
-                       "or __lt; leave it out",
+                       "or __lt, newest first; leave it out",
                        quoted);
 }

@@ -15,8 +15,7 @@
  * must stand here: the nearest value is "sent", which sends nothing. */
 static const struct clo_alias value_aliases[] = {
     {"outgoing", "outbound"}, {"incoming", "inbound"}, {"send", "outbox"},
-    {"sending", "outbox"},    {"queued", "outbox"},    {"outbound", "outbox"},
-    {"received", "inbox"},    {"inbound", "inbox"},    {NULL, NULL},
+    {NULL, NULL},
 };
 
 /* ---- quoting ---- */

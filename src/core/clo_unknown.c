@@ -7,45 +7,13 @@
 #include "clo_hint.h"
 
 static const struct clo_alias sms_aliases[] = {
-    {"to", "remote_phone"},
-    {"phone", "remote_phone"},
-    {"phone_number", "remote_phone"},
-    {"recipient", "remote_phone"},
-    {"number", "remote_phone"},
-    {"from", "local_phone"},
-    {"sender", "local_phone"},
-    {"body", "text"},
-    {"message", "text"},
-    {"content", "text"},
-    {"msg", "text"},
-    {"type", "status"},
-    {"state", "status"},
-    {"media", "attachments"},
-    {"media_url", "attachments"},
-    {"mediaurl", "attachments"},
-    {"mms", "attachments"},
-    {"schedule", "date_scheduled"},
-    {"scheduled_at", "date_scheduled"},
-    {"send_at", "date_scheduled"},
-    {"date", "date_scheduled"},
-    {"lead", "lead_id"},
-    {"contact", "contact_id"},
-    {"user", "user_id"},
-    {"template", "template_id"},
-    {"delay", "send_in"},
-    {NULL, NULL},
-};
-
-static const struct clo_alias attachment_aliases[] = {
-    {"name", "filename"},        {"type", "content_type"},
-    {"mime", "content_type"},    {"mime_type", "content_type"},
-    {"mimetype", "content_type"}, {"href", "url"},
-    {"link", "url"},             {NULL, NULL},
+    {"to", "remote_phone"}, {"phone", "remote_phone"}, {"from", "local_phone"},
+    {"body", "text"},       {"message", "text"},       {NULL, NULL},
 };
 
 static const char *hint_attachment(const char *name, size_t len) {
-  return clo_hint_name(attachment_aliases, clo_attachment_fields,
-                       CLO_ATTACHMENT_FIELDS, name, len);
+  return clo_hint_nearest(clo_attachment_fields, CLO_ATTACHMENT_FIELDS, name,
+                          len);
 }
 
 /* The name of a field that the verb takes, or NULL. */
