@@ -77,8 +77,9 @@ static int same_word(const char *s, size_t len, const char *word) {
   return word[len] == '\0';
 }
 
-const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
-                           size_t len) {
+/* What a word stands for, whatever its letters' case, or NULL. */
+static const char *find_alias(const struct clo_alias *alias, const char *s,
+                              size_t len) {
   for (; alias->wrong; alias++)
     if (same_word(s, len, alias->wrong)) return alias->right;
   return NULL;
@@ -179,7 +180,7 @@ const char *clo_hint_name(const struct clo_alias *aliases,
   const char *right;
   char plain[WORD_MAX + 1];
   len = copy_plain(s, len, plain);
-  right = clo_hint_alias(aliases, plain, len);
+  right = find_alias(aliases, plain, len);
   return right ? right : clo_hint_nearest(fields, count, plain, len);
 }
 

@@ -32,10 +32,6 @@ struct clo_alias {
   const char *right;
 };
 
-/* What a word stands for, whatever its letters' case, or NULL. */
-const char *clo_hint_alias(const struct clo_alias *alias, const char *s,
-                           size_t len);
-
 /* The field whose name is nearest to a word and near enough, or NULL. Characters
  * that no name has do not count. */
 const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
