@@ -1,14 +1,8 @@
 /* The wrapped allocation functions. They count, fail the one asked for, and
  * leave the rest to the real ones. */
 #include "alloc.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <curl/curl.h>
 
 static size_t calls;

@@ -1,7 +1,6 @@
 /* Scenes, and calls driven to their ends. */
 #include "drive.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 #include "clo_engine_state.h"
@@ -13,7 +12,6 @@ char why[CLO_WHY_MAX];
 enum { PROGRAM_MAX = 60, CALL_MAX = 15 }; /* seconds */
 
 int scene_begin(void **state) {
-  (void)state;
   alarm(PROGRAM_MAX);
   return 0;
 }
@@ -48,7 +46,6 @@ void scene_open(const struct reaction *script, size_t count) {
 }
 
 int scene_close(void **state) {
-  (void)state;
   clo_engine_free(engine);
   engine = NULL;
   server_stop(server);
@@ -81,6 +78,11 @@ unsigned long submit(const struct clo_request *request) {
   return id;
 }
 
+void submit_posts(size_t count) {
+  struct clo_request request = request_of("POST", "{\"text\": \"a post\"}");
+  while (count-- > 0) submit(&request);
+}
+
 struct clo_transfer *until_done(void) {
   double until = clock_now() + CALL_MAX;
   while (!clo_engine_done(engine)) {
@@ -107,6 +109,17 @@ struct clo_transfer *call_of(const char *method, const char *body) {
 void release(struct clo_transfer *t) {
   clo_engine_take(engine, t);
   clo_engine_release(engine, t);
+}
+
+size_t release_done(void) {
+  size_t count = 0;
+  struct clo_transfer *t;
+  while ((t = clo_engine_done(engine))) {
+    assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+    release(t);
+    count++;
+  }
+  return count;
 }
 
 void assert_works(const char *method, const char *body) {

@@ -3,19 +3,9 @@
 #ifndef CLO_SPEC_DRIVE_H
 #define CLO_SPEC_DRIVE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_engine.h"
-#include "row.h"
 #include "server.h"
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
+#include "test.h"
 
 /* Those of the scene that is open, for the test to use. */
 extern struct server *server;
@@ -46,6 +36,9 @@ struct clo_request request_of(const char *method, const char *body);
 
 unsigned long submit(const struct clo_request *request);
 
+/* So many POSTs. */
+void submit_posts(size_t count);
+
 /* Waits and steps until a call is done, the oldest one that is. */
 struct clo_transfer *until_done(void);
 
@@ -54,6 +47,9 @@ struct clo_transfer *call(const struct clo_request *request);
 struct clo_transfer *call_of(const char *method, const char *body);
 
 void release(struct clo_transfer *transfer);
+
+/* Releases what is done, all of it with a 200; returns how many that was. */
+size_t release_done(void);
 
 /* One call, submitted, driven, seen answered with 200, and released. */
 void assert_works(const char *method, const char *body);

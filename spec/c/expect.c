@@ -1,15 +1,7 @@
 /* The comparison of violations with what a case expects. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_format.h"
 #include "expect.h"
+#include "test.h"
 
 static const char *const codes[] = {"required", "type",     "enum",
                                     "format",   "range",    "conflict",
@@ -54,17 +46,6 @@ void expect_violations(const char *name, const struct clo_violations *got,
   assert_false(got->out_of_memory);
 }
 
-/* A copy of a string with no byte to spare, for the sanitizer's eyes. */
-static void make_exact(struct clo_value *value) {
-  char *copy;
-
-  if (value->data == NULL) return;
-  copy = malloc(value->len > 0 ? value->len : 1);
-  assert_non_null(copy);
-  memcpy(copy, value->data, value->len);
-  value->data = copy;
-}
-
 void expect_case_of(enum clo_verb verb, const struct rule_case *c) {
   struct clo_violations violations;
   struct clo_sms sms;
@@ -75,7 +56,9 @@ void expect_case_of(enum clo_verb verb, const struct rule_case *c) {
   for (i = 0; i < COUNT(c->sets); i++)
     if (c->sets[i].value.type != CLO_ABSENT)
       sms.field[c->sets[i].field] = c->sets[i].value;
-  for (i = 0; i < CLO_SMS_FIELDS; i++) make_exact(&sms.field[i]);
+  for (i = 0; i < CLO_SMS_FIELDS; i++)
+    if (sms.field[i].data != NULL)
+      sms.field[i].data = exact(sms.field[i].data, sms.field[i].len);
 
   clo_violations_init(&violations);
   clo_sms_check(&sms, &violations);

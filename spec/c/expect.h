@@ -3,12 +3,8 @@
 #ifndef CLO_SPEC_EXPECT_H
 #define CLO_SPEC_EXPECT_H
 
-#include <stddef.h>
-
 #include "clo_sms.h"
-#include "row.h"
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
+#include "test.h"
 
 /* Values, as a caller's language would give them. */
 #define NONE {CLO_ABSENT, 0, 0, NULL, 0}

@@ -1,16 +1,8 @@
 /* How a group of tests is run: a test that fails names the row of its table,
- * and where all have passed, a leak fails the program. A failed assertion leaves
- * its test by longjmp, and what the test held is never freed: pages about that
- * would hide the assertion. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "row.h"
+ * and where all have passed, a leak fails the program. A failed assertion
+ * leaves its test by longjmp, and what the test held is never freed: pages about
+ * that would hide the assertion. */
+#include "test.h"
 
 enum { TESTS_MAX = 64 };
 
@@ -22,6 +14,13 @@ void row(const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(row_name, sizeof row_name, format, arguments);
   va_end(arguments);
+}
+
+char *exact(const char *bytes, size_t len) {
+  char *copy = malloc(len > 0 ? len : 1);
+  assert_non_null(copy);
+  if (len > 0) memcpy(copy, bytes, len);
+  return copy;
 }
 
 /* Each test's state is its own description. */

@@ -1,20 +1,11 @@
 /* clo_buf: growth, the maximum, and memory that runs out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "alloc.h"
 #include "clo_buf.h"
-#include "row.h"
+#include "test.h"
 
 static void starts_empty_without_allocating(void **state) {
   struct clo_buf buf;
 
-  (void)state;
   alloc_fail(0);
   clo_buf_init(&buf, 10);
   assert_null(buf.data);
@@ -29,7 +20,6 @@ static void keeps_the_bytes_in_order(void **state) {
   char byte;
   int i;
 
-  (void)state;
   clo_buf_init(&buf, 5000);
   for (i = 0; i < 5000; i++) {
     byte = (char)(i % 251);
@@ -45,7 +35,6 @@ static void doubles_so_that_appends_stay_cheap(void **state) {
   struct clo_buf buf;
   int i;
 
-  (void)state;
   alloc_fail(0);
   clo_buf_init(&buf, 1000000);
   for (i = 0; i < 1000000; i++)
@@ -59,7 +48,6 @@ static void fills_up_to_the_maximum_and_no_further(void **state) {
   struct clo_buf buf;
   size_t i, n;
 
-  (void)state;
   for (i = 0; i < sizeof maxima / sizeof *maxima; i++) {
     row("a maximum of %zu", maxima[i]);
     clo_buf_init(&buf, maxima[i]);
@@ -76,7 +64,6 @@ static void takes_the_whole_maximum_at_once(void **state) {
   static char bytes[10000];
   struct clo_buf buf;
 
-  (void)state;
   clo_buf_init(&buf, sizeof bytes);
   assert_int_equal(clo_buf_append(&buf, bytes, sizeof bytes), CLO_BUF_OK);
   assert_int_equal(buf.cap, sizeof bytes);
@@ -86,7 +73,6 @@ static void takes_the_whole_maximum_at_once(void **state) {
 static void refuses_what_would_overflow(void **state) {
   struct clo_buf buf;
 
-  (void)state;
   clo_buf_init(&buf, 16);
   assert_int_equal(clo_buf_append(&buf, "abc", 3), CLO_BUF_OK);
   assert_int_equal(clo_buf_append(&buf, "x", SIZE_MAX), CLO_BUF_TOO_LARGE);
@@ -99,7 +85,6 @@ static void refuses_what_would_overflow(void **state) {
 static void survives_an_unlimited_maximum(void **state) {
   struct clo_buf buf;
 
-  (void)state;
   clo_buf_init(&buf, SIZE_MAX);
   assert_int_equal(clo_buf_append(&buf, "abc", 3), CLO_BUF_OK);
   /* Doubling stops at the maximum instead of wrapping round to 0. */
@@ -113,7 +98,6 @@ static void survives_an_unlimited_maximum(void **state) {
 static void takes_nothing_from_nowhere(void **state) {
   struct clo_buf buf;
 
-  (void)state;
   clo_buf_init(&buf, 0);
   assert_int_equal(clo_buf_append(&buf, NULL, 0), CLO_BUF_OK);
   assert_int_equal(clo_buf_append(&buf, "x", 1), CLO_BUF_TOO_LARGE);
@@ -124,7 +108,6 @@ static void keeps_its_memory_over_a_reset(void **state) {
   struct clo_buf buf;
   char *data;
 
-  (void)state;
   clo_buf_init(&buf, 100);
   assert_int_equal(clo_buf_append(&buf, "first", 5), CLO_BUF_OK);
   data = buf.data;
@@ -139,7 +122,6 @@ static void keeps_its_memory_over_a_reset(void **state) {
 static void can_be_freed_twice_and_used_again(void **state) {
   struct clo_buf buf;
 
-  (void)state;
   clo_buf_init(&buf, 100);
   assert_int_equal(clo_buf_append(&buf, "first", 5), CLO_BUF_OK);
   clo_buf_free(&buf);
@@ -156,7 +138,6 @@ static void stays_as_it_was_without_memory(void **state) {
   struct clo_buf buf;
   size_t nth, len, failures;
 
-  (void)state;
   for (nth = 1;; nth++) {
     clo_buf_init(&buf, 5000);
     alloc_fail(nth);

@@ -1,14 +1,6 @@
 /* clo_coding: how many codings a header's line names. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_coding.h"
-#include "row.h"
+#include "test.h"
 
 static const struct {
   const char *line;
@@ -39,7 +31,6 @@ static const struct {
 
 static void counts_the_codings_of_a_line(void **state) {
   size_t i;
-  (void)state;
   for (i = 0; i < sizeof lines / sizeof *lines; i++) {
     /* Without a NUL, so that the sanitizer sees one byte too far. */
     size_t len = strlen(lines[i].line);

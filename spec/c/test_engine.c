@@ -1,8 +1,5 @@
 /* clo_engine: what is asked for travels, once and whole, and what is answered
  * comes back; over one connection where that can be kept. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "drive.h"
 
 #define BODY "{\"text\": \"Hello\"}"
@@ -35,7 +32,6 @@ static void assert_starts(const char *line) {
 static void a_post_travels(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(answers, COUNT(answers));
   request = request_of("POST", BODY);
   request.url = scene_url("/api/v1/activity/sms/?send_to_inbox=true");
@@ -58,7 +54,6 @@ static void the_answer_comes_back(void **state) {
   struct clo_transfer *t;
   const char *value;
   size_t len;
-  (void)state;
   scene_open(answers, COUNT(answers));
   t = call_of("POST", BODY);
   assert_int_equal(t->end.status, 201);
@@ -76,7 +71,6 @@ static void the_answer_comes_back(void **state) {
 
 static void a_bearer_token_travels(void **state) {
   struct clo_request request;
-  (void)state;
   scene_open(answers, COUNT(answers));
   request = request_of("POST", BODY);
   request.auth = CLO_AUTH_BEARER;
@@ -87,7 +81,6 @@ static void a_bearer_token_travels(void **state) {
 
 static void no_call_has_the_key_of_the_one_before(void **state) {
   struct clo_request request;
-  (void)state;
   scene_open(answers, COUNT(answers));
   request = request_of("POST", BODY);
   request.auth = CLO_AUTH_BASIC;
@@ -103,7 +96,6 @@ static void no_call_has_the_key_of_the_one_before(void **state) {
 static void other_methods_travel(void **state) {
   static const char *const methods[] = {"GET", "DELETE", "PUT", "POST", "GET"};
   size_t i;
-  (void)state;
   scene_open(answers + 1, 1);
   for (i = 0; i < COUNT(methods); i++) {
     int has_body = methods[i][0] == 'P';
@@ -122,7 +114,6 @@ static void other_methods_travel(void **state) {
 static void a_body_with_a_nul_arrives_whole(void **state) {
   static const char body[] = "{\"a\":\0\"b\"}";
   struct clo_request request;
-  (void)state;
   scene_open(answers, COUNT(answers));
   request = request_of("POST", body);
   request.body_len = sizeof body;
@@ -132,7 +123,6 @@ static void a_body_with_a_nul_arrives_whole(void **state) {
 }
 
 static void a_body_may_be_empty(void **state) {
-  (void)state;
   scene_open(answers + 1, 1);
   assert_works("POST", NULL);
   assert_header("Content-Length", "0");
@@ -143,7 +133,6 @@ static void a_large_body_arrives_once_and_whole(void **state) {
   static char body[LARGE + 1];
   struct clo_transfer *t;
   size_t i;
-  (void)state;
   for (i = 0; i < LARGE; i++) body[i] = (char)('a' + i % 23);
   scene_open(answers, COUNT(answers));
   for (i = 0; i < 2; i++) { /* on a new connection, on a kept one */
@@ -159,7 +148,6 @@ static void a_large_body_arrives_once_and_whole(void **state) {
 
 static void a_connection_is_kept(void **state) {
   int i;
-  (void)state;
   scene_open(answers + 1, 1);
   for (i = 0; i < 5; i++) assert_works("POST", BODY);
   assert_int_equal(server_counts(server).connections, 1);
@@ -191,7 +179,6 @@ static void a_redirect_is_not_followed(void **state) {
 static void an_event_tells_of_each_attempt(void **state) {
   struct clo_config config = scene_config();
   const struct clo_event *event;
-  (void)state;
   config.events = 1;
   scene_open_with(&config, answers, COUNT(answers));
   assert_null(clo_engine_event(engine));
@@ -210,7 +197,6 @@ static void an_event_tells_of_each_attempt(void **state) {
 
 static void the_environment_names_no_proxy(void **state) {
   char nowhere[64];
-  (void)state;
   snprintf(nowhere, sizeof nowhere, "http://127.0.0.1:%d", server_free_port());
   setenv("http_proxy", nowhere, 1);
   setenv("all_proxy", nowhere, 1);
@@ -225,7 +211,6 @@ static void a_kept_connection_is_quick(void **state) {
   static const char *const methods[] = {"POST", "POST", "POST",   "GET",
                                         "POST", "GET",  "PUT",    "POST"};
   size_t i;
-  (void)state;
   scene_open(answers + 1, 1);
   for (i = 0; i < COUNT(methods); i++) {
     struct clo_transfer *t =

@@ -36,7 +36,6 @@ static void assert_gone(unsigned long id) {
 static void a_queued_call(void **state) {
   struct clo_request request;
   unsigned long id;
-  (void)state;
   scene_open(silence, COUNT(silence));
   request = request_of("POST", BODY);
   id = submit(&request);
@@ -52,7 +51,6 @@ static void a_queued_call_after_a_refused_one(void **state) {
       {.reply = REPLY("429 Too Many", "Retry-After: 30\r\n", "2\r\n\r\n{}")}};
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(script, 1);
   t = call_of("DELETE", NULL);
   assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
@@ -75,7 +73,6 @@ static unsigned long a_call_that_was_read(const char *method) {
 
 static void a_running_post(void **state) {
   unsigned long id;
-  (void)state;
   scene_open(silence, COUNT(silence));
   id = a_call_that_was_read("POST");
   assert_cancelled_once(id);
@@ -88,7 +85,6 @@ static void a_running_post(void **state) {
 /* A request without a body may have left as well. */
 static void a_running_delete(void **state) {
   unsigned long id;
-  (void)state;
   scene_open(silence, COUNT(silence));
   id = a_call_that_was_read("DELETE");
   assert_cancelled_once(id);
@@ -100,7 +96,6 @@ static void a_running_delete(void **state) {
 static void a_call_that_connects(void **state) {
   struct clo_request request;
   unsigned long id;
-  (void)state;
   scene_open(silence, COUNT(silence));
   request = request_of("DELETE", NULL);
   id = submit(&request);
@@ -117,7 +112,6 @@ static void a_refused_call_whose_answer_is_not_whole(void **state) {
   struct clo_request request;
   unsigned long id;
   int i;
-  (void)state;
   scene_open(script, 1);
   request = request_of("POST", BODY);
   id = submit(&request);
@@ -163,7 +157,6 @@ static void a_pausing_call(void **state) {
 
 static void a_call_that_is_done(void **state) {
   struct clo_transfer *t;
-  (void)state;
   scene_open(silence + 1, 1);
   t = call_of("POST", BODY);
   assert_int_equal(clo_engine_cancel(engine, t->id), 0);
@@ -177,7 +170,6 @@ static void one_of_many(void **state) {
   struct reaction slow = {.reply = OK_REPLY, .delay = 0.05};
   unsigned long ids[CALLS];
   size_t i, cancelled = 0;
-  (void)state;
   scene_open(&slow, 1);
   for (i = 0; i < CALLS; i++) {
     struct clo_request request = request_of("POST", BODY);
@@ -204,7 +196,6 @@ static void by_the_engine_s_end(void **state) {
       {.reply = REPLY("429 Too Many", "Retry-After: 2\r\n", "0\r\n\r\n")},
       {.then = THEN_SILENCE}};
   int i;
-  (void)state;
   scene_open(script, COUNT(script));
   for (i = 0; i < 12; i++) {
     struct clo_request request = request_of("POST", BODY);

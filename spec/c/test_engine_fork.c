@@ -66,7 +66,6 @@ static int frees(void) {
 }
 
 static void a_child_frees_an_idle_engine(void **state) {
-  (void)state;
   scene_open(answers, 1);
   assert_works("POST", BODY);
   in_a_child(frees);
@@ -77,7 +76,6 @@ static void a_child_frees_an_idle_engine(void **state) {
 static void a_child_frees_an_engine_at_work(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(late, 1);
   assert_works("POST", BODY);
   request = request_of("POST", BODY);
@@ -116,7 +114,6 @@ static int calls_twice_and_frees(void) {
 }
 
 static void a_child_has_a_connection_of_its_own(void **state) {
-  (void)state;
   scene_open(answers, 1);
   assert_works("POST", BODY);
   in_a_child(calls_twice_and_frees);
@@ -151,7 +148,6 @@ static int finds_the_parent_s_calls_ended(void) {
 static void a_child_does_not_send_the_parent_s_calls(void **state) {
   static const char *const methods[] = {"POST", "DELETE"};
   size_t i;
-  (void)state;
   scene_open(late, 1);
   for (i = 0; i < 10; i++) {
     struct clo_request request =
@@ -186,7 +182,6 @@ static void a_pausing_call_is_the_parent_s(void **state) {
       {.reply = OK_REPLY}};
   struct clo_request request;
   int i;
-  (void)state;
   scene_open(script, COUNT(script));
   request = request_of("POST", BODY);
   request.max_retries = 1;
@@ -213,7 +208,6 @@ static int asks_first(void) {
 
 static void any_verb_may_come_first(void **state) {
   struct clo_request request;
-  (void)state;
   scene_open(late, 1);
   request = request_of("POST", BODY);
   submit(&request);
@@ -226,7 +220,6 @@ static void any_verb_may_come_first(void **state) {
 static void a_form_is_the_parent_s_too(void **state) {
   struct clo_form form = {NULL, 0, "a.gif", "image/gif"};
   struct clo_request request;
-  (void)state;
   scene_open(late, 1);
   request = request_of("POST", BODY);
   request.form = &form;
@@ -250,7 +243,6 @@ static int forks_again(void) {
 }
 
 static void a_grandchild_has_its_own_too(void **state) {
-  (void)state;
   scene_open(answers, 1);
   assert_works("POST", BODY);
   in_a_child(forks_again);

@@ -82,7 +82,6 @@ static const struct reaction created[] = {
 static void a_form_goes_out_whole_with_its_file_last(void **state) {
   struct clo_request request;
   const char *head;
-  (void)state;
   scene_open(created, COUNT(created));
   request = upload();
   assert_end(call(&request), CLO_OUTCOME_ANSWERED, 201, 1);
@@ -100,7 +99,6 @@ static void a_filename_stays_in_its_quotes(void **state) {
   struct clo_request request;
   struct clo_form form = form_of("a\"; x=\"\r\nX-Evil: 1\r\n\r\n.gif");
   const struct taken *taken;
-  (void)state;
   scene_open(created, COUNT(created));
   request = upload();
   request.form = &form;
@@ -116,7 +114,6 @@ static void other_calls_are_as_before(void **state) {
   static const struct reaction script[] = {{.reply = OK_REPLY}};
   const char *const methods[] = {"POST", "PUT", "GET"};
   size_t i;
-  (void)state;
   scene_open(script, COUNT(script));
   for (i = 0; i < COUNT(methods); i++) {
     struct clo_request request = upload();
@@ -168,7 +165,6 @@ static const struct reaction reads_and_resets[] = {
 /* The fault itself, so that these tests are known to see it. */
 static void libcurl_alone_sends_a_form_twice(void **state) {
   CURL *easy;
-  (void)state;
   scene_open(reads_and_closes, COUNT(reads_and_closes));
   easy = curl_easy_init();
   assert_non_null(easy);
@@ -199,12 +195,10 @@ static void assert_one_copy(const struct clo_transfer *t) {
 }
 
 static void read_and_closed(void **state) {
-  (void)state;
   assert_one_copy(second(reads_and_closes, COUNT(reads_and_closes), upload));
 }
 
 static void read_and_reset(void **state) {
-  (void)state;
   assert_one_copy(second(reads_and_resets, COUNT(reads_and_resets), upload));
 }
 
@@ -214,7 +208,6 @@ static struct clo_request large_upload(void) {
 }
 
 static void a_large_file_read_and_closed(void **state) {
-  (void)state;
   assert_one_copy(
       second(reads_and_closes, COUNT(reads_and_closes), large_upload));
 }
@@ -225,7 +218,6 @@ static struct clo_request empty_upload(void) { return upload_of("", 0); }
 static void an_empty_file_read_and_closed(void **state) {
   struct clo_transfer *t =
       second(reads_and_closes, COUNT(reads_and_closes), empty_upload);
-  (void)state;
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
   assert_int_equal(server_counts(server).taken, 2);
 }
@@ -263,7 +255,6 @@ static void a_form_that_has_not_left_is_sent_again(void **state) {
       {.when = AT_ACCEPT, .then = THEN_CLOSE}, {.reply = OK_REPLY}};
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(script, COUNT(script));
   request = upload();
   request.max_retries = 3;
@@ -293,7 +284,6 @@ static void a_form_is_not_sent_again_after_a_503(void **state) {
   static const struct reaction script[] = {
       {.reply = REPLY("503 Slow Down", "", "0\r\n\r\n")}, {.reply = OK_REPLY}};
   struct clo_request request;
-  (void)state;
   scene_open(script, COUNT(script));
   request = upload();
   request.max_retries = 3;
@@ -308,7 +298,6 @@ static void a_form_is_cancelled_wherever_it_is(void **state) {
   struct clo_config config = scene_config();
   struct clo_request request;
   unsigned long running, queued;
-  (void)state;
   config.max_in_flight = 1;
   scene_open_with(&config, script, COUNT(script));
   request = upload();
@@ -325,7 +314,6 @@ static void a_form_is_cancelled_wherever_it_is(void **state) {
 static void an_engine_ends_with_a_form_on_its_way(void **state) {
   static const struct reaction script[] = {{.delay = 5, .reply = OK_REPLY}};
   struct clo_request request;
-  (void)state;
   scene_open(script, COUNT(script));
   request = upload();
   submit(&request);

@@ -39,7 +39,6 @@ static const struct reaction reads_and_resets[] = {
 
 static void libcurl_alone_sends_twice(void **state) {
   CURL *easy;
-  (void)state;
   scene_open(reads_and_closes, COUNT(reads_and_closes));
   easy = curl_easy_init();
   assert_non_null(easy);
@@ -78,14 +77,12 @@ static void assert_nothing_after(size_t requests) {
 }
 
 static void read_and_closed(void **state) {
-  (void)state;
   assert_unknown_with_one_copy(second_call(
       reads_and_closes, COUNT(reads_and_closes), "POST", BODY, 3));
   assert_nothing_after(2);
 }
 
 static void read_and_reset(void **state) {
-  (void)state;
   assert_unknown_with_one_copy(second_call(
       reads_and_resets, COUNT(reads_and_resets), "POST", BODY, 3));
   assert_nothing_after(2);
@@ -93,7 +90,6 @@ static void read_and_reset(void **state) {
 
 static void large_read_and_closed(void **state) {
   const char *body = large_body();
-  (void)state;
   assert_unknown_with_one_copy(second_call(
       reads_and_closes, COUNT(reads_and_closes), "POST", body, 3));
 }
@@ -101,7 +97,6 @@ static void large_read_and_closed(void **state) {
 /* On a new connection there is nothing for libcurl to repair. */
 static void read_and_closed_at_the_first_call(void **state) {
   struct clo_request request;
-  (void)state;
   scene_open(reads_and_closes + 1, COUNT(reads_and_closes) - 1);
   request = request_of("POST", BODY);
   request.max_retries = 3;
@@ -112,7 +107,6 @@ static void read_and_closed_at_the_first_call(void **state) {
 static void without_body_read_and_closed(void **state) {
   struct clo_transfer *t = second_call(
       reads_and_closes, COUNT(reads_and_closes), "POST", NULL, 3);
-  (void)state;
   assert_int_equal(server_copies(server, "", 0), 1);
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
 }
@@ -121,7 +115,6 @@ static void without_body_read_and_closed(void **state) {
 static void a_put_is_repeated_by_the_engine(void **state) {
   struct clo_transfer *t = second_call(
       reads_and_closes, COUNT(reads_and_closes), "PUT", BODY, 3);
-  (void)state;
   assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
   assert_int_equal(server_copies(server, BODY, strlen(BODY)), 2);
 }
@@ -130,7 +123,6 @@ static void a_put_is_repeated_by_the_engine(void **state) {
 static void a_delete_is_repeated_by_the_engine(void **state) {
   struct clo_transfer *t = second_call(
       reads_and_closes, COUNT(reads_and_closes), "DELETE", NULL, 3);
-  (void)state;
   assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
   assert_int_equal(t->unsure, 1);
 }
@@ -182,7 +174,6 @@ static void an_early_refusal_is_a_refusal(void **state) {
   const char *body = large_body();
   struct clo_transfer *t =
       second_call(script, COUNT(script), "POST", body, 3);
-  (void)state;
   assert_end(t, CLO_OUTCOME_REJECTED, 413, 1);
   assert_int_equal(server_copies(server, body, LARGE), 0);
 }
@@ -223,7 +214,6 @@ static void many_read_and_closed(void **state) {
   struct reaction script[2 * CALLS + 1] = {{.reply = NULL}};
   char bodies[CALLS][32];
   size_t i, round;
-  (void)state;
   for (i = 0; i < COUNT(script); i++) {
     script[i].reply = i < CALLS || i == 2 * CALLS ? OK_REPLY : NULL;
     script[i].then = i < CALLS || i == 2 * CALLS ? THEN_KEEP : THEN_CLOSE;
@@ -303,7 +293,6 @@ static void an_early_answer_that_is_cancelled_is_unknown(void **state) {
       {.when = AT_HEADERS, .reply = OK_REPLY, .then = THEN_SILENCE}};
   struct clo_request request;
   unsigned long id;
-  (void)state;
   scene_open(script, 1);
   request = request_of("POST", large_body());
   id = submit(&request);

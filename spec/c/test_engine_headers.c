@@ -1,6 +1,5 @@
 /* What clo_engine makes of an answer's head: a status counts once its headers
  * are whole, and only a final one does. */
-#include <stdio.h>
 #include <time.h>
 
 #include "drive.h"
@@ -31,7 +30,6 @@ static void interim_answers_do_not_count(void **state) {
   release(t);
   assert_works("POST", BODY);
   assert_int_equal(server_counts(server).connections, 1);
-  (void)state;
 }
 
 static void an_answer_cut_short_is_unknown(void **state) {
@@ -73,7 +71,6 @@ static void a_refusal_cut_short_is_one_all_the_same(void **state) {
   assert_end(answered("HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\n{\"e",
                       THEN_CLOSE),
              CLO_OUTCOME_REJECTED, 400, 1);
-  (void)state;
 }
 
 static void what_is_no_answer_is_a_protocol_error(void **state) {
@@ -116,7 +113,6 @@ static void an_answer_may_end_with_its_connection(void **state) {
       answered("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", THEN_CLOSE);
   assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
   assert_int_equal(t->answer.len, 2);
-  (void)state;
 }
 
 static void an_answer_may_come_in_chunks(void **state) {
@@ -129,7 +125,6 @@ static void an_answer_may_come_in_chunks(void **state) {
   assert_memory_equal(t->answer.data, "{}", 2);
   release(t);
   assert_works("GET", NULL);
-  (void)state;
 }
 
 static void trailers_are_no_headers(void **state) {
@@ -142,7 +137,6 @@ static void trailers_are_no_headers(void **state) {
   struct clo_transfer *t;
   size_t len;
   const char *value;
-  (void)state;
   scene_open(script, COUNT(script));
   t = call_of("POST", BODY);
   assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
@@ -171,7 +165,6 @@ static void assert_asks(const char *headers, double from, double to) {
 #define NOV6 "Sun, 06 Nov 1994 08:49:"
 
 static void a_header_may_come_in_several_lines(void **state) {
-  (void)state;
   assert_asks(RATE "\r\nRateLimit: reset=0.3\r\n", 0.3, 0.3);
   assert_asks(RATE "\r\nX: 1\r\nratelimit:reset=0.3\r\n", 0.3, 0.3);
   assert_asks(RATE ",\r\n reset=0.3\r\n", 0.3, 0.3);
@@ -186,7 +179,6 @@ static void a_header_may_come_in_several_lines(void **state) {
 static void a_date_counts_from_the_answer_s_own(void **state) {
   char line[128];
   time_t soon = time(NULL) + 30;
-  (void)state;
   assert_asks("Date: " NOV6 "37 GMT\r\nRetry-After: " NOV6 "44 GMT\r\n", 7, 7);
   assert_asks("Date: " NOV6 "37 GMT\r\nRetry-After: " NOV6 "31 GMT\r\n", 0, 0);
   assert_asks("Retry-After: " NOV6 "44 GMT\r\n", 0, 0);

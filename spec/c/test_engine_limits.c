@@ -1,6 +1,4 @@
 /* clo_engine's limits: time, calls in flight, the size of an answer. */
-#include <stdlib.h>
-
 #include "drive.h"
 
 #define BODY "{\"text\": \"in time\"}"
@@ -27,7 +25,6 @@ static void assert_took(const struct clo_transfer *t, double from, double to) {
 static void an_attempt_has_its_timeout(void **state) {
   struct clo_config config = scene_config();
   struct clo_transfer *t;
-  (void)state;
   config.attempt_timeout = 0.15;
   scene_open_with(&config, silence, 1);
   t = call_within("POST", 5, 3);
@@ -42,7 +39,6 @@ static void an_attempt_that_timed_out_may_be_repeated(void **state) {
   static const struct reaction script[] = {{.then = THEN_SILENCE},
                                            {.reply = OK_REPLY}};
   struct clo_config config = scene_config();
-  (void)state;
   config.attempt_timeout = 0.1;
   scene_open_with(&config, script, COUNT(script));
   assert_end(call_within("PUT", 5, 3), CLO_OUTCOME_ANSWERED, 200, 2);
@@ -50,7 +46,6 @@ static void an_attempt_that_timed_out_may_be_repeated(void **state) {
 
 static void a_call_has_its_timeout(void **state) {
   struct clo_transfer *t;
-  (void)state;
   scene_open(silence, 1);
   t = call_within("GET", 0.15, 3);
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
@@ -60,7 +55,6 @@ static void a_call_has_its_timeout(void **state) {
 
 static void the_timeout_holds_over_all_attempts(void **state) {
   struct clo_config config = scene_config();
-  (void)state;
   config.attempt_timeout = 0.1;
   scene_open_with(&config, silence, 1);
   assert_took(call_within("GET", 0.7, 100), 0.3, 2);
@@ -70,7 +64,6 @@ static void a_body_that_drips_is_cut_off(void **state) {
   static const struct reaction script[] = {
       {.reply = REPLY("200 OK", "", "100\r\n\r\n{"), .then = THEN_SILENCE}};
   struct clo_transfer *t;
-  (void)state;
   scene_open(script, 1);
   t = call_within("POST", 0.2, 3);
   assert_end(t, CLO_OUTCOME_UNKNOWN, 200, 1);
@@ -82,7 +75,6 @@ static void a_queued_call_that_is_late_is_not_sent(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
   unsigned long id;
-  (void)state;
   config.max_in_flight = 1;
   scene_open_with(&config, silence, 1);
   request = request_of("POST", "{\"text\": \"first\"}");
@@ -121,7 +113,6 @@ static void no_more_are_in_flight_than_allowed(void **state) {
   struct server_counts counts;
   struct clo_request request;
   size_t i;
-  (void)state;
   scene_open(slow, 1);
   for (i = 0; i < CALLS; i++) {
     request = request_of(i % 2 ? "POST" : "GET", i % 2 ? BODY : NULL);
@@ -140,7 +131,6 @@ static void calls_begin_in_the_order_of_submission(void **state) {
   struct clo_config config = scene_config();
   unsigned long first, i;
   struct clo_request request;
-  (void)state;
   config.max_in_flight = 1;
   scene_open_with(&config, answers, 1);
   request = request_of("POST", BODY);
@@ -167,7 +157,6 @@ static void what_has_begun_goes_before_what_has_not(void **state) {
   static const unsigned long order[] = {15, 14, 10, 11, 12, 13, 16};
   struct clo_config config = scene_config();
   size_t i;
-  (void)state;
   config.max_in_flight = 1;
   scene_open_with(&config, answers, 1);
   submit_as("a", 10, 0);
@@ -189,7 +178,6 @@ static void what_has_begun_goes_before_what_has_not(void **state) {
 
 static void a_wait_for_nothing_takes_its_time(void **state) {
   double start;
-  (void)state;
   scene_open(answers, 1);
   start = clock_now();
   clo_engine_wait(engine, -1);
@@ -201,7 +189,6 @@ static void a_wait_for_nothing_takes_its_time(void **state) {
 static void transfers_are_used_again(void **state) {
   struct clo_request request;
   int round, i;
-  (void)state;
   scene_open(answers, 1);
   for (round = 0; round < 2; round++) {
     request = request_of("POST", BODY);
@@ -239,7 +226,6 @@ static const char plain[] = SIXTY SIXTY SIXTY SIXTY SIXTY;
 static void an_answer_too_large_ends_the_call(void **state) {
   static const struct reaction script[] = {
       {.reply = "HTTP/1.1 200 OK\r\n\r\n", .repeat = plain, .times = ENDLESS}};
-  (void)state;
   assert_too_large(script, 200);
 }
 
@@ -248,7 +234,6 @@ static void an_answer_that_says_it_is_too_large_too(void **state) {
       {.reply = REPLY("200 OK", "", "100001\r\n\r\n"),
        .repeat = plain,
        .times = ENDLESS}};
-  (void)state;
   assert_too_large(script, 200);
 }
 
@@ -259,7 +244,6 @@ static void an_answer_as_large_as_allowed_is_taken(void **state) {
        .times = 10}};
   struct clo_config config = scene_config();
   struct clo_transfer *t;
-  (void)state;
   assert_int_equal(sizeof plain - 1, 300);
   config.max_response_bytes = 3000;
   scene_open_with(&config, script, 1);
@@ -271,7 +255,6 @@ static void an_answer_as_large_as_allowed_is_taken(void **state) {
 static void headers_without_end_end_the_call(void **state) {
   static const struct reaction script[] = {
       {.reply = "HTTP/1.1 200 OK\r\n", .repeat = line, .times = ENDLESS}};
-  (void)state;
   assert_too_large(script, 0);
 }
 
@@ -280,7 +263,6 @@ static void a_header_without_end_ends_the_call(void **state) {
       {.reply = "HTTP/1.1 200 OK\r\nX-Header: ",
        .repeat = plain,
        .times = ENDLESS}};
-  (void)state;
   assert_too_large(script, 0);
 }
 
@@ -289,7 +271,6 @@ static void interim_answers_without_end_end_the_call(void **state) {
       {.reply = "", .repeat = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
        .times = ENDLESS}};
   struct clo_transfer *t;
-  (void)state;
   scene_open(script, 1);
   t = call_within("POST", 1.5, 3);
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);

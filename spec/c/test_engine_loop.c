@@ -12,27 +12,9 @@ static const struct reaction answers[] = {{.reply = OK_REPLY}};
 static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.1}};
 static const struct reaction silence[] = {{.then = THEN_SILENCE}};
 
-static void submit_posts(size_t count) {
-  struct clo_request request = request_of("POST", BODY);
-  while (count-- > 0) submit(&request);
-}
-
-/* Releases what is done; returns how many that was. */
-static size_t release_done(void) {
-  size_t count = 0;
-  struct clo_transfer *t;
-  while ((t = clo_engine_done(engine))) {
-    assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
-    release(t);
-    count++;
-  }
-  return count;
-}
-
 /* ---- deadline ---- */
 
 static void an_idle_engine_has_no_deadline(void **state) {
-  (void)state;
   scene_open(answers, 1);
   assert_true(clo_engine_deadline(engine) == -1);
   assert_int_equal(clo_engine_step(engine, 0.01), 0);
@@ -44,7 +26,6 @@ static void an_idle_engine_has_no_deadline(void **state) {
 }
 
 static void a_call_that_may_start_is_due_now(void **state) {
-  (void)state;
   scene_open(silence, 1);
   submit_posts(1);
   assert_true(clo_engine_deadline(engine) == 0);
@@ -57,7 +38,6 @@ static void a_call_that_may_start_is_due_now(void **state) {
 static void a_call_that_may_not_start_is_due_at_its_timeout(void **state) {
   struct clo_request request;
   double deadline;
-  (void)state;
   scene_open(silence, 1);
   submit_posts(8);
   step_until_taken(8);
@@ -76,7 +56,6 @@ static void a_pause_is_a_deadline(void **state) {
   struct clo_request request;
   double deadline;
   int i;
-  (void)state;
   scene_open(script, 1);
   request = request_of("POST", BODY);
   request.max_retries = 1;
@@ -96,7 +75,6 @@ static void a_pause_is_a_deadline(void **state) {
 /* A loop of one's own: the descriptor, the deadline, and no wait. */
 static void a_foreign_loop_gets_along(void **state) {
   size_t ends = 0, turns = 0;
-  (void)state;
   scene_open(late, 1);
   submit_posts(20);
   while (ends < 20) {
@@ -115,7 +93,6 @@ static void a_foreign_loop_gets_along(void **state) {
 
 static void a_wait_ends_when_a_socket_is_ready(void **state) {
   double start, took;
-  (void)state;
   scene_open(late, 1);
   submit_posts(1);
   step_until_taken(1);
@@ -130,7 +107,6 @@ static void a_wait_ends_when_a_socket_is_ready(void **state) {
 
 static void a_wait_ends_at_its_limit(void **state) {
   double start, took;
-  (void)state;
   scene_open(silence, 1);
   submit_posts(1);
   step_until_taken(1);
@@ -147,7 +123,6 @@ static void a_wait_ends_at_its_limit(void **state) {
 static void a_wait_ends_at_the_deadline(void **state) {
   struct clo_request request;
   double start;
-  (void)state;
   scene_open(silence, 1);
   submit_posts(8);
   step_until_taken(8);
@@ -166,7 +141,6 @@ static void a_wait_ends_at_the_deadline(void **state) {
 static void a_cancel_after_a_wait_is_no_trouble(void **state) {
   struct clo_request request;
   unsigned long id;
-  (void)state;
   scene_open(late, 1);
   request = request_of("POST", BODY);
   id = submit(&request);

@@ -174,7 +174,6 @@ static void a_kept_engine_survives(void **state) {
   struct clo_request request;
   struct clo_transfer *last = NULL;
   size_t nth, count = 1;
-  (void)state;
   config = scene_config();
   config.events = 1;
   scene_open_with(&config, answers, 1);

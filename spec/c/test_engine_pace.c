@@ -30,7 +30,6 @@ static void a_place_that_was_not_used_is_given_back(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
   unsigned long id;
-  (void)state;
   scene_open(script, COUNT(script));
   assert_works("POST", BODY);
   memset(large, 'x', sizeof large - 1);
@@ -47,7 +46,6 @@ static void an_answer_that_says_nothing_holds_nobody(void **state) {
   static const struct reaction script[] = {SAYS("1", "60"),
                                            {.reply = OK_REPLY}};
   int i;
-  (void)state;
   scene_open(script, COUNT(script));
   for (i = 0; i < 4; i++) assert_works("POST", BODY);
 }
@@ -57,7 +55,6 @@ static void who_waits_for_the_last_place_is_told_of_the_reset(void **state) {
                                            {.then = THEN_SILENCE}};
   struct clo_transfer *t;
   unsigned long id;
-  (void)state;
   scene_open(script, COUNT(script));
   assert_works("POST", BODY);
   submit_within("POST", 5);
@@ -72,7 +69,6 @@ static void a_turn_past_the_deadline_ends_the_call_at_once(void **state) {
                                            {.then = THEN_SILENCE}};
   struct clo_transfer *t;
   unsigned long id;
-  (void)state;
   scene_open(script, COUNT(script));
   assert_works("POST", BODY);
   submit_within("POST", 5);
@@ -89,7 +85,6 @@ static void a_retry_that_is_late_says_what_failed(void **state) {
   struct clo_config config = scene_config();
   struct clo_transfer *t;
   unsigned long id;
-  (void)state;
   config.max_in_flight = 1;
   scene_open_with(&config, script, COUNT(script));
   id = submit_within("PUT", 0.6);

@@ -1,7 +1,5 @@
 /* clo_engine tries again what may be tried again, as often and as soon as the
  * call and the answer allow. */
-#include <stdio.h>
-
 #include "drive.h"
 
 #define BODY "{\"text\": \"again\"}"
@@ -47,7 +45,6 @@ static const struct reaction answers[] = {{.reply = OK_REPLY}};
 static void a_refused_connection_is_tried_again(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(answers, 1);
   request = request_of("POST", BODY);
   address_without_a_server(&request);
@@ -61,7 +58,6 @@ static void a_refused_connection_is_tried_again(void **state) {
 
 static void no_retry_without_leave(void **state) {
   struct clo_request request;
-  (void)state;
   scene_open(answers, 1);
   request = request_of("POST", BODY);
   address_without_a_server(&request);
@@ -71,7 +67,6 @@ static void no_retry_without_leave(void **state) {
 static void retries_stop_at_the_deadline(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(answers, 1);
   request = request_of("POST", BODY);
   address_without_a_server(&request);
@@ -88,7 +83,6 @@ static void a_connection_reset_before_the_request(void **state) {
       {.when = AT_ACCEPT, .then = THEN_RESET}, {.reply = OK_REPLY}};
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(script, COUNT(script));
   request = request_of("POST", BODY);
   request.max_retries = 3;
@@ -163,7 +157,6 @@ static void a_proxy_s_answer_is_forgotten(void **state) {
                                            {.then = THEN_CLOSE}};
   struct clo_transfer *t = through("http", script, COUNT(script));
   struct clo_request request = request_of("POST", BODY);
-  (void)state;
   assert_int_equal(t->end.cause, CLO_CAUSE_PROXY_AUTH);
   release(t);
   request.url = "https://127.0.0.1:9/";
@@ -216,7 +209,6 @@ static void a_429_past_the_deadline_ends_at_once(void **state) {
   static const struct reaction script[] = {LIMITED("Retry-After: 30\r\n"),
                                            {.reply = OK_REPLY}};
   struct clo_transfer *t = tried(script, COUNT(script), "POST");
-  (void)state;
   assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
   assert_true(t->asked == 30);
   assert_true(seconds_taken(t) < 2);
@@ -253,7 +245,6 @@ static void many_refused_calls_make_no_storm(void **state) {
   struct clo_request request;
   double until;
   int i;
-  (void)state;
   scene_open(script, 1);
   request = request_of("POST", BODY);
   request.max_retries = 1000;
@@ -271,7 +262,6 @@ static void many_refused_calls_make_no_storm(void **state) {
 static void a_429_for_ever_ends_with_the_retries(void **state) {
   static const struct reaction script[] = {LIMITED("Retry-After: 0\r\n")};
   struct clo_transfer *t = told(script, COUNT(script), "POST", -1, 2);
-  (void)state;
   assert_end(t, CLO_OUTCOME_REJECTED, 429, 3);
   assert_int_equal(server_counts(server).taken, 3);
   assert_true(t->asked == 0);
@@ -326,7 +316,6 @@ static void attempts_that_may_have_acted_are_counted(void **state) {
 static void a_call_may_begin_later(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(answers, 1);
   request = request_of("POST", BODY);
   request.delay = 0.2;
@@ -343,7 +332,6 @@ static void a_call_may_begin_later(void **state) {
 static void a_delay_ends_with_the_call(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
-  (void)state;
   scene_open(answers, 1);
   request = request_of("POST", BODY);
   request.delay = 60;
@@ -365,7 +353,6 @@ static void the_last_answer_is_the_one_that_is_told(void **state) {
       {.reply = REPLY("404 Gone", "X-B: 1\r\n", "4\r\n\r\nlast")}};
   struct clo_transfer *t = tried(script, COUNT(script), "GET");
   size_t len;
-  (void)state;
   assert_end(t, CLO_OUTCOME_REJECTED, 404, 2);
   assert_int_equal(t->answer.len, 4);
   assert_memory_equal(t->answer.data, "last", 4);
@@ -395,7 +382,6 @@ static void events_count_the_attempts(void **state) {
   static const struct reaction script[] = {LIMITED("Retry-After: 0\r\n"),
                                            {.reply = OK_REPLY}};
   const struct clo_event *event;
-  (void)state;
   release(tried(script, COUNT(script), "POST"));
   event = clo_engine_event(engine);
   assert_int_equal(event->attempt, 1);

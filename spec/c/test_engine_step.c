@@ -2,31 +2,11 @@
  * nobody. */
 #include "drive.h"
 
-#define BODY "{\"text\": \"step\"}"
-
 static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.1}};
 static const struct reaction silence[] = {{.then = THEN_SILENCE}};
 
-static void submit_posts(size_t count) {
-  struct clo_request request = request_of("POST", BODY);
-  while (count-- > 0) submit(&request);
-}
-
-/* Releases what is done; returns how many that was. */
-static size_t release_done(void) {
-  size_t count = 0;
-  struct clo_transfer *t;
-  while ((t = clo_engine_done(engine))) {
-    assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
-    release(t);
-    count++;
-  }
-  return count;
-}
-
 static void a_step_with_no_budget_goes_on(void **state) {
   size_t ends = 0, steps = 0;
-  (void)state;
   scene_open(late, 1);
   submit_posts(24);
   while (ends < 24) {
@@ -47,7 +27,6 @@ static void submit_eight_and_await_answers(void) {
 
 static void no_call_starves_without_budget(void **state) {
   size_t steps, i;
-  (void)state;
   submit_eight_and_await_answers();
   release_done();
   steps = pending_count();
@@ -67,7 +46,6 @@ static void no_call_starves_beside_a_flood(void **state) {
   unsigned long flood;
   struct clo_request request;
   size_t i;
-  (void)state;
   config.max_response_bytes = 1024 * 1024 * 1024;
   scene_open_with(&config, script, COUNT(script));
   request = request_of("GET", NULL);
@@ -84,7 +62,6 @@ static void no_call_starves_beside_a_flood(void **state) {
 }
 
 static void a_short_step_says_that_there_is_more(void **state) {
-  (void)state;
   submit_eight_and_await_answers();
   assert_int_equal(clo_engine_step(engine, 0), 7);
   assert_true(clo_engine_deadline(engine) == 0);
@@ -93,7 +70,6 @@ static void a_short_step_says_that_there_is_more(void **state) {
 static void steps_alone_are_enough(void **state) {
   double until = clock_now() + 10;
   size_t ends = 0;
-  (void)state;
   scene_open(late, 1);
   submit_posts(20);
   while (ends < 20) {
@@ -105,7 +81,6 @@ static void steps_alone_are_enough(void **state) {
 }
 
 static void a_step_returns_what_is_pending(void **state) {
-  (void)state;
   scene_open(silence, 1);
   assert_int_equal(clo_engine_step(engine, 0.01), 0);
   submit_posts(10);

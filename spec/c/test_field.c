@@ -1,14 +1,7 @@
 /* clo_field: one value by itself. Each case names the code, the field and a
  * part of the sentence that it must be refused with. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "expect.h"
+#include "test.h"
 
 static const struct rule_case field_cases[] = {
     /* required */
@@ -207,7 +200,6 @@ static const struct rule_case field_cases[] = {
 static void refuses_a_bad_field(void **state) {
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(field_cases); i++) expect_case(&field_cases[i]);
 }
 
@@ -228,7 +220,6 @@ static void takes_the_types_of_the_schema(void **state) {
   struct clo_sms sms;
   size_t f, v;
 
-  (void)state;
   for (f = 0; f < CLO_SMS_FIELDS; f++)
     for (v = 0; v < COUNT(values); v++) {
       memset(&sms, 0, sizeof sms);
@@ -254,7 +245,6 @@ static void wants_utf8_of_each_string(void **state) {
   struct clo_sms sms;
   size_t f;
 
-  (void)state;
   for (f = 0; f < CLO_SMS_FIELDS; f++) {
     if (strchr(types[f], 's') == NULL) continue;
     memcpy(one, want, sizeof one);
@@ -278,7 +268,6 @@ static void refuses_numbers_that_are_not_finite(void **state) {
   struct clo_sms sms;
   size_t f, n;
 
-  (void)state;
   numbers[0] = infinity;
   numbers[1] = -infinity;
   numbers[2] = infinity - infinity;
@@ -305,7 +294,6 @@ static void keeps_secrets_out_of_messages(void **state) {
   struct clo_sms sms;
   size_t i;
 
-  (void)state;
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("outbox");
   sms.field[CLO_SMS_TEXT] = (struct clo_value)STR("secret\xFF");
@@ -326,7 +314,6 @@ static void cuts_and_escapes_a_quoted_value(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
 
-  (void)state;
   memset(value, 'a', sizeof value);
   memcpy(value, "\"\n\0\\", 4);
   memset(&sms, 0, sizeof sms);
@@ -351,7 +338,6 @@ static void cuts_the_long_name_of_a_type(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
 
-  (void)state;
   memset(name, 'x', sizeof name);
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");

@@ -1,29 +1,10 @@
 /* clo_format: each bad input is named, with the place or the clause that it
  * must be refused with. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "alloc.h"
 #include "clo_format.h"
-#include "row.h"
+#include "test.h"
 
-#define COUNT(table) (sizeof(table) / sizeof *(table))
 #define BYTES(literal) literal, sizeof literal - 1
-
-/* A copy with no byte to spare, so that the sanitizer sees a read too far. */
-static char *exact(const char *s, size_t len) {
-  char *copy = malloc(len > 0 ? len : 1);
-
-  assert_non_null(copy);
-  if (len > 0) memcpy(copy, s, len);
-  return copy;
-}
 
 /* -- UTF-8 ---------------------------------------------------------------- */
 
@@ -116,7 +97,6 @@ static const char *const paddings[] = {"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 static void takes_utf8_at_every_offset(void **state) {
   size_t i, p, skip;
 
-  (void)state;
   for (i = 0; i < COUNT(good_utf8); i++)
     for (p = 0; p < COUNT(paddings); p++)
       for (skip = 0; skip <= strlen(paddings[p]); skip++) {
@@ -134,7 +114,6 @@ static void finds_the_first_byte_that_breaks_utf8(void **state) {
   static const char *const afters[] = {"", "z", "zzzzzzzzzzzzzzzz"};
   size_t i, p, a, skip, found;
 
-  (void)state;
   for (i = 0; i < COUNT(bad_utf8); i++)
     for (p = 0; p < COUNT(paddings); p++)
       for (skip = 0; skip <= strlen(paddings[p]); skip++)
@@ -156,7 +135,6 @@ static void reads_no_character_that_is_not_there(void **state) {
   char *copy;
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(bad_utf8); i++) {
     row("%s", bad_utf8[i].name);
     copy = exact(bad_utf8[i].bytes, bad_utf8[i].len);
@@ -183,7 +161,6 @@ static void takes_each_character_but_surrogates(void **state) {
   uint32_t code, read;
   size_t len, want;
 
-  (void)state;
   for (code = 0; code < 0x200000; code++) {
     len = encode(code, bytes);
     want = (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF ? 0 : len;
@@ -202,7 +179,6 @@ static void takes_nothing_but_characters(void **state) {
   unsigned char b[3];
   uint32_t i, found[4] = {0, 0, 0, 0};
 
-  (void)state;
   for (i = 0x800000; i < 0x1000000; i++) { /* no ASCII at the start */
     b[0] = (unsigned char)(i >> 16);
     b[1] = (unsigned char)(i >> 8);
@@ -256,7 +232,6 @@ static void tells_e164_from_the_rest(void **state) {
   size_t i;
   char *copy;
 
-  (void)state;
   for (i = 0; i < COUNT(phones); i++) {
     copy = exact(phones[i].s, phones[i].len);
     row("%s", phones[i].s);
@@ -311,7 +286,6 @@ static void hints_at_the_number_behind_the_dashes(void **state) {
   size_t i;
   int got;
 
-  (void)state;
   for (i = 0; i < COUNT(hints); i++) {
     copy = exact(hints[i].s, hints[i].len);
     got = clo_e164_hint(copy, hints[i].len, out);
@@ -451,7 +425,6 @@ static void takes_rfc3339(void **state) {
   const char *clause;
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(good_dates); i++) {
     clause = date_check(good_dates[i], strlen(good_dates[i]));
     if (clause != NULL) fail_msg("%s: %s", good_dates[i], clause);
@@ -462,7 +435,6 @@ static void says_what_is_wrong_with_a_date(void **state) {
   const char *clause;
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(bad_dates); i++) {
     clause = date_check(bad_dates[i].s, bad_dates[i].len);
     if (clause == NULL || strstr(clause, bad_dates[i].clause) == NULL)
@@ -473,7 +445,6 @@ static void says_what_is_wrong_with_a_date(void **state) {
 static void refuses_each_part_of_a_date(void **state) {
   size_t i, len;
 
-  (void)state;
   for (i = 0; i < COUNT(good_dates); i++)
     for (len = 0; len < strlen(good_dates[i]); len++) {
       row("%.*s", (int)len, good_dates[i]);
@@ -496,7 +467,6 @@ static void knows_the_days_of_each_month(void **state) {
   int month, day, good;
   char date[] = "yyyy-mm-ddT12:00:00Z";
 
-  (void)state;
   for (i = 0; i < COUNT(calendar); i++)
     for (month = 0; month < 100; month++)
       for (day = 0; day < 100; day++) {
@@ -555,7 +525,6 @@ static void writes_an_instant_in_utc(void **state) {
   char out[CLO_RFC3339_SIZE];
   size_t i, len;
 
-  (void)state;
   for (i = 0; i < COUNT(instants); i++) {
     row("%g s", instants[i].seconds);
     len = clo_rfc3339_write(instants[i].seconds, out);
@@ -570,7 +539,6 @@ static void writes_no_number_that_is_not_finite(void **state) {
   char out[CLO_RFC3339_SIZE];
   double infinity = 1e300 * 1e300;
 
-  (void)state;
   assert_int_equal(clo_rfc3339_write(infinity - infinity, out), 0);
   assert_int_equal(clo_rfc3339_write(infinity, out), 0);
   assert_int_equal(clo_rfc3339_write(-infinity, out), 0);
@@ -593,7 +561,6 @@ static void reads_an_instant(void **state) {
   double seconds;
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(dates); i++) {
     row("%s", dates[i].date);
     assert_true(clo_rfc3339_read(dates[i].date, strlen(dates[i].date),
@@ -611,7 +578,6 @@ static void writes_and_reads_each_day_there_is(void **state) {
   double noon = -62167219200.0 + 45296;
   int year, month, day, i, days, value;
 
-  (void)state;
   for (year = 0; year < 10000; year++)
     for (month = 1; month <= 12; month++) {
       days = calendar[2].days[month];

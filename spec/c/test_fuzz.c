@@ -1,18 +1,10 @@
 /* Random strings and random SMS, always the same ones: no crash under the
  * sanitizers, only sentences fit for a log, and the answer yes or no is that of
  * a second, plain telling of the rules. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_format.h"
 #include "clo_unknown.h"
 #include "expect.h"
+#include "test.h"
 
 #define STRINGS 20000
 #define SMS 20000
@@ -77,7 +69,6 @@ static void survives_random_strings(void **state) {
   size_t i, len;
   char *s;
 
-  (void)state;
   for (i = 0; i < STRINGS; i++) {
     s = random_string(&len, 1);
     agree_on(s, len);
@@ -94,7 +85,6 @@ static void writes_only_dates_that_it_takes(void **state) {
   double seconds;
   size_t i, len;
 
-  (void)state;
   for (i = 0; i < STRINGS; i++) {
     seconds = (double)below(400000000) * 1000.0 - 1e11;
     seconds += (double)below(1000000) / 1000.0;
@@ -266,7 +256,6 @@ static void refuses_what_the_rules_refuse(void **state) {
   struct clo_sms sms;
   size_t i, v, good = 0;
 
-  (void)state;
   for (i = 0; i < SMS; i++) {
     make_sms(&sms, items);
     clo_violations_init(&got);

@@ -1,25 +1,15 @@
 /* clo_transfer's headers: how lines are gathered, found, and taken apart. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_transfer.h"
+#include "test.h"
 
 static struct clo_transfer *transfer;
 
 static int make(void **state) {
-  (void)state;
   transfer = clo_transfer_new(1000);
   return transfer == NULL;
 }
 
 static int drop(void **state) {
-  (void)state;
   clo_transfer_free(transfer);
   transfer = NULL;
   return 0;
@@ -69,7 +59,6 @@ static const char *const lines[] = {
     NULL};
 
 static void headers_are_found_by_name(void **state) {
-  (void)state;
   clo_transfer_rewind(transfer);
   feed_all(lines);
   assert_value("plain", "one");
@@ -96,7 +85,6 @@ static void headers_are_read_in_order(void **state) {
       "tWiCe", "Folded", "Line-Feed", "Pla",   "Plain-Longer"};
   struct clo_header header;
   size_t at = 0, i;
-  (void)state;
   clo_transfer_rewind(transfer);
   feed_all(lines);
   for (i = 0; i < sizeof names / sizeof *names; i++) {
@@ -113,7 +101,6 @@ static void headers_are_read_in_order(void **state) {
 static void there_may_be_none(void **state) {
   struct clo_header header;
   size_t at = 0, len;
-  (void)state;
   clo_transfer_rewind(transfer);
   assert_false(clo_transfer_next_header(transfer, &at, &header));
   assert_null(clo_transfer_header(transfer, "plain", &len));
@@ -121,7 +108,6 @@ static void there_may_be_none(void **state) {
 
 /* The last line's end may be missing, where a connection broke. */
 static void a_line_may_be_cut_off(void **state) {
-  (void)state;
   clo_transfer_rewind(transfer);
   assert_true(feed("HTTP/1.1 200 OK\r\n"));
   assert_true(feed("Name: value"));
@@ -138,7 +124,6 @@ static void a_long_name_and_value_are_kept(void **state) {
   enum { LEN = 25000 };
   char *line = malloc(2 * LEN + 4);
   size_t len;
-  (void)state;
   assert_non_null(line);
   memset(line, 'n', LEN);
   line[LEN] = ':';
@@ -155,7 +140,6 @@ static void a_long_name_and_value_are_kept(void **state) {
 }
 
 static void a_status_line_begins_anew(void **state) {
-  (void)state;
   clo_transfer_rewind(transfer);
   assert_int_equal(transfer->answer_began, 0);
   assert_true(feed("HTTP/1.1 103 Early Hints\r\n"));
@@ -175,7 +159,6 @@ static void a_status_line_begins_anew(void **state) {
 }
 
 static void nothing_is_before_the_first_header(void **state) {
-  (void)state;
   clo_transfer_rewind(transfer);
   assert_true(feed("HTTP/1.1 200 OK\r\n"));
   assert_true(feed(" Odd: 1\r\n"));
@@ -189,7 +172,6 @@ static void a_trailer_is_no_header(void **state) {
   static const char *const trailers[] = {
       "Even: 3\r\n", "RateLimit: limit=1, remaining=0, reset=9\r\n",
       " folded\r\n", "HTTP/1.1 103 Odd\r\n", "\r\n", NULL};
-  (void)state;
   clo_transfer_rewind(transfer);
   assert_true(feed("HTTP/1.1 200 OK\r\n"));
   assert_true(feed("Even: 2\r\n"));
@@ -205,7 +187,6 @@ static void a_trailer_is_no_header(void **state) {
 
 static void headers_have_a_maximum(void **state) {
   size_t taken = 0;
-  (void)state;
   clo_transfer_rewind(transfer);
   while (feed("0123456789: 0123456789\r\n"))
     assert_true((taken += 24) <= CLO_HEADERS_MAX);

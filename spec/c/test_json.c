@@ -1,16 +1,8 @@
 /* clo_json: what of a JSON text is to be read differently, and all else as it
  * is. Each text stands in a block with no byte to spare. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_json.h"
 #include "expect.h"
+#include "test.h"
 
 static const struct {
   const char *name;
@@ -109,7 +101,6 @@ static char *read(const char *text, size_t len, size_t *count) {
 static void each_text_is_read_as_it_is_meant(void **state) {
   size_t i, count;
 
-  (void)state;
   for (i = 0; i < COUNT(cases); i++) {
     const char *text = cases[i].text;
     const char *wanted = cases[i].readable ? cases[i].readable : text;
@@ -128,7 +119,6 @@ static void random_texts_end(void **state) {
   char text[64], *once, *twice;
   size_t round, i, len, count;
 
-  (void)state;
   for (round = 0; round < 100000; round++) {
     for (i = 0; i < sizeof text; i++) {
       seed ^= seed << 13;

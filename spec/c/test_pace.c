@@ -1,18 +1,10 @@
 /* clo_pace against a server that lives in a simulated second hand: fixed
  * windows, a RateLimit header on each answer. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "clo_pace.h"
-#include "row.h"
+#include "test.h"
 
 static void is_at_once_while_nothing_is_known(void **state) {
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_begun(&pace, 5);
   assert_true(clo_pace_start(&pace, 0, 5) <= 5);
@@ -22,7 +14,6 @@ static void waits_for_the_reset_once_nothing_remains(void **state) {
   struct clo_rate_limit rate = {10, 0, 0.8};
   struct clo_pace pace;
   double start;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 0, 100);
   start = clo_pace_start(&pace, 0, 100);
@@ -33,7 +24,6 @@ static void waits_for_the_reset_once_nothing_remains(void **state) {
 static void late_news_does_not_open_a_used_up_window(void **state) {
   struct clo_rate_limit none = {10, 0, 0.8}, some = {10, 4, 0.8};
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &none, 0, 100);
   clo_pace_seen(&pace, &some, 0, 100.1);
@@ -43,7 +33,6 @@ static void late_news_does_not_open_a_used_up_window(void **state) {
 static void what_is_under_way_is_counted(void **state) {
   struct clo_rate_limit rate = {10, 3, 1};
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 2, 100);
   assert_true(clo_pace_start(&pace, 2, 100) <= 100);
@@ -56,7 +45,6 @@ static void what_is_under_way_is_counted(void **state) {
 static void what_close_never_had_leaves_its_place(void **state) {
   struct clo_rate_limit rate = {10, 2, 1};
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 0, 100);
   clo_pace_begun(&pace, 100);
@@ -71,7 +59,6 @@ static void what_close_never_had_leaves_its_place(void **state) {
 static void our_own_count_holds_only_while_calls_are_under_way(void **state) {
   struct clo_rate_limit rate = {10, 1, 1};
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 0, 100);
   clo_pace_begun(&pace, 100);
@@ -81,7 +68,6 @@ static void our_own_count_holds_only_while_calls_are_under_way(void **state) {
 
 static void a_429_alone_holds_too(void **state) {
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_refused(&pace, 3, 100);
   assert_true(clo_pace_start(&pace, 0, 100) >= 103);
@@ -90,7 +76,6 @@ static void a_429_alone_holds_too(void **state) {
 /* One call goes; the others once it is answered, or one more each second. */
 static void one_call_probes_after_a_429(void **state) {
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_refused(&pace, 3, 100);
   clo_pace_answered(&pace, 101); /* late news of a call from before */
@@ -109,7 +94,6 @@ static void an_absurd_reset_holds_for_a_minute(void **state) {
   static const double absurd[] = {61, 3600, 1764086400, 1e15};
   static const double limits[] = {0, 1, 100, 1e15};
   size_t i;
-  (void)state;
   for (i = 0; i < 16; i++) {
     struct clo_rate_limit rate = {0, 0, 0}, fine = {100, 99, 5};
     struct clo_pace pace;
@@ -132,7 +116,6 @@ static void an_absurd_reset_holds_for_a_minute(void **state) {
 static void an_absurd_reset_alone_holds_nobody(void **state) {
   struct clo_rate_limit rate = {10, 1, 1e12}, many = {0, 1e15, 5};
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 5, 100);
   assert_true(clo_pace_start(&pace, 5, 100) <= 100);
@@ -146,7 +129,6 @@ static void what_was_learnt_is_forgotten(void **state) {
   struct clo_rate_limit slow = {1, 0, 60}, fine = {100, 99, 5},
                         long_one = {100, 0, 60}, used_up = {100, 0, 1};
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &slow, 0, 100);
   clo_pace_begun(&pace, 160.1);
@@ -165,7 +147,6 @@ static void goes_out_spread_after_the_reset(void **state) {
   struct clo_pace pace;
   double start;
   int i;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 0, 100);
   /* Whoever comes late may catch up by one call, not by more. */
@@ -183,7 +164,6 @@ static void goes_out_spread_after_the_reset(void **state) {
 static void spreading_ends_with_a_window_without_waiting(void **state) {
   struct clo_rate_limit none = {10, 0, 1}, all = {10, 9, 1};
   struct clo_pace pace;
-  (void)state;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &none, 0, 100);
   clo_pace_begun(&pace, 104);
@@ -282,7 +262,6 @@ static void uses_the_whole_limit_and_runs_into_no_429(void **state) {
       {60, 1, 0.001, 0.1, 1}, {100, 5, 0.05, 0, 16}, {10, 2, 0.1, 0, 8},
   };
   size_t i;
-  (void)state;
   for (i = 0; i < sizeof runs / sizeof *runs; i++) {
     struct result result = simulate(&runs[i]);
     double allowed = CALLS / runs[i].limit * runs[i].window;

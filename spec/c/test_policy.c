@@ -1,15 +1,7 @@
 /* clo_policy: each cell of what ended an attempt x how much of the body was
  * handed over x whether a repeat does harm. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_policy.h"
-#include "row.h"
+#include "test.h"
 
 enum { BODY = 100 };
 
@@ -58,7 +50,6 @@ static const struct cell cells[] = {
 
 static void outcome_follows_the_table(void **state) {
   size_t i;
-  (void)state;
   for (i = 0; i < sizeof cells / sizeof *cells; i++) {
     const struct cell *c = &cells[i];
     struct clo_attempt a = post(c->cause, c->status, 0);
@@ -73,7 +64,6 @@ static void outcome_follows_the_table(void **state) {
 
 static void a_request_without_body_is_sent_once_it_left(void **state) {
   struct clo_attempt a = post(CLO_CAUSE_CONNECTION, 0, 0);
-  (void)state;
   a.body_len = 0;
   assert_int_equal(clo_policy_outcome(&a), U);
   a.request_left = 0;
@@ -81,7 +71,6 @@ static void a_request_without_body_is_sent_once_it_left(void **state) {
 }
 
 static void outcome_has_the_contract_s_names(void **state) {
-  (void)state;
   assert_string_equal(clo_outcome_name(N), "not_sent");
   assert_string_equal(clo_outcome_name(R), "rejected");
   assert_string_equal(clo_outcome_name(U), "unknown");
@@ -121,7 +110,6 @@ static void kind_follows_status_then_cause(void **state) {
       {CLO_CAUSE_ANSWER, 407, "authentication"},
   };
   size_t i;
-  (void)state;
   for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     row("cause %d, status %d", kinds[i].cause, kinds[i].status);
     assert_string_equal(clo_policy_kind(kinds[i].cause, kinds[i].status),
@@ -139,7 +127,6 @@ static int reads(const char *value, double limit, double remaining,
 }
 
 static void rate_limit_is_read(void **state) {
-  (void)state;
   assert_true(reads("limit=100, remaining=50, reset=5", 100, 50, 5));
   assert_true(reads("limit=100, remaining=0, reset=0.8", 100, 0, 0.8));
   assert_true(reads("  reset=5,limit=1 ,remaining=2", 1, 2, 5));
@@ -150,7 +137,6 @@ static void overlong_numbers_are_read_as_large_ones(void **state) {
   char value[1000] = "limit=0, remaining=0, reset=";
   struct clo_rate_limit rate = {7, 8, 9};
   size_t len = strlen(value);
-  (void)state;
   memset(value + len, '9', 500);
   assert_true(clo_policy_rate_limit(value, len + 500, &rate));
   assert_true(rate.limit == 0 && rate.remaining == 0 && rate.reset == 1e15);
@@ -171,7 +157,6 @@ static void malformed_rate_limit_is_ignored(void **state) {
   };
   struct clo_rate_limit rate = {7, 8, 9};
   size_t i;
-  (void)state;
   for (i = 0; i < sizeof bad / sizeof *bad; i++) {
     row("%s", bad[i]);
     assert_false(clo_policy_rate_limit(bad[i], strlen(bad[i]), &rate));
@@ -184,7 +169,6 @@ static double after(const char *value) {
 }
 
 static void retry_after_is_seconds_or_nothing(void **state) {
-  (void)state;
   assert_true(after("0") == 0);
   assert_true(after("120") == 120);
   assert_true(after(" 3 ") == 3);
@@ -205,7 +189,6 @@ static double retry(struct clo_attempt a) {
 }
 
 static void a_post_is_repeated_only_while_untouched(void **state) {
-  (void)state;
   assert_true(retry(post(CLO_CAUSE_CONNECTION, 0, 0)) > 0);
   assert_true(retry(post(CLO_CAUSE_TLS, 0, 0)) > 0);
   assert_true(retry(post(CLO_CAUSE_TIMEOUT, 0, 0)) > 0);
@@ -224,7 +207,6 @@ static void a_post_is_repeated_only_while_untouched(void **state) {
 static void a_429_is_repeated_as_asked(void **state) {
   struct clo_attempt a = post(CLO_CAUSE_ANSWER, 429, BODY);
   struct clo_budget b = budget();
-  (void)state;
   assert_true(clo_policy_retry(&a, &b) > 0);
   b.asked = 2.5;
   assert_true(clo_policy_retry(&a, &b) == 2.5);
@@ -239,7 +221,6 @@ static double asked(int status, double reset, double retry_after) {
 }
 
 static void an_answer_asks_by_its_reset_or_retry_after(void **state) {
-  (void)state;
   assert_true(asked(429, 0.3, -1) == 0.3);
   assert_true(asked(429, 0.3, 1) == 0.3); /* the same, rounded up */
   assert_true(asked(429, 0.05, 30) == 30); /* of another limit */
@@ -255,7 +236,6 @@ static void an_answer_asks_by_its_reset_or_retry_after(void **state) {
 static void what_an_answer_asks_for_is_bounded(void **state) {
   static const double absurd[] = {60.1, 3600, 1764086400, 1764086400000, 1e15};
   size_t i;
-  (void)state;
   for (i = 0; i < sizeof absurd / sizeof *absurd; i++) {
     row("%g s", absurd[i]);
     assert_true(asked(429, absurd[i], -1) == CLO_ASKED_MAX);
@@ -269,7 +249,6 @@ static void what_is_asked_never_shortens_the_backoff(void **state) {
   static const double asks[] = {-1, 0, 0.01};
   size_t i;
   int attempts;
-  (void)state;
   for (i = 0; i < sizeof asks / sizeof *asks; i++) {
     double before = 0;
     for (attempts = 1; attempts <= 4; attempts++) {
@@ -291,7 +270,6 @@ static void what_is_asked_never_shortens_the_backoff(void **state) {
 
 static void what_may_be_repeated_is_after_unknown_too(void **state) {
   struct clo_attempt a = post(CLO_CAUSE_ANSWER, 500, BODY);
-  (void)state;
   a.repeatable = 1;
   assert_true(retry(a) > 0);
   a.cause = CLO_CAUSE_CONNECTION;
@@ -307,7 +285,6 @@ static void what_may_be_repeated_is_after_unknown_too(void **state) {
 static void retries_end_at_their_maximum(void **state) {
   struct clo_attempt a = post(CLO_CAUSE_CONNECTION, 0, 0);
   struct clo_budget b = budget();
-  (void)state;
   b.attempts = 3;
   assert_true(clo_policy_retry(&a, &b) > 0);
   b.attempts = 4;
@@ -321,7 +298,6 @@ static void the_backoff_doubles_with_jitter_up_to_a_limit(void **state) {
   struct clo_attempt a = post(CLO_CAUSE_CONNECTION, 0, 0);
   struct clo_budget b = budget();
   double low, high;
-  (void)state;
   b.max_retries = 100;
   b.random = 0;
   low = clo_policy_retry(&a, &b);

@@ -2,7 +2,6 @@
  * whether libcurl knows that option or not. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
-#include <stdlib.h>
 
 #include "drive.h"
 
@@ -45,12 +44,10 @@ static void assert_asks_and_works(CURLMcode libcurls) {
 }
 
 static void an_engine_asks_for_it(void **state) {
-  (void)state;
   assert_asks_and_works(CURLM_OK);
 }
 
 static void a_refusal_does_no_harm(void **state) {
-  (void)state;
   assert_asks_and_works(CURLM_UNKNOWN_OPTION);
 }
 

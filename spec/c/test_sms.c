@@ -1,14 +1,7 @@
 /* clo_sms: the tables, and the rules between fields. Each rule has cases that
  * it must refuse, with code and field, and cases that it must let through. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "expect.h"
+#include "test.h"
 
 static const struct rule_case between_cases[] = {
     /* date_scheduled */
@@ -204,14 +197,12 @@ static const struct rule_case good_cases[] = {
 static void refuses_fields_at_odds(void **state) {
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(between_cases); i++) expect_case(&between_cases[i]);
 }
 
 static void refuses_nothing_else(void **state) {
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(good_cases); i++) expect_case(&good_cases[i]);
 }
 
@@ -239,7 +230,6 @@ static void has_the_fields_of_the_schema(void **state) {
   const struct clo_field *field;
   size_t i;
 
-  (void)state;
   assert_int_equal(COUNT(schema), CLO_SMS_FIELDS);
   for (i = 0; i < CLO_SMS_FIELDS; i++) {
     field = &clo_sms_fields[i];
@@ -262,7 +252,6 @@ static void has_the_fields_of_an_attachment(void **state) {
   const struct clo_field *field;
   int i;
 
-  (void)state;
   for (i = 0; i < CLO_ATTACHMENT_FIELDS; i++) {
     field = &clo_attachment_fields[i];
     assert_string_equal(field->name, names[i]);
@@ -352,7 +341,6 @@ static void checks_each_attachment(void **state) {
   struct clo_sms sms;
   size_t i;
 
-  (void)state;
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("outbox");
   sms.field[CLO_SMS_LOCAL_PHONE] = (struct clo_value)STR("+14154445555");
@@ -378,7 +366,6 @@ static void counts_attachments_from_one(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
 
-  (void)state;
   item.field[CLO_ATTACHMENT_URL].type = CLO_ABSENT;
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
@@ -398,7 +385,6 @@ static void looks_at_attachments_only_in_a_list(void **state) {
   struct clo_sms sms;
   size_t i;
 
-  (void)state;
   memset(&bad, 0, sizeof bad);
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
@@ -436,7 +422,6 @@ static void has_the_content_types_of_the_schema(void **state) {
       clo_attachment_fields[CLO_ATTACHMENT_CONTENT_TYPE].values;
   size_t i;
 
-  (void)state;
   assert_int_equal(COUNT(content_types), 40);
   for (i = 0; i < COUNT(content_types); i++)
     assert_string_equal(values[i], content_types[i]);
@@ -449,7 +434,6 @@ static void takes_each_content_type(void **state) {
   struct clo_sms sms;
   size_t i;
 
-  (void)state;
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
   sms.field[CLO_SMS_ATTACHMENTS] = (struct clo_value)LIST;

@@ -1,12 +1,5 @@
 /* clo_sockets: the interest set holds what libcurl asked for and nothing else,
  * whatever the order; and what was opened is known and can be let go. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,19 +10,18 @@
 #include "alloc.h"
 #include "clo_sockets.h"
 #include "clo_transfer.h"
+#include "test.h"
 
 enum { FDS = 100 };
 
 static struct clo_sockets sockets;
 
 static int make(void **state) {
-  (void)state;
   clo_sockets_init(&sockets);
   return 0;
 }
 
 static int drop(void **state) {
-  (void)state;
   alloc_fail(0);
   clo_sockets_abandon(&sockets);
   clo_sockets_free(&sockets);
@@ -62,7 +54,6 @@ static void the_interest_follows_what_is_wanted(void **state) {
   static const short polls[] = {0, POLLIN, POLLOUT, POLLIN | POLLOUT};
   short events[FDS] = {0};
   unsigned random = 1, turn;
-  (void)state;
   for (turn = 0; turn < 5000; turn++) {
     int fd, what;
     random = random * 1103515245u + 12345u;
@@ -76,7 +67,6 @@ static void the_interest_follows_what_is_wanted(void **state) {
 }
 
 static void a_new_place_is_not_ready(void **state) {
-  (void)state;
   want(3, CURL_POLL_IN);
   sockets.interest[0].revents = POLLIN;
   want(3, CURL_POLL_OUT);
@@ -87,7 +77,6 @@ static void a_new_place_is_not_ready(void **state) {
 }
 
 static void what_was_never_watched_may_be_removed(void **state) {
-  (void)state;
   want(7, CURL_POLL_REMOVE);
   want(3, CURL_POLL_IN);
   want(7, CURL_POLL_REMOVE);
@@ -109,7 +98,6 @@ static int is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
 
 static void what_is_opened_is_known_until_it_is_closed(void **state) {
   int first = open_one(), second = open_one();
-  (void)state;
   assert_true(first >= 0 && second >= 0);
   assert_true(fcntl(first, F_GETFD) & FD_CLOEXEC);
   assert_int_equal(sockets.open_count, 2);
@@ -128,7 +116,6 @@ static void what_is_opened_is_known_until_it_is_closed(void **state) {
 static void what_is_abandoned_is_closed(void **state) {
   int fds[40];
   size_t i;
-  (void)state;
   for (i = 0; i < 40; i++) {
     fds[i] = open_one();
     assert_true(fds[i] >= 0);
@@ -154,7 +141,6 @@ static int is_corked(int fd) {
 
 static void corks_are_pulled(void **state) {
   int first = open_one(), second = open_one();
-  (void)state;
   clo_sockets_keep(&sockets, first);
   clo_sockets_keep(&sockets, second);
   clo_sockets_keep(&sockets, second);
@@ -168,7 +154,6 @@ static void corks_are_pulled(void **state) {
 /* ---- memory ---- */
 
 static void opening_may_lack_memory(void **state) {
-  (void)state;
   alloc_fail(1);
   assert_int_equal(open_one(), CURL_SOCKET_BAD);
   assert_int_equal(sockets.open_count, 0);
@@ -180,7 +165,6 @@ static void watching_may_lack_memory(void **state) {
   struct clo_transfer transfer;
   CURL *easy = curl_easy_init();
   int nth;
-  (void)state;
   memset(&transfer, 0, sizeof transfer);
   assert_non_null(easy);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
@@ -202,7 +186,6 @@ static void watching_may_lack_memory(void **state) {
 /* A socket that is watched already needs no memory for another event. */
 static void a_change_of_events_needs_no_memory(void **state) {
   int fd;
-  (void)state;
   for (fd = 0; fd < 16; fd++) want(fd, CURL_POLL_IN);
   alloc_fail_from(1);
   for (fd = 0; fd < 16; fd++) want(fd, CURL_POLL_OUT);
@@ -221,7 +204,6 @@ static int is_ready(int fd) {
 
 static void one_descriptor_is_ready_for_all(void **state) {
   int pipes[2], watched, again;
-  (void)state;
   assert_int_equal(pipe(pipes), 0);
   want(pipes[0], CURL_POLL_IN);
   watched = clo_sockets_descriptor(&sockets);

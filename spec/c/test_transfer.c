@@ -1,28 +1,17 @@
 /* clo_transfer without a network: the guard's two callbacks, the answer's
  * buffer, and what is forgotten when. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "alloc.h"
 #include "clo_transfer.h"
+#include "test.h"
 
 static struct clo_transfer *transfer;
 
 static int make(void **state) {
-  (void)state;
   transfer = clo_transfer_new(1000);
   return transfer == NULL;
 }
 
 static int drop(void **state) {
-  (void)state;
   alloc_fail(0);
   clo_transfer_free(transfer);
   transfer = NULL;
@@ -45,7 +34,6 @@ static void load(const char *body, size_t len) {
 
 static void a_body_is_handed_over_in_parts(void **state) {
   char into[8];
-  (void)state;
   load("0123456789", 10);
   assert_int_equal(clo_transfer_on_read(into, 1, 4, transfer), 4);
   assert_memory_equal(into, "0123", 4);
@@ -59,7 +47,6 @@ static void a_body_is_handed_over_in_parts(void **state) {
 
 static void no_body_is_handed_over_as_nothing(void **state) {
   char into[8];
-  (void)state;
   load(NULL, 0);
   assert_int_equal(clo_transfer_on_read(into, 1, 8, transfer), 0);
   assert_int_equal(transfer->handed, 0);
@@ -71,7 +58,6 @@ static int seek(curl_off_t offset, int origin) {
 
 static void only_an_untouched_body_is_rewound(void **state) {
   char into[1];
-  (void)state;
   load("0123456789", 10);
   assert_int_equal(seek(0, SEEK_SET), CURL_SEEKFUNC_OK);
   assert_int_equal(seek(1, SEEK_SET), CURL_SEEKFUNC_FAIL);
@@ -93,7 +79,6 @@ static size_t answer(size_t n) {
 }
 
 static void an_answer_has_a_maximum(void **state) {
-  (void)state;
   clo_transfer_rewind(transfer);
   assert_true(answer(0));
   assert_true(answer(600));
@@ -107,7 +92,6 @@ static void an_answer_has_a_maximum(void **state) {
 
 static void a_lack_of_memory_is_not_called_too_large(void **state) {
   char line[] = {'N', ':', '1', '\r', '\n'};
-  (void)state;
   clo_transfer_rewind(transfer);
   alloc_fail_from(1);
   assert_false(answer(10));
@@ -124,7 +108,6 @@ static int holds(const struct clo_buf *buf, const char *bytes) {
 }
 
 static void a_cleared_transfer_has_no_secret(void **state) {
-  (void)state;
   load("0123456789", 10);
   assert_true(holds(&transfer->secret, "api_secret"));
   clo_transfer_clear(transfer);
@@ -135,7 +118,6 @@ static void a_cleared_transfer_has_no_secret(void **state) {
 static void a_large_buffer_is_not_kept(void **state) {
   size_t large = 1024 * 1024;
   char *body = calloc(1, large);
-  (void)state;
   assert_non_null(body);
   load(body, large);
   clo_transfer_clear(transfer);
@@ -150,7 +132,6 @@ static void loading_may_lack_memory(void **state) {
   struct clo_request request;
   size_t nth, count;
   int loaded = 0;
-  (void)state;
   memset(&request, 0, sizeof request);
   request.method = "DELETE";
   request.url = "https://api.close.com/";

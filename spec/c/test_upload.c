@@ -1,15 +1,8 @@
 /* clo_upload: what a caller says of a file, by the table of an attachment. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_unknown.h"
 #include "clo_upload.h"
 #include "expect.h"
+#include "test.h"
 
 #define TYPE STR("image/png")
 #define NAME STR("a.png")
@@ -64,7 +57,6 @@ static const struct {
 
 static void each_case_has_its_violations(void **state) {
   size_t i;
-  (void)state;
   memset(long_name, 'a', sizeof long_name);
   for (i = 0; i < COUNT(cases); i++) {
     struct clo_violations violations;
@@ -86,7 +78,6 @@ static void an_unknown_name_has_a_hint(void **state) {
       {"", "unknown_field", "\"\" is not a field of an upload"},
   };
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(names); i++) {
     struct clo_violations violations;
     clo_violations_init(&violations);
@@ -99,7 +90,6 @@ static void an_unknown_name_has_a_hint(void **state) {
 static void an_ugly_name_is_quoted(void **state) {
   static const struct expected shown = {"a\\x0Ab", "unknown_field", "\\x0A"};
   struct clo_violations violations;
-  (void)state;
   clo_violations_init(&violations);
   clo_upload_unknown("a\nb", 3, &violations);
   expect_violations("a line feed", &violations, &shown, 1);

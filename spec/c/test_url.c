@@ -1,20 +1,11 @@
 /* clo_url: the key goes over https, or over http to this machine, and to no
  * address that only looks like it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include <curl/curl.h>
 
 #include "alloc.h"
 #include "clo_url.h"
-#include "row.h"
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
+#include "test.h"
 
 enum address { AWAY, HERE };
 
@@ -129,7 +120,6 @@ static const char *const bad[] = {
 
 static void good_ones_are_taken(void **state) {
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(good); i++) {
     int plain = 9, loopback = 9;
     const char *fault = clo_url_check(good[i].url, &plain, &loopback);
@@ -141,7 +131,6 @@ static void good_ones_are_taken(void **state) {
 
 static void bad_ones_are_refused_with_a_reason(void **state) {
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(bad); i++) {
     int plain, loopback;
     const char *fault = clo_url_check(bad[i], &plain, &loopback);
@@ -163,7 +152,6 @@ static void named_ones_may_have_a_query(void **state) {
       "https://bucket.s3.amazonaws.com/", "https://bucket.example/?a=b&c=d",
       "https://bucket.example?a#b", "http://localhost:80/?a"};
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(good); i++)
     if (named(good[i].url, 1)) fail_msg("%s is refused", good[i].url);
   for (i = 0; i < COUNT(more); i++)
@@ -172,7 +160,6 @@ static void named_ones_may_have_a_query(void **state) {
 
 static void named_ones_are_no_worse_than_a_base(void **state) {
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(bad); i++) {
     const char *fault = named(bad[i], 1);
     row("%s", bad[i]);
@@ -183,14 +170,12 @@ static void named_ones_are_no_worse_than_a_base(void **state) {
 
 static void named_ones_are_https_where_the_base_is(void **state) {
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(good); i++)
     assert_int_equal(named(good[i].url, 0) != NULL, good[i].plain);
 }
 
 static void named_ones_have_a_length(void **state) {
   static char url[CLO_URL_MAX + 2] = "https://example.com/";
-  (void)state;
   memset(url + strlen(url), 'a', CLO_URL_MAX - strlen(url));
   assert_null(clo_url_check_named(url, CLO_URL_MAX, 0));
   url[CLO_URL_MAX] = 'a';
@@ -222,7 +207,6 @@ static void odd_notations_are_taken_as_libcurl_reads_them(void **state) {
       "http://0x7f.0x0.0x0.0x1/", "http://017700000001/",
       "http://0x80000001/",      "http://3232235777/"};
   size_t i, taken = 0;
-  (void)state;
   for (i = 0; i < COUNT(odd); i++) {
     int plain, loopback;
     int ok = clo_url_check(odd[i], &plain, &loopback) == NULL;
@@ -260,7 +244,6 @@ static void proxies_are_taken(void **state) {
       {"http://user@[::1]:3128", HERE},
   };
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(proxies); i++) {
     int loopback = 9;
     const char *fault = proxy_fault(proxies[i].url, &loopback);
@@ -275,7 +258,6 @@ static void what_is_no_proxy_is_refused(void **state) {
       "",       " ",   "ftp://proxy.example", "file:///proxy", "proxy example",
       "http://", "http://:3128", "http://proxy.example:port"};
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(no); i++) {
     int loopback = 9;
     const char *fault = proxy_fault(no[i], &loopback);
@@ -298,7 +280,6 @@ static void escapes_all_but_the_unreserved(void **state) {
   char out[CLO_URL_ESCAPED(8)];
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(rows); i++) {
     assert_int_equal(clo_url_escape(rows[i].text, rows[i].len, out),
                      strlen(rows[i].want));
@@ -313,7 +294,6 @@ static void bad_ones_are_refused_without_memory(void **state) {
       "http://api.close.example/", "ftp://api.close.example/"};
   size_t i, nth;
   int plain, loopback;
-  (void)state;
   for (i = 0; i < COUNT(unsafe); i++) {
     size_t count = 1; /* such a call's allocations, as far as it came */
     for (nth = 1; nth <= count + 1; nth++) {

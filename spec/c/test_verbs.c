@@ -1,15 +1,7 @@
 /* clo_sms: what each verb takes, and what holds between its fields. The rules
  * of create are test_sms.c's. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "expect.h"
+#include "test.h"
 
 static const enum clo_verb verbs[] = {CLO_UPDATE, CLO_SEND, CLO_SEND_DRAFT};
 static const char *const verb_names[] = {"create", "update", "send",
@@ -78,7 +70,6 @@ static struct rule_case case_with(enum clo_verb verb, size_t field,
 static void takes_the_fields_of_the_api(void **state) {
   size_t v, i;
 
-  (void)state;
   for (i = 0; i < CLO_SMS_FIELDS; i++) {
     assert_string_equal(clo_sms_fields[i].name, fields[i].name);
     assert_int_equal(clo_sms_fields[i].update, fields[i].update);
@@ -95,7 +86,6 @@ static void accepts_each_field_it_takes(void **state) {
   struct rule_case made;
   size_t v, i;
 
-  (void)state;
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (!is_taken(verbs[v], i)) continue;
@@ -110,7 +100,6 @@ static void refuses_each_field_it_does_not_take(void **state) {
   struct rule_case made;
   size_t v, i, at;
 
-  (void)state;
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (is_taken(verbs[v], i)) continue;
@@ -135,7 +124,6 @@ static void takes_null_where_the_schema_does(void **state) {
   struct rule_case made;
   size_t v, i;
 
-  (void)state;
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (!is_taken(verbs[v], i)) continue;
@@ -162,7 +150,6 @@ static void checks_each_field_by_itself(void **state) {
   struct rule_case made;
   size_t v, i;
 
-  (void)state;
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (!is_taken(verbs[v], i)) continue;
@@ -338,7 +325,6 @@ static const struct rule_case draft_cases[] = {
 static void has_the_rules_of_update(void **state) {
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(update_cases); i++)
     expect_case_of(CLO_UPDATE, &update_cases[i]);
 }
@@ -346,7 +332,6 @@ static void has_the_rules_of_update(void **state) {
 static void has_the_rules_of_send(void **state) {
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(send_cases); i++)
     expect_case_of(CLO_SEND, &send_cases[i]);
 }
@@ -354,7 +339,6 @@ static void has_the_rules_of_send(void **state) {
 static void has_the_rules_of_a_draft_to_send(void **state) {
   size_t i;
 
-  (void)state;
   for (i = 0; i < COUNT(draft_cases); i++)
     expect_case_of(CLO_SEND_DRAFT, &draft_cases[i]);
 }
@@ -368,7 +352,6 @@ static void checks_attachments_of_each_verb(void **state) {
   struct clo_sms sms;
   size_t v;
 
-  (void)state;
   for (v = 0; v < COUNT(verbs); v++) {
     memset(&sms, 0, sizeof sms);
     sms.verb = verbs[v];

@@ -1,17 +1,9 @@
 /* clo_violations: what is copied, how many are listed, and memory that runs
  * out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "alloc.h"
 #include "clo_unknown.h"
 #include "expect.h"
+#include "test.h"
 
 static const struct clo_attachment good = {
     CLO_OBJECT, "a map", {STR("image/png"), STR("a.png"), STR("https://x/")}};
@@ -21,7 +13,6 @@ static void allocates_nothing_where_nothing_is_wrong(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
 
-  (void)state;
   items[0] = items[1] = good;
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("scheduled");
@@ -47,7 +38,6 @@ static void lists_so_many_and_counts_the_rest(void **state) {
   struct clo_sms sms;
   size_t i;
 
-  (void)state;
   assert_non_null(items);
   for (i = 0; i < count; i++) {
     items[i].type = CLO_OBJECT;
@@ -91,7 +81,6 @@ static void says_that_memory_ran_out(void **state) {
   struct clo_violations got;
   size_t nth, i, calls;
 
-  (void)state;
   clo_violations_init(&got);
   alloc_fail(0);
   report_many(&got);
@@ -126,7 +115,6 @@ static void copies_what_it_is_given(void **state) {
   char field[] = "field", message[] = "message";
   struct clo_violations got;
 
-  (void)state;
   clo_violations_init(&got);
   clo_violations_add(&got, field, "type", "%s %d", message, 7);
   memset(field, 'x', 5);
