@@ -10,7 +10,8 @@
 --   live, pending       the operations that are not over; how many
 --   late, late_first, late_last   what is to be done in the next drain
 --   current             the operation that a drain is at
---   starting            the one that an _async function is beginning
+--   starting            how many _async functions are beginning one, inside
+--                       each other
 --   depth               of callbacks that wait inside each other
 --   apart               operations in whose midst on_event runs
 
@@ -240,6 +241,7 @@ function client.new(given)
     late = {},
     late_first = 1,
     late_last = 0,
+    starting = 0,
     depth = 0,
     apart = 0,
   }

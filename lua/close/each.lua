@@ -140,10 +140,12 @@ function each.launch(state, operation, refused, callback, given)
     later(function() finish(cancelled(state), last) end)
   end
 
-  -- What is thrown in the midst of a walk, an interrupt, ends it.
+  -- What is thrown in the midst of a walk, an interrupt, ends it; it may come
+  -- before f is called, too.
   local function guard(f, ...)
-    local ok, why, is_interrupt = protect.call(f, ...)
-    if ok then return end
+    local called, ok, why, is_interrupt = pcall(protect.call, f, ...)
+    if called and ok then return end
+    if not called then why = ok end
     if not over then protect.insist(break_off) end
     if is_interrupt then protect.raise(why) end
     error(why, 0)
@@ -180,15 +182,17 @@ function each.launch(state, operation, refused, callback, given)
 
   function take_page(...) guard(take_in, ...) end
 
-  local begun, why = ask()
-  if not begun then return nil, why end
-  return handle.new(function()
+  local whole = handle.new(function()
     if over or ended then return false end
     ended = true
     if page_handle then page_handle:cancel() end
     state.loop.kick()
     return true
   end)
+  -- Last of all: once it has returned, callbacks may come at any allocation.
+  local begun, why = ask()
+  if not begun then return nil, why end
+  return whole
 end
 
 return each

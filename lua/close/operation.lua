@@ -14,6 +14,7 @@
 --                   with the method post(); nil: nobody waits
 --     attempts      of all its requests so far
 --     is_cancelled  by whom it was begun
+--     is_starting   the _async function that begins it has not returned
 --     done          it is over; then
 --     response, failure   what it came to; a failure may be an error already
 --     spare         its error if out of memory
@@ -52,10 +53,15 @@ local function uncount(state, operation)
 end
 
 --- Counts them anew, after an error may have come between the two halves of
---- counting.
+--- counting. Without a for loop: in Lua 5.1 the collector may run in its steps,
+--- and with it a finalizer that changes what is counted.
 function operations.recount(state)
-  local n = 0
-  for _ in pairs(state.live) do n = n + 1 end
+  local n, live = 0, state.live
+  local operation = next(live)
+  while operation do
+    n = n + 1
+    operation = next(live, operation)
+  end
   state.pending = n
 end
 
@@ -63,19 +69,21 @@ end
 --- caller goes on.
 function operations.pending(state)
   local n = state.pending - state.apart
-  local inside = questions.count_inside(state)
-  if not inside then return n end
-  local starting = state.starting
-  return n - inside -
-    (starting and starting.done and state.live[starting] and 1 or 0)
+  if state.starting > 0 then -- they are told once their caller goes on
+    for operation in pairs(state.live) do
+      if operation.is_starting and operation.done then n = n - 1 end
+    end
+  end
+  return n - questions.count_inside(state)
 end
 
 --- Has act(state, operation, response, failure) done in the next drain.
 function operations.put_off(state, act, operation, response, failure)
   count(state, operation)
-  state.late[state.late_last + 1] = { act = act, operation = operation,
-    response = response, failure = failure }
-  state.late_last = state.late_last + 1
+  local late = { act = act, operation = operation, response = response,
+    failure = failure } -- a finalizer may put off others here
+  local last = state.late_last + 1
+  state.late[last], state.late_last = late, last
 end
 
 local put_off = operations.put_off
@@ -170,7 +178,7 @@ local function notify(state, operation)
     uncount(state, operation)
     return waiter and waiter:post()
   end
-  if operations.is_deep(state) or state.starting == operation then
+  if operations.is_deep(state) or operation.is_starting then
     return put_off(state, notify, operation)
   end
   if state.loop.run then return state.loop.run(run, state, operation) end
@@ -255,8 +263,8 @@ end
 function operations.new(verb, request, task)
   local operation = { verb = verb, task = task, request = nil, began = false,
     due = false, retries = 0, ticket = nil, waiter = nil, attempts = 0,
-    is_cancelled = false, done = false, response = nil, failure = nil,
-    spare = errors.memory() }
+    is_cancelled = false, is_starting = false, done = false, response = nil,
+    failure = nil, spare = errors.memory() }
   if request then adopt(operation, request) end
   return operation
 end
@@ -396,15 +404,13 @@ end
 
 -- Begins an operation, whose callback is not called before this has returned.
 local function start_async(state, operation)
-  local starting = state.starting
-  state.starting = operation
+  operation.is_starting, state.starting = true, state.starting + 1
   if operation.done then
     put_off(state, notify, operation)
     state.loop.kick()
   else
     start(state, operation)
   end
-  state.starting = starting
 end
 
 -- What stands for an operation that was refused.
@@ -431,8 +437,8 @@ function operations.launch(state, operation, refused, callback, given)
     return was_pending
   end), state.starting
   local ok, thrown = protect.catch(start_async, state, operation)
+  operation.is_starting, state.starting = false, starting
   if ok then return request end
-  state.starting = starting
   protect.insist(abandon, state, operation, thrown)
   if not memory.is_lacking(thrown) then error(thrown, 0) end
   if not operation.done then operations.refuse(operation) end

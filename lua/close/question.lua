@@ -9,7 +9,8 @@
 --   line, first          the requests that wait, in order; false: it has left
 --   due                  no request of the line is out of time before
 --   began                when the function was called; nil before
---   thread, is_direct    what it runs in: a coroutine, or the caller's
+--   thread               the coroutine that it runs in, if it has one
+--   is_direct            it is being called: all that runs is inside of it
 --   is_over, why         at its end; why there is no answer
 -- state.questions are those whose requests have not all gone on. An interrupt,
 -- at any place, leaves all requests in a line.
@@ -85,13 +86,13 @@ end
 
 -- The end of the function, as protect.call has it.
 local function take(state, question, ok, value, more)
-  question.is_direct, question.thread = nil, nil
   if not ok and more then
     forget(question)
     protect.raise(value)
   end
   if question.is_over then return end
   finish(state, question, question.judge(state, ok, value, more))
+  question.thread = nil
 end
 
 -- In a context that the host has made.
@@ -114,20 +115,24 @@ local function run_in_coroutine(state, question)
 end
 
 local function run_directly(state, question)
-  question.is_direct = true
   take(state, question, protect.call(question.f, question.arg))
 end
 
 local function call_function(state, question)
-  question.began = core.now()
-  local loop, way = state.loop, run_directly
+  local loop, way, now = state.loop, run_directly, core.now()
+  -- Both at once: what a finalizer begins from here on must not wait for it.
+  question.began, question.is_direct = now, not loop.spawns
   if loop.spawns then
     way = run_in_host
   elseif loop.resumes or protect.is_in_coroutine() then
     way = run_in_coroutine
   end
-  if loop.run then return loop.run(way, state, question) end
-  way(state, question)
+  if loop.run then
+    loop.run(way, state, question)
+  else
+    way(state, question)
+  end
+  question.is_direct = nil
 end
 
 --- Calls the functions that requests wait for and that were not called yet.
@@ -157,13 +162,11 @@ end
 
 questions.is_inside = is_inside
 
---- How many requests wait for a function that has called the caller; nil where
---- none has.
+--- How many requests wait for a function that has called the caller.
 function questions.count_inside(state)
-  local n
+  local n = 0
   for _, question in ipairs(state.questions) do
     if is_inside(state, question) then
-      n = n or 0
       for i = question.first, #question.line do
         if question.line[i] then n = n + 1 end
       end

@@ -55,11 +55,11 @@ end
 --- -> what it returned first; nothing where it has yielded
 function user.call(state, request, f, arg)
   local value
-  call(state, f, arg, function(ok, first, is_interrupt)
-    if not ok then
-      return user.tell_thrown(state, request, first, is_interrupt)
-    end
-    value = first
+  -- Kept at once: in Lua 5.1 a finalizer may throw between the function's end
+  -- and that of pcall.
+  local function keep() value = f(arg) end
+  call(state, keep, nil, function(ok, thrown, is_interrupt)
+    if not ok then user.tell_thrown(state, request, thrown, is_interrupt) end
   end)
   return value
 end
