@@ -391,3 +391,32 @@ describe("the readme", function()
     end
   end)
 end)
+
+describe("the page on the architecture", function()
+  local page = files.read "docs/architecture.md"
+
+  -- The names of the files below src and lua/close, without their endings;
+  -- those of the sandbox have a line together.
+  local function all_files()
+    local names = {}
+    local pipe = assert(io.popen "ls src/*/* lua/close/*.lua")
+    for path in pipe:lines() do
+      names[path:match "([%w_]+)%.%w+$"] = path:match "[^/]+$"
+    end
+    pipe:close()
+    return names
+  end
+
+  it("names every file, and none that there is not", function()
+    local known, listed = all_files(), {}
+    local where = page:match "\n## What lives where\n(.-)\n## "
+    for name in where:gmatch "`([%w_]+)[%w.]*`" do listed[name] = true end
+    for name, file in pairs(known) do assert.truthy(listed[name], file) end
+    for name in page:gmatch "`([%w_]+)%.[chlua]+`" do
+      assert.truthy(known[name] or name == "close" or name == "NAME", name)
+    end
+    for name in where:gmatch "`(l?clo_[%w_]+)" do
+      assert.truthy(known[name], name)
+    end
+  end)
+end)

@@ -1,6 +1,5 @@
 /* What an attempt's end means, and what to do next: pure functions, the clock
- * is a parameter. The rules and their reasons: docs/architecture.md,
- * "What a failure means". */
+ * is a parameter. The rules in words: docs/reliability.md, "Outcomes". */
 #ifndef CLO_POLICY_H
 #define CLO_POLICY_H
 
