@@ -80,7 +80,7 @@ describe("the code in the documentation", function()
     assert.matches("^accepted as acti_", text)
     assert.equal(1, #server:messages())
     text = run(page.block("README.md", "close"))
-    assert.matches("^not sent.*config.*CLOSE_API_KEY", text)
+    assert.matches("^not_sent.*config.*CLOSE_API_KEY", text)
   end)
 
   it("prints what the README says it prints", function()
