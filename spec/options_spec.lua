@@ -156,41 +156,15 @@ describe("an option", function()
 end)
 
 describe("base_url", function()
-  local function port() return ":" .. server.port end
-
+  -- Every address that is taken or refused is in spec/c/test_url.c.
   it("is https, or http to a loopback address", function()
-    for _, url in ipairs{
-      "https://api.close.com/api/v1", "https://api.close.com/",
-      "https://127.0.0.1:8443", "https://example.com/proxy/close/",
-      "http://127.0.0.1" .. port(), "http://localhost" .. port(),
-      "http://127.1.2.3" .. port(), "http://[::1]" .. port(),
-      "HTTP://127.0.0.1" .. port(),
-    } do
+    for _, url in ipairs{ "https://api.close.com/api/v1",
+      "https://127.0.0.1:8443", "http://127.1.2.3", "HTTP://[::1]:1" } do
       accepts{ base_url = url }
     end
-  end)
-
-  it("is refused with http to anywhere else", function()
-    for _, host in ipairs{
-      "api.close.com", "example.com", "127.0.0.1.example.com",
-      "localhost.example.com", "127.example.com", "10.0.0.1", "0.0.0.0",
-      "192.168.1.1", "128.0.0.1", "[::2]", "[2001:db8::1]", "1.127.0.0",
-      "[::ffff:8.8.8.8]", "2130706432.example.com", "127.0.0.256",
-      "127.1.2.3.4",
-    } do
-      refuses(options{ base_url = "http://" .. host .. "/api/v1" })
-    end
-  end)
-
-  it("is refused where it is no such URL", function()
-    for _, url in ipairs{
-      "api.close.com", "//api.close.com", "ftp://127.0.0.1/", "file:///x",
-      "https://", "http://127.0.0.1:99999/",
-      "https://api close.com/", "https://api.close.com/?a=b",
-      "https://api.close.com/#a", "https://api.close.com/?",
-      "https://api.close.com/#", "javascript:alert(1)", "https://[::1/",
-      "gopher://127.0.0.1/", "ws://127.0.0.1/",
-    } do
+    for _, url in ipairs{ "http://api.close.com/api/v1",
+      "http://127.0.0.1.example.com/", "api.close.com", "ftp://127.0.0.1/",
+      "https://api.close.com/?a=b" } do
       assert.matches("base_url", refuses(options{ base_url = url }), 1, true)
     end
   end)
@@ -252,8 +226,7 @@ describe("a proxy", function()
   end)
 
   it("that is no URL is refused", function()
-    for _, proxy in ipairs{ "ftp://127.0.0.1:1", "http://", "://x",
-      "http://[::1", "file:///x" } do
+    for _, proxy in ipairs{ "ftp://127.0.0.1:1", "http://[::1" } do
       assert.matches("proxy", refuses(options{ proxy = proxy }), 1, true)
     end
   end)

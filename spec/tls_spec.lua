@@ -98,23 +98,6 @@ describe("a call over TLS", function()
     end
   end)
 
-  it("has errors as over http", function()
-    for _, name in ipairs(BOTH) do
-      local client = secure(name, { max_retries = 0 })
-      for status, kind in pairs{ [400] = "api", [401] = "authentication",
-        [404] = "not_found", [429] = "rate_limited", [500] = "server",
-        [302] = "protocol" } do
-        upstream:script{ { status = status, body = { error = "Sorry." } } }
-        local _, err, response = client.sms.create(support.params())
-        assert.equal(kind, err.kind)
-        assert.equal(status, err.status)
-        assert.equal("Sorry.", err.errors[1] and err.errors[1].message
-          or status == 302 and "Sorry.")
-        assert.equal(status, response.status)
-      end
-    end
-  end)
-
   it("that is given up leaves the client fit for more", function()
     for _, name in ipairs(BOTH) do
       upstream:reset()
@@ -153,16 +136,10 @@ describe("a certificate", function()
     end
   end)
 
-  it("that has expired is refused", function()
-    refused(front.expired, { ca_file = front.ca_file })
-  end)
-
-  it("of another host is refused", function()
-    refused(front.wrong_host, { ca_file = front.ca_file })
-  end)
-
-  it("that signed itself is refused", function()
-    refused(front.self_signed, { ca_file = front.ca_file })
+  it("that is expired, another host's or its own is refused", function()
+    for _, name in ipairs{ "expired", "wrong_host", "self_signed" } do
+      refused(front[name], { ca_file = front.ca_file })
+    end
     refused(front.self_signed, {})
   end)
 
@@ -238,58 +215,5 @@ describe("a server that ends each connection after some requests", function()
   it("has none twice over HTTP/2, where refusals may be unknown", function()
     local ends = endings("h2", { http2 = true })
     assert.equal(CALLS, (ends.sent or 0) + (ends.unknown or 0))
-  end)
-end)
-
-describe("a server that ends amid a call", function()
-  -- Ends an nginx while the upstream has the request; the client is to say
-  -- that nobody knows, and not to ask again.
-  local function dies(name, reused)
-    local another = nginx.start{ upstream = upstream.url }
-    local client = support.new(another[name], { ca_file = another.ca_file,
-      timeout = 20, http2 = name == "h2" })
-    if reused then assert(client.sms.create(support.params())) end
-    upstream:reset()
-    upstream:script{ { delay = 60 } }
-    local killer = process.start{ "sh", "-c",
-      "sleep 0.2; kill -KILL " .. another.child.pid }
-    local sms, err = client.sms.create(support.params())
-    killer:stop()
-    another:stop()
-    assert.is_nil(sms)
-    assert.is_nil(support.fault_of(err))
-    assert.equal("unknown", err.outcome)
-    assert.equal(1, err.attempts)
-    assert.equal(1, #upstream:ledger())
-  end
-
-  it("leaves it unknown, and gets no second copy, if it lives on", function()
-    for _, name in ipairs(BOTH) do
-      upstream:reset()
-      local client = support.new((front[name]:gsub("/api/v1$", "/drop")), {
-        ca_file = front.ca_file, http2 = name == "h2" })
-      assert(client.sms.create(support.params()))
-      local sms, err, response = client.sms.create(support.params())
-      if sms then -- HTTP/2's stream may end before any of the body was sent
-        assert.equal("h2", name)
-        assert.equal(2, response.attempts)
-        assert.equal(2, #upstream:ledger())
-      else
-        assert.equal("unknown", err.outcome)
-        assert.equal(1, err.attempts)
-        assert.equal(1, #upstream:ledger())
-      end
-      assert(client.sms.create(support.params()))
-    end
-  end)
-
-  it("leaves it unknown over HTTP/1.1", function()
-    dies("https", false)
-    dies("https", true)
-  end)
-
-  it("leaves it unknown over HTTP/2", function()
-    dies("h2", false)
-    dies("h2", true)
   end)
 end)

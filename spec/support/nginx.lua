@@ -1,8 +1,7 @@
 -- A real nginx on free ports of 127.0.0.1, all its files in a temporary
 -- directory: plain HTTP, TLS with HTTP/1.1, TLS with HTTP/2, and TLS with
 -- certificates that a client must refuse. Every listener answers below
--- /api/v1/, from an upstream or with a fixed SMSActivity; so it does below
--- /drop/, but closes each connection at its second request, unanswered.
+-- /api/v1/, from an upstream or with a fixed SMSActivity.
 local json = require("cjson").new()
 local socket = require "socket"
 local activity = require "spec.support.activity"
@@ -61,10 +60,6 @@ local SERVER = [[
     set $listener @name@;
     @certificate@
     location /api/v1/ { @answer@ }
-    location /drop/ {
-      if ($connection_requests = 2) { return 444; }
-      @answer@
-    }
     location / { return 404 '{"error": "Not found"}'; }
   }
 ]]
