@@ -140,8 +140,8 @@ describe("the Neovim example", function()
         "let g:close_sms = {'local_phone': '+14154445555'}" },
     }
     server:fault { kind = "delay", seconds = 0.3 }
-    other:keys "iHello<Esc>:CloseSms +18183334444<CR>"
-    assert.equal(0, other:quit "!")
+    assert.equal(0, other:quit("!",
+      "iHello<Esc>:CloseSms +18183334444<CR>"))
     local sent, said = server:messages(), other:said()
     other:stop()
     server:stop()

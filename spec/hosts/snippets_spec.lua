@@ -76,16 +76,14 @@ describe("docs/hosts.md", function()
     it("waits when the editor quits, and shows what was not sent", function()
       start(server.api_key)
       assert(server:fault { kind = "delay", seconds = 0.3 })
-      editor:keys ":Text +18183334444<CR>"
-      assert.equal(0, editor:quit "!")
+      assert.equal(0, editor:quit("!", ":Text +18183334444<CR>"))
       assert.equal(1, (count()))
       editor:stop()
 
       start(server.api_key, 0.3)
       assert(server:fault { kind = "delay", seconds = 20, method = "PUT" })
-      editor:keys ":Text +18183334444<CR>"
       local path = editor.dir .. "/told"
-      assert.equal(0, editor:quit "!")
+      assert.equal(0, editor:quit("!", ":Text +18183334444<CR>"))
       assert.matches("^close: cancelled: ", files.read(path))
     end)
   end)

@@ -149,11 +149,12 @@ function Nvim:said()
   return (text:gsub("^:qa!?%s*", ""))
 end
 
--- Leaves by :qa, or :qa! where told so. Returns the exit status, or nil where
--- that takes about as long as a call's timeout (host_side.lua).
-function Nvim:quit(bang)
+-- Leaves by :qa, or :qa! where told so, right after other keys if there are any.
+-- Returns the exit status, or nil where it takes about a call's timeout
+-- (host_side.lua).
+function Nvim:quit(bang, keys)
   -- It may be gone before it answers.
-  pcall(self.keys, self, (":qa%s<CR>"):format(bang or ""))
+  pcall(self.keys, self, ("%s:qa%s<CR>"):format(keys or "", bang or ""))
   return self.child:wait(4)
 end
 
