@@ -24,6 +24,16 @@ local function refused(sms, err, kind)
   assert.same({ err.draft_id, 1 }, { sent.id, (messages.count()) })
 end
 
+-- Options with f as on_draft; and a function that says whether f is there.
+local function kept(f)
+  local set = setmetatable({ [f] = true }, { __mode = "k" })
+  return { on_draft = f }, function()
+    collectgarbage()
+    collectgarbage()
+    return next(set) ~= nil
+  end
+end
+
 describe("on_draft", function()
   it("gets the id of the draft, before the promotion", function()
     local ids, wires = {}, {}
@@ -100,6 +110,53 @@ describe("on_draft", function()
       { timeout = 0.2 }))
     assert.equal(0, client:wait(5))
     refused(sms, err, "timeout")
+  end)
+
+  it("is asked once, however long it takes, and not kept then", function()
+    local asked = 0
+    local client = messages.client{ loop = "poll", timeout = 0.05 }
+    local options, alive = kept(function()
+      asked = asked + 1
+      coroutine.yield()
+    end)
+    options.timeout = 0.5
+    local err
+    assert(client.sms.send_async(params(), function(_, why) err = why end,
+      options))
+    assert.equal(0, client:wait(5))
+    refused(nil, err, "timeout")
+    assert.equal(1, asked)
+    options = nil -- luacheck: ignore
+    client:poll()
+    assert.is_false(alive())
+  end)
+
+  it("is not asked, nor kept, where the call was cancelled before", function()
+    local request, err
+    local client = messages.client{ on_event = function(event)
+      if event.draft_id then request:cancel() end
+    end }
+    local options, alive = kept(function() return err end)
+    request = client.sms.send_async(params(), function(_, why) err = why end,
+      options)
+    assert.equal(0, client:wait(5))
+    refused(nil, err, "cancelled")
+    request = nil
+    options = nil -- luacheck: ignore
+    assert.is_false(alive())
+  end)
+
+  it("may have refused where the callback throws", function()
+    local told
+    local client = messages.client{ on_draft = function() return false end,
+      on_event = function(event)
+        if event.callback_error then told = event end
+      end }
+    assert(client.sms.send_async(params(), function() error "mine" end))
+    assert.equal(0, client:wait(5))
+    assert.matches("mine", told.callback_error)
+    assert.same({ "PUT", true }, { told.method,
+      told.path:find "^/activity/sms/acti_%w+/$" ~= nil })
   end)
 
   it("may yield until the host resumes it, where the loop can", function()

@@ -4,6 +4,9 @@
 -- they are cancelled or out of time. It is called once for all that wait.
 -- A question is one table:
 --   f, arg               the function, and what it is given
+--   time                 seconds after which its answer is not waited for, and
+--                        the function called again; nil: it is asked for one
+--                        request alone, whose own time bounds it
 --   judge(state, ok, value, more) -> why   takes what it returned, or threw, as
 --                        pcall has it, and says why that is no answer
 --   line, first          the requests that wait, in order; false: it has left
@@ -28,22 +31,27 @@ function questions.open(state, judge)
 end
 
 --- Makes a question; the function is called once a request waits for it.
-function questions.new(state, f, arg, judge)
-  local question = { f = f, arg = arg, judge = judge, line = {}, first = 1,
-    due = math.huge }
+function questions.new(f, arg, judge, time)
+  return { f = f, arg = arg, judge = judge, time = time, line = {}, first = 1,
+    due = math.huge, is_open = false }
+end
+
+local function open(state, question)
+  if question.is_open then return end
   state.questions[#state.questions + 1] = question
-  return question
+  question.is_open = true
 end
 
 -- ---- the requests that wait ----
 
 --- A request waits from now on.
-function questions.join(question, request)
+function questions.join(state, question, request)
   local line = question.line
   local place = #line + 1
   question.due = math.min(question.due, request.operation.due)
   request.line, request.place = line, place
   line[place] = request
+  open(state, question)
 end
 
 --- Whether a request waits.
@@ -79,6 +87,11 @@ local function finish(state, question, why)
   state.loop.kick()
 end
 
+-- For a reason of our own.
+local function fail(state, question, why)
+  finish(state, question, question.judge(state, false, why))
+end
+
 -- Where it was interrupted it is called again.
 local function forget(question)
   question.began, question.thread, question.is_direct = nil, nil, nil
@@ -109,7 +122,7 @@ local function run_in_coroutine(state, question)
   end
   protect.spawn(f, question.arg, over)
   if not state.loop.resumes then
-    finish(state, question, 'yielded, and with loop "blocking" nothing can ' ..
+    fail(state, question, 'it yielded, and with loop "blocking" nothing can ' ..
       "resume it while calls wait")
   end
 end
@@ -177,14 +190,16 @@ end
 
 -- ---- what comes of it ----
 
--- The moment at which a function has had the time that a call may take. It may
--- be lost: requests that still wait then have it called again.
-local function limit(state, question)
-  return (question.began or math.huge) + state.settings.timeout
+-- The moment at which a function has had its time. It may be lost: requests
+-- that still wait then have it called again.
+local function limit(question)
+  return (question.began or math.huge) + (question.time or math.huge)
 end
 
 local function ask_again(state, question)
-  local again = questions.new(state, question.f, question.arg, question.judge)
+  local again = questions.new(question.f, question.arg, question.judge,
+    question.time)
+  open(state, again)
   again.due = question.due
   again.line, question.line = question.line, again.line
   again.first, question.first = question.first, again.first
@@ -193,10 +208,12 @@ end
 local function look_after(state, question)
   if not state.loop.spawns and question.thread and
      coroutine.status(question.thread) == "dead" then -- it threw; in Lua 5.1
-    finish(state, question, "failed")
-  elseif core.now() >= limit(state, question) then
+    fail(state, question)
+  elseif core.now() >= limit(question) then
     if find(question) then ask_again(state, question) end
     finish(state, question)
+  elseif not question.time and not find(question) then
+    finish(state, question) -- nobody waits for it any more
   end
 end
 
@@ -248,7 +265,7 @@ function questions.deadline(state)
       moment = -math.huge
     elseif find(question) and not is_inside(state, question) then
       moment = question.began and
-        math.min(question.due, limit(state, question)) or -math.huge
+        math.min(question.due, limit(question)) or -math.huge
     end
     if moment then due = math.min(due or math.huge, moment) end
   end
@@ -258,9 +275,10 @@ end
 --- The client was closed: no request waits any more.
 function questions.close(state)
   for _, question in ipairs(state.questions) do
-    if not question.is_over then
-      finish(state, question, is_inside(state, question) and
-        "it closed the client" or nil)
+    if is_inside(state, question) then
+      fail(state, question, "it closed the client")
+    else
+      finish(state, question)
     end
   end
 end

@@ -11,7 +11,7 @@
 --     repeatable    whether another copy of it does no harm; nil: its method
 --                   says (struct clo_request)
 --     delay         seconds before its first try, or nil
---     question      in place of all these: the question that it is
+--     question      one that it asks, instead of being sent
 --   set here
 --     operation     whose request it is
 --     line, place   where it waits, see question.lua
@@ -116,10 +116,10 @@ function requests.begin(state, request)
   local question = request.question
   if not question and needs_credentials(state, request) then
     question = questions.open(state, take_secret) or
-      questions.new(state, state.source, nil, take_secret)
+      questions.new(state.source, nil, take_secret, state.settings.timeout)
   end
   if not question then return submit(state, request) end
-  questions.join(question, request)
+  questions.join(state, question, request)
 end
 
 -- Adds what the tries of a request came to: the one place for it. A refusal

@@ -179,12 +179,13 @@ local function judge(_, ok, value, more)
 end
 
 -- The draft is there: on_draft may refuse it, otherwise it is promoted.
-local function to_question(task, state)
+local function to_question(task)
   if not task.on_draft then
     return ask(task, to_promote(task), after_promotion)
   end
-  return ask(task, { question =
-    questions.new(state, task.on_draft, task.id, judge) }, after_question)
+  local request = activity.of_one("PUT", task.id)
+  request.question = questions.new(task.on_draft, task.id, judge)
+  return ask(task, request, after_question)
 end
 
 function after_question(operation, response, failure)
@@ -213,7 +214,7 @@ local function after_draft(operation, response, failure, state)
     task.id = shown.id
     user.tell_apart(state, { method = "POST", path = request.path,
       draft_id = shown.id })
-    return to_question(task, state)
+    return to_question(task)
   end
   if not failure then
     task.strays = task.strays + 1 -- it may well be there
@@ -274,7 +275,7 @@ end
 
 -- The first look at a draft of an earlier send. That may have promoted it; and
 -- whether it is to be scheduled is written in it.
-local function after_first_look(operation, response, failure, state)
+local function after_first_look(operation, response, failure)
   local task = operation.task
   local shown, request, why = read_look(operation, response, failure)
   if request then return request end
@@ -285,7 +286,7 @@ local function after_first_look(operation, response, failure, state)
   if type(date) == "string" and core.seconds(date) then
     task.promotion = { status = "scheduled", date_scheduled = date }
   end
-  return to_question(task, state)
+  return to_question(task)
 end
 
 -- ---- the verb, see resource.lua ----
