@@ -241,6 +241,28 @@ describe("a finalizer at any turn of the collector", function()
     assert.equal("true\t0", said)
   end)
 
+  it("may make a call while another one is put off", function()
+    local said = process.capture(process.lua(TURNS .. [[
+      local client = require "close".new{ api_key = "x", loop = "poll" }
+      local made, called, k, reached = 0, 0, 0, true
+      local function make() -- it is wrong: its callback is told so later
+        made = made + 1
+        client.sms.create_async({}, function() called = called + 1 end)
+      end
+      while reached and k < 100 do
+        k = k + 1
+        local stop = at_turn(k, make)
+        make()
+        reached = stop()
+        collectgarbage "stop"
+        client:wait(5)
+        collectgarbage "restart"
+      end
+      print(k > 1, made - called, client:pending())
+    ]]))
+    assert.equal("true\t0\t0", said)
+  end)
+
   it("may close the engine that a form is given to", function()
     local said = process.capture(process.lua(TURNS .. [[
       local core = require "close.core"

@@ -19,8 +19,9 @@ end
 local function is_empty(queue) return queue.first > queue.last end
 
 local function push(queue, f, ...)
+  local job = { f = f, n = select("#", ...), ... }
   queue.last = queue.last + 1
-  queue[queue.last] = { f = f, n = select("#", ...), ... }
+  queue[queue.last] = job
 end
 
 local function pop(queue)
