@@ -213,6 +213,10 @@ local function make_driver(state)
 
   function driver.pending() return operations.pending(state) end
 
+  --- Whether nothing is left to be done: pending leaves out what can only end
+  --- once the caller goes on.
+  function driver.is_idle() return state.pending == 0 end
+
   function driver.cancel(operation) operations.cancel(state, operation) end
 
   return driver

@@ -134,6 +134,16 @@ describe("in luv", function()
     assert.equal(MANY, #server:ledger())
   end)
 
+  it("a callback is told what is wrong, in a later turn", function()
+    local facts, early
+    in_loop(function()
+      client().sms.create_async({}, function(...) facts = side.facts(...) end)
+      early = facts
+    end)
+    assert.is_nil(early)
+    assert.equal("validation", facts and facts.kind)
+  end)
+
   it("callbacks may begin calls, throw, and close the client", function()
     local ran, left = 0, nil
     in_loop(function()

@@ -149,8 +149,8 @@ function Nvim:said()
   return (text:gsub("^:qa!?%s*", ""))
 end
 
--- Leaves by :qa, or :qa! where told so, right after other keys if there are any.
--- Returns the exit status, or nil where it takes about a call's timeout
+-- Leaves by :qa, or :qa! where told so, right after other keys where there are
+-- some. Returns the exit status, or nil where it takes about a call's timeout
 -- (host_side.lua).
 function Nvim:quit(bang, keys)
   -- It may be gone before it answers.

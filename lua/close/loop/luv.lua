@@ -50,7 +50,7 @@ local function handles(uv, driver, turn)
 
   --- Brings the handles in line with what the engine waits for.
   function set.follow()
-    if driver.pending() == 0 then return set.close() end
+    if driver.is_idle() then return set.close() end
     local due = driver.deadline()
     if not poll_handle then
       local fd = driver.descriptor()
