@@ -12,7 +12,7 @@ local nginx_host = {}
 local Host = {}
 Host.__index = Host
 
-local START_SECONDS, ATTEMPTS, PATIENCE = 30, 5, 10
+local START_SECONDS, ATTEMPTS, PATIENCE = 30, 5, 30
 
 -- What stands before http.
 local TOP = [[
