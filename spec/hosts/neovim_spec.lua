@@ -204,12 +204,12 @@ describe("in Neovim", function()
       end)
 
     it("throws what interrupts a callback meanwhile, and ends", function()
-      server:script { {}, { delay = 5 } }
+      server:default { delay = 20 }
       local facts = editor:lua([[
         local client = host.client(arg)
         client.sms.create_async(host.params(), function()
           error("interrupted!", 0)
-        end)
+        end, { timeout = 0.3 })
         local ok, why = pcall(client.sms.create, host.params())
         return { ok = ok, why = why, pending = client:pending() }
       ]], server.url)
