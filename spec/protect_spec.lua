@@ -263,6 +263,45 @@ describe("an interrupt at any instruction", function()
     assert.equal(3, n)
   end)
 
+  -- Calls f, where an interrupt strikes at the end of the n-th protect.catch.
+  local function struck_at(n, f)
+    local protect = require "close.protect"
+    local catch = protect.catch
+    function protect.catch(g, ...)
+      n = n - 1
+      local is_it = n == 0
+      local ok, value, more = catch(g, ...)
+      if is_it then error("interrupted!", 0) end
+      return ok, value, more
+    end
+    local ok, why = pcall(f)
+    protect.catch = catch
+    if n <= 0 then assert.same({ false, "interrupted!" }, { ok, why }) end
+    return n <= 0
+  end
+
+  it("that comes just after the library's own work loses no call", function()
+    local n, is_struck = 0, true
+    while is_struck and n < 100 do
+      n = n + 1
+      server:reset()
+      local client, begun, told = nil, false, 0
+      client = blocking{ on_event = function(event)
+        if event.draft_id then client:wait(5) end
+      end }
+      is_struck = struck_at(n, function()
+        begun = client.sms.send_async(message(), function()
+          told = told + 1
+        end)
+        client:wait(5)
+      end)
+      assert.equal(0, client:wait(5))
+      assert.equal(begun and 1 or 0, told)
+      if not begun then assert.equal(0, taken "POST") end
+    end
+    assert.is_true(n > 5)
+  end)
+
   -- Whether it strikes where a callback is called, or in one: then that was
   -- its call.
   local function is_telling()

@@ -114,11 +114,13 @@ end
 ---@param till number|nil a moment of core.now()
 local function drain(state, till)
   local current, depth, apart = state.current, state.depth, state.apart
-  local ok, why = protect.catch(hand_on, state, till)
-  if ok then
+  -- It may come in the midst of protect.catch, too.
+  local called, ok, why = pcall(protect.catch, hand_on, state, till)
+  if called and ok then
     state.current = current
     return
   end
+  if not called then why = protect.note(ok) end
   local broken = state.current
   local has_ended = not broken or broken == current or broken.done
   protect.insist(repair, state, why, current, depth, apart)

@@ -145,7 +145,7 @@ function each.launch(state, operation, refused, callback, given)
   local function guard(f, ...)
     local called, ok, why, is_interrupt = pcall(protect.call, f, ...)
     if called and ok then return end
-    if not called then why = ok end
+    if not called then why = protect.note(ok) end
     if not over then protect.insist(break_off) end
     if is_interrupt then protect.raise(why) end
     error(why, 0)

@@ -370,7 +370,8 @@ end
 -- step finds the coroutine dead.
 local function start_and_yield(state, operation)
   operation.waiter = coroutine.running()
-  local ok, why = protect.catch(start, state, operation)
+  local called, ok, why = pcall(protect.catch, start, state, operation)
+  if not called then return false, protect.note(ok) end
   if ok and not operation.done then state.loop.await(operation) end
   return ok, why
 end
@@ -436,9 +437,12 @@ function operations.launch(state, operation, refused, callback, given)
     if was_pending then state.loop.kick() end
     return was_pending
   end), state.starting
-  local ok, thrown = protect.catch(start_async, state, operation)
-  operation.is_starting, state.starting = false, starting
-  if ok then return request end
+  -- An error may come in the midst of protect.catch, too.
+  local called, ok, thrown = pcall(protect.catch, start_async, state, operation)
+  operation.is_starting = false -- first: what is left of it must not hang
+  state.starting = starting
+  if called and ok then return request end
+  if not called then thrown = protect.note(ok) end
   protect.insist(abandon, state, operation, thrown)
   if not memory.is_lacking(thrown) then error(thrown, 0) end
   if not operation.done then operations.refuse(operation) end

@@ -18,6 +18,7 @@ coroutine.resume(thread)
 protect.yields = coroutine.status(thread) == "suspended"
 
 local passing -- { the interrupt that is on its way to whoever called us }
+local has_hook = false -- whether debug.sethook had set one at the last call
 
 -- The function that debug.sethook has set, where it is one of Lua.
 local function hook_of(...)
@@ -66,6 +67,7 @@ end
 function protect.call(f, ...)
   passing = nil
   local hook = hook_of()
+  has_hook = hook ~= nil
   if not hook then return judge(nil, pcall(f, ...)) end
   local came_from_hook = {}
   return judge(came_from_hook, call_with(function(value)
@@ -84,6 +86,13 @@ end
 --- pcall for who throws on what it gets, with error(value, 0): an interrupt is
 --- one still to whoever called us.
 function protect.catch(f, ...) return keep(protect.call(f, ...)) end
+
+--- What has come in the midst of protect.call or protect.catch themselves, as a
+--- pcall around them tells: where there was a hook it is an interrupt.
+function protect.note(value)
+  if has_hook then passing = { value } end
+  return value
+end
 
 --- Resumes a coroutine: true, or false, what it threw, whether an interrupt.
 function protect.resume(co, ...)
