@@ -1,7 +1,6 @@
 -- The walk over all pages of a list: it gives every SMS once, in order,
 -- whatever is added or removed meanwhile; it is lazy; it ends, and says where
 -- it failed.
-local close = require "close"
 local listing = require "spec.support.listing"
 local raw = require "spec.support.raw_server"
 local sandbox = require "close.sandbox"
@@ -453,21 +452,6 @@ describe("each over HTTP", function()
     assert.equal(0, gets())
   end)
 
-  it("tells once of a failure in the middle, and ends", function()
-    connect{ max_retries = 0 }
-    seed(5)
-    local step = assert(client.sms.each{ _limit = 2 })
-    step()
-    step()
-    server:fault{ kind = "status", status = 500, method = "GET" }
-    local sms, err, response = step()
-    assert.equal(false, sms)
-    assert.equal("server", err.kind)
-    assert.equal(500, response.status)
-    assert.is_nil(step())
-    assert.is_nil(step())
-  end)
-
   it("does not end a for loop without a word", function()
     connect{ max_retries = 0 }
     seed(5)
@@ -497,25 +481,6 @@ describe("each over HTTP", function()
     assert.is_nil(step())
   end)
 
-  it("bears faults that a retry mends", function()
-    connect{ max_retries = 3 }
-    seed(20)
-    for after, fault in ipairs{ { kind = "status", status = 503 },
-      { kind = "reset" }, { kind = "close", place = "answer" },
-      { kind = "body", body = "{" } } do
-      if fault.kind ~= "body" then
-        fault.method, fault.after = "GET", after
-        assert(server:fault(fault))
-      end
-    end
-    local count = 0
-    for sms, err in assert(client.sms.each{ _limit = 3 }) do
-      assert(sms, tostring(err))
-      count = count + 1
-    end
-    assert.equal(20, count)
-  end)
-
   it("keeps no more than a page #unsanitized", function()
     -- A call's time begins when it is queued.
     connect{ max_in_flight = 32, timeout = 300 }
@@ -538,20 +503,6 @@ describe("each over HTTP", function()
     assert.equal(N, count)
     assert.equal(N * (N + 1) / 2, sum)
     assert(most < 64, "grew by " .. most .. " KiB")
-  end)
-
-  it("may be of the default client", function()
-    connect()
-    seed(3)
-    assert(close.configure{ base_url = server.url, api_key = server.api_key })
-    local count = 0
-    for sms in assert(close.sms.each()) do
-      assert(sms)
-      count = count + 1
-    end
-    assert.equal(3, count)
-    local _, err = close.sms:each{}
-    assert.matches("dot", err.message)
   end)
 
   describe("in a coroutine of the loop poll", function()
@@ -653,22 +604,6 @@ describe("each over HTTP", function()
       end
     end
 
-    for _, loop in ipairs{ "blocking", "poll", "luv" } do
-      it("tells a callback one by one, in the loop " .. loop, function()
-        connect()
-        seed(10)
-        connect{ loop = loop }
-        local got, callback = collector()
-        assert(client.sms.each_async({ _limit = 4 }, callback))
-        assert.equal(0, #got.texts)
-        assert.equal(0, client:wait(5))
-        assert.equal("10 9 8 7 6 5 4 3 2 1", table.concat(got.texts, " "))
-        assert.equal(1, got.ends)
-        assert.is_nil(got.err)
-        assert.equal(200, got.response.status)
-      end)
-    end
-
     it("tells the callback what is wrong", function()
       connect()
       local got, callback = collector()
@@ -742,24 +677,6 @@ describe("each over HTTP", function()
         assert.equal("/activity/sms/", thrown[1])
       end)
 
-    it("is cancelled by an interrupt, wherever it is", function()
-      connect()
-      seed(6)
-      for last = 1, 6 do
-        local got, tell = collector()
-        assert(client.sms.each_async({ _limit = 2 }, function(...)
-          tell(...)
-          if #got.texts == last and ... then error("interrupted!", 0) end
-        end))
-        local ok, why = pcall(client.wait, client, 5)
-        assert.same({ false, "interrupted!" }, { ok, why })
-        assert.equal(0, got.ends)
-        assert.equal(0, client:wait(5))
-        assert.same({ last, 1, "cancelled" },
-          { #got.texts, got.ends, got.err.kind })
-      end
-    end)
-
     it("is not lost where an interrupt comes between two callbacks", function()
       connect()
       seed(3)
@@ -792,58 +709,35 @@ describe("each over HTTP", function()
       assert.equal(0, gets())
     end)
 
-    it("is cancelled while a page is under way", function()
-      connect()
-      seed(5)
-      local got, callback = collector()
-      local request = assert(client.sms.each_async({ _limit = 2 }, callback))
-      server:fault{ kind = "stall", seconds = 3, method = "GET", after = 1 }
-      while #got.texts < 2 do client:wait(0.01) end
-      client:wait(0.05)
-      assert.is_true(request:cancel())
-      client:wait(5)
-      assert.same({ 2, 1, "cancelled" },
-        { #got.texts, got.ends, got.err.kind })
-    end)
+    -- How its callback may end a walk from inside.
+    local ENDS = {
+      { "an interrupt", function() error("interrupted!", 0) end, true },
+      { "its callback", function(request) assert(request:cancel()) end },
+      { "the client's end", function() client:close() end },
+    }
 
-    it("is cancelled by its callback, wherever it is", function()
-      connect()
-      seed(6)
-      for last = 1, 6 do
-        local request, calls, ends, kind = nil, 0, 0, nil
-        request = assert(client.sms.each_async({ _limit = 2 },
-          function(sms, err)
-            if not sms then
-              ends, kind = ends + 1, err and err.kind
-              return
-            end
-            calls = calls + 1
-            if calls == last then assert(request:cancel()) end
-          end))
-        client:wait(5)
-        assert.same({ last, 1, "cancelled" }, { calls, ends, kind })
-        assert.equal(false, request:cancel())
-      end
-    end)
-
-    it("ends with the client, wherever it is", function()
-      connect()
-      seed(6)
-      for last = 1, 6 do
+    for _, row in ipairs(ENDS) do
+      it("is cancelled by " .. row[1] .. ", wherever it is", function()
         connect()
-        local calls, ends, kind = 0, 0, nil
-        assert(client.sms.each_async({ _limit = 2 }, function(sms, err)
-          if not sms then
-            ends, kind = ends + 1, err and err.kind
-            return
-          end
-          calls = calls + 1
-          if calls == last then client:close() end
-        end))
-        client:wait(5)
-        assert.same({ last, 1, "cancelled" }, { calls, ends, kind })
-      end
-    end)
+        seed(6)
+        for last = 1, 6 do
+          connect()
+          local got, tell = collector()
+          local request
+          request = assert(client.sms.each_async({ _limit = 2 },
+            function(...)
+              tell(...)
+              if ... and #got.texts == last then row[2](request) end
+            end))
+          local ok, why = pcall(client.wait, client, 5)
+          if row[3] then assert.same({ false, "interrupted!" }, { ok, why }) end
+          client:wait(5)
+          assert.same({ last, 1, "cancelled" },
+            { #got.texts, got.ends, got.err.kind })
+          assert.is_false(request:cancel())
+        end
+      end)
+    end
 
     it("hands on a page in slices, so that no tick takes long", function()
       connect()
@@ -921,21 +815,10 @@ describe("each of a raw server", function()
 
   it("ends where it answers the same page for ever", function()
     server:default{ status = 200, body = PAGE }
-    local client = support.new(server)
-    local ids, err = listing.walk(assert(client.sms.each{}))
+    local ids, err = listing.walk(assert(support.new(server).sms.each{}))
     assert.same({ "acti_1", "acti_2" }, ids)
     assert.equal("protocol", err.kind)
     assert(#server:ledger() < 10)
-    local ends, calls = 0, 0
-    assert(client.sms.each_async({}, function(sms, why)
-      calls = calls + 1
-      if not sms then
-        ends = ends + 1
-        assert.equal("protocol", why.kind)
-      end
-    end))
-    client:wait(5)
-    assert.same({ 3, 1 }, { calls, ends })
   end)
 
   it("asks for the moment as it came, escaped", function()

@@ -181,15 +181,6 @@ describe("a file to upload", function()
     assert.same({ "info: type" }, (faults({ data = "x" }, "image/png")))
   end)
 
-  it("is told the same of a wrong type as an attachment of an SMS", function()
-    local _, of_file = faults({ data = "x" },
-      { filename = "a", content_type = "image/pn" })
-    local _, of_sms = client.sms.validate(support.params{ attachments = {
-      support.attachment{ content_type = "image/pn" } } })
-    assert.equal(of_sms.errors[1].message:gsub("^attachments%[1%]%.", ""),
-      of_file.errors[1].message)
-  end)
-
   it("has all that is wrong with it told at once, with hints", function()
     local found, err = faults(dir .. "/none.xyz",
       { file_name = "a", contentType = "image/png", [1] = 2, url = "x" })
@@ -354,21 +345,6 @@ describe("an upload", function()
     assert.equal("/b?X-Sig=1&a=%20", server:ledger()[2].target)
   end)
 
-  it("is there without waiting, too", function()
-    second_step{ status = 201 }
-    local client, got = client_of(), nil
-    assert(client.files.upload_async({ data = PNG }, INFO, function(...)
-      got = { n = select("#", ...), ... }
-    end))
-    assert.is_nil(got)
-    assert.equal(1, client:pending())
-    client:wait(5)
-    assert.equal(3, got.n)
-    assert.equal("image/png", got[1].content_type)
-    assert.equal(201, got[3].status)
-    assert.equal(0, client:pending())
-  end)
-
   it("tells its callback what is wrong", function()
     local client, got = client_of(), nil
     assert(client.files.upload_async("", nil, function(...) got = { ... } end))
@@ -386,19 +362,6 @@ describe("an upload", function()
     assert.equal(PNG, (fetch(attachment.url)))
     assert.equal("validation", select(2, close.files:upload "a.png").kind)
     close.configure{ api_key = "api_x" }:close()
-  end)
-
-  it("works with the loop poll, in a coroutine", function()
-    local client, got = sandboxed{ loop = "poll" }, nil
-    local thread = coroutine.create(function()
-      got = { client.files.upload({ data = PNG }, INFO) }
-    end)
-    assert(coroutine.resume(thread))
-    for _ = 1, 10000 do
-      if got then break end
-      assert(client:poll())
-    end
-    assert.equal("map.png", got[1].filename)
   end)
 end)
 
@@ -711,30 +674,6 @@ describe("a fault", function()
     end
   end
 
-  it("before an answer, on a kept connection, leaves the file unknown, once",
-    function()
-      for _, kind in ipairs{ "close", "reset" } do
-        local got = meet({ kind = kind }, STORAGE, true)
-        assert.equal(1, got.forms)
-        assert.equal("unknown", got.err.outcome)
-        assert.equal(2, got.err.attempts)
-      end
-    end)
-
-  it("in half of a large file means that it was not sent", function()
-    for _, how in ipairs{ "close", "reset" } do
-      local small = raw.start{ receive_buffer = 4096 }
-      local named = address{ url = small.url }
-      small:script{ named, { at = "half", [how] = true } }
-      local _, err = support.new(small, { max_retries = 0 }).files.upload(
-        { data = ("x"):rep(8e6) }, INFO)
-      local forms = #small:ledger() - 1
-      small:stop()
-      outcome(err, "connection", "not_sent")
-      assert.equal(0, forms)
-    end
-  end)
-
   it("where the storage is not there is tried again, and not sent", function()
     server:script{ address{ url = "http://127.0.0.1:" .. ports.free() .. "/" } }
     local _, err = upload(client_of{ max_retries = 1 })
@@ -778,14 +717,6 @@ describe("an upload that is cancelled", function()
     server:script{ { delay = 5 } }
     outcome(cancelled({}, cancel, 0.2), "cancelled", "unknown")
     assert.equal(1, #server:ledger())
-  end)
-
-  it("in the second step says so", function()
-    second_step{ delay = 5 }
-    local err = cancelled({}, cancel, 0.3)
-    outcome(err, "cancelled", "unknown")
-    assert.matches("second step", err.message)
-    assert.equal(2, #server:ledger())
   end)
 
   -- An event comes before the call that it is about is over.
