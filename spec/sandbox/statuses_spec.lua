@@ -34,25 +34,22 @@ describe("close.sandbox a fault", function()
       assert.is_true(server:requests()[1].acted)
     end)
 
-    it("answers HTML, as proxies do", function()
-      client:fault { kind = "status", status = 502, body = "<html>",
-        content_type = "text/html" }
-      local status, _, headers, text = client:call("POST", SMS, DRAFT)
-      assert.same({ 502, "text/html", "<html>" },
-        { status, headers["content-type"], text })
-    end)
-
-    it("answers an empty body labelled JSON", function()
-      client:fault { kind = "status", status = 504, body = "" }
-      local status, _, headers, text = client:call("POST", SMS, DRAFT)
-      assert.same({ 504, "application/json", "" },
-        { status, headers["content-type"], text })
-    end)
-
-    it("answers no content type", function()
-      client:fault { kind = "status", status = 502, content_type = "" }
-      local _, _, headers = client:call("POST", SMS, DRAFT)
-      assert.is_nil(headers["content-type"])
+    it("answers the body and the type that it is given", function()
+      for _, row in ipairs {
+        { { status = 502, body = "<html>", content_type = "text/html" },
+          "<html>", "text/html" },
+        { { status = 504, body = "" }, "", "application/json" },
+        { { status = 502, body = "x", content_type = "" }, "x", nil },
+        { { status = 200, body = "{}", headers = { ["content-TYPE"] =
+          "text/plain" } }, "{}", "text/plain" },
+      } do
+        row[1].kind = "status"
+        client:fault(row[1])
+        local status, _, headers, text = client:call("POST", SMS, DRAFT)
+        assert.equal(row[1].status, status)
+        assert.equal(row[2], text)
+        assert.equal(row[3], headers["content-type"])
+      end
     end)
 
     it("answers a 429 with the headers it is given, or none", function()
@@ -68,13 +65,6 @@ describe("close.sandbox a fault", function()
       assert.equal(429, status)
       assert.is_nil(headers.ratelimit)
       assert.is_nil(headers["retry-after"])
-    end)
-
-    it("replaces headers whatever their case", function()
-      client:fault { kind = "status", status = 200, body = "{}",
-        headers = { ["content-TYPE"] = "text/plain" } }
-      local _, _, headers = client:call("POST", SMS, DRAFT)
-      assert.equal("text/plain", headers["content-type"])
     end)
 
     it("has each header once, in the given case", function()
@@ -132,15 +122,12 @@ describe("close.sandbox a fault", function()
       assert.equal(1, #server:messages())
     end)
 
-    it("makes it HTML, or nothing", function()
+    it("makes it HTML", function()
       client:fault { kind = "body", body = "<html>",
         content_type = "text/html" }
-      client:fault { kind = "body", body = "" }
       local status, _, headers, text = client:call("POST", SMS, DRAFT)
       assert.same({ 200, "text/html", "<html>" },
         { status, headers["content-type"], text })
-      status, _, _, text = client:call("POST", SMS, DRAFT)
-      assert.same({ 200, "" }, { status, text })
     end)
   end)
 end)
