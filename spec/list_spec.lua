@@ -267,6 +267,10 @@ describe("list", function()
     assert.equal("config", err.kind)
   end)
 
+  it("takes a query of 64 KiB, which is more once it is escaped", function()
+    assert.is_true(#query_of{ id__in = ("a,"):rep(32000) .. "a" } > 65536)
+  end)
+
   it("is of the default client, too", function()
     assert(close.configure{ base_url = server.url, api_key = support.KEY })
     assert.same({ has_more = false, data = {} }, (close.sms.list()))

@@ -98,6 +98,8 @@ describe("client:request", function()
       [{ query = 1 }] = "validation", [{ query = { 1 } }] = "validation",
       [{ query = { a = {} } }] = "validation",
       [{ query = { a = 0 / 0 } }] = "validation",
+      [{ query = { a = ("x"):rep(65536) } }] = "validation",
+      [{ query = { a = ("x"):rep(2 ^ 24) } }] = "validation",
       [{ body = "text" }] = "validation",
       [{ body = { print } }] = "validation",
       [{ repeatable = 1 }] = "validation" } do
@@ -127,6 +129,26 @@ describe("client:request", function()
       assert.equal("method", err.errors[1].field)
     end
     assert.equal(0, #server:ledger())
+  end)
+
+  it("takes a query of 64 KiB, and changes no number in it", function()
+    local client = support.new(server)
+    assert(client:request("GET", "/" .. ("a"):rep(7999),
+      { query = { a = (","):rep(65533) } }))
+    local large = math.maxinteger or 2 ^ 53
+    assert(client:request("GET", "/me/", { query = { n = large } }))
+    assert.equal("/api/v1/me/?n=" .. ("%d"):format(large),
+      server:ledger()[2].target)
+  end)
+
+  it("says that a body is empty where one could be", function()
+    local client = support.new(server)
+    for _, row in ipairs{ { "POST", "0" }, { "PUT", "0" }, { "PATCH", "0" },
+      { "GET" }, { "DELETE" } } do
+      server:reset()
+      assert(client:request(row[1], "/lead/"))
+      assert.equal(row[2], server:ledger()[1].headers["content-length"])
+    end
   end)
 
   it("changes nothing of the caller's", function()

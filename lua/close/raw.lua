@@ -6,7 +6,7 @@ local errors = require "close.errors"
 local json = require "close.json"
 local operations = require "close.operation"
 
-local MAX_PATH = 8000 -- bytes, with the query
+local MAX_PATH, MAX_QUERY = 8000, 64 * 1024 -- bytes, before they are escaped
 local METHODS = { GET = true, POST = true, PUT = true, PATCH = true,
   DELETE = true }
 local OWN = { query = true, body = true, repeatable = true }
@@ -53,14 +53,32 @@ local function check_path(path, list)
     "into options.query")
 end
 
+-- What a query says of a string, a number or a boolean; nil for all else.
 local function value_of(item)
-  if type(item) == "string" then return core.escape(item) end
-  if type(item) == "boolean" then return tostring(item) end
+  if type(item) == "string" then return item end
+  if type(item) == "boolean" or math.type and math.type(item) == "integer" then
+    return tostring(item)
+  end
   if type(item) ~= "number" or item ~= item or math.abs(item) == math.huge then
     return nil
   end
   return item % 1 == 0 and ("%.0f"):format(item) or
     (("%.14g"):format(item):gsub(",", "."))
+end
+
+-- The size of a query, or nil and what is wrong with it.
+local function measure(query)
+  local bytes = 0
+  for name, item in next, query do
+    local text = type(name) == "string" and value_of(item)
+    if not text then
+      return nil, "type", "query must have names, and for each of them a " ..
+        "string, a number or a boolean"
+    end
+    bytes = bytes + #name + #text + #"=&"
+  end
+  if bytes <= MAX_QUERY then return bytes end
+  return nil, "range", ("query must have at most %d bytes"):format(MAX_QUERY)
 end
 
 -- Strings, numbers and booleans by name, in an order of its own.
@@ -71,15 +89,14 @@ local function write_query(query, list)
       "query must be a table such as {_limit = 10}, got " .. type(query))
     return ""
   end
+  local bytes, code, why = measure(query)
+  if not bytes then
+    add(list, "query", code, why)
+    return ""
+  end
   local parts = {}
   for name, item in next, query do
-    local text = type(name) == "string" and value_of(item)
-    if not text then
-      add(list, "query", "type", "query must have names, and for each of " ..
-        "them a string, a number or a boolean")
-      return ""
-    end
-    parts[#parts + 1] = core.escape(name) .. "=" .. text
+    parts[#parts + 1] = core.escape(name) .. "=" .. core.escape(value_of(item))
   end
   table.sort(parts)
   return parts[1] and "?" .. table.concat(parts, "&") or ""

@@ -276,6 +276,12 @@ enum clo_trust clo_curl_other_trust(enum clo_trust trust) {
                                                      : trust;
 }
 
+/* Whether a request that has no body says so: Content-Length: 0, as some servers
+ * ask for. RFC 9110, 8.6 */
+static int means_content(const struct clo_transfer *t) {
+  return strcmp(t->method, "GET") != 0 && strcmp(t->method, "DELETE") != 0;
+}
+
 CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   set_auth(s, t);
@@ -293,7 +299,7 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   if (t->form) {
     SET(CURLOPT_MIMEPOST, t->form);
     SET(CURLOPT_CUSTOMREQUEST, NULL);
-  } else if (t->body.len > 0 || strcmp(t->method, "POST") == 0) {
+  } else if (t->body.len > 0 || means_content(t)) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
     SET(CURLOPT_CUSTOMREQUEST, strcmp(t->method, "POST") ? t->method : NULL);

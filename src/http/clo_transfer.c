@@ -10,12 +10,15 @@
 
 #include "clo_coding.h"
 
+/* Of an address: 16 KiB of a base URL, 8 of a path, and a query, whose bound of
+ * 64 KiB (CLO_QUERY_MAX) is of bytes that are not yet escaped. */
+#define URL_MAX (256 * 1024)
 #define KEPT_MAX (64 * 1024) /* a larger buffer is not kept between calls */
 
 struct clo_transfer *clo_transfer_new(size_t max_response_bytes) {
   struct clo_transfer *t = calloc(1, sizeof *t);
   if (!t) return NULL;
-  clo_buf_init(&t->url, 64 * 1024);
+  clo_buf_init(&t->url, URL_MAX);
   clo_buf_init(&t->secret, 64 * 1024);
   clo_buf_init(&t->body, (size_t)-1 / 2);
   clo_buf_init(&t->headers, CLO_HEADERS_MAX);
