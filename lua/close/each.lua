@@ -4,6 +4,7 @@
 local core = require "close.core"
 local errors = require "close.errors"
 local handle = require "close.handle"
+local memory = require "close.memory"
 local operations = require "close.operation"
 local options = require "close.options"
 local pages = require "close.pages"
@@ -98,6 +99,13 @@ local function cancelled(state)
       "the walk was cancelled" }
 end
 
+-- The error of a walk that ran out of memory between two pages.
+local function out_of_memory()
+  local err = errors.memory()
+  err.outcome, err.draft_id, err.stray_drafts = "unknown", nil, nil
+  return err
+end
+
 --- The same without waiting: the callback gets one SMS after the other, and at
 --- the end nil, and an error unless that was all. Where it returns false the
 --- walk ends.
@@ -110,6 +118,7 @@ function each.launch(state, operation, refused, callback, given)
   local items, at, last = {}, 0, nil -- of the page that is handed on
   local over, ended = false, false -- told its end; asked to end
   local page_handle -- of the page that is under way
+  local spare = out_of_memory()
   local take_page
 
   local copy
@@ -140,12 +149,16 @@ function each.launch(state, operation, refused, callback, given)
     later(function() finish(cancelled(state), last) end)
   end
 
-  -- What is thrown in the midst of a walk, an interrupt, ends it; it may come
-  -- before f is called, too.
+  -- What is thrown in the midst of a walk ends it; it may come before f is
+  -- called, too. Lack of memory is told here and now, as that takes none.
   local function guard(f, ...)
     local called, ok, why, is_interrupt = pcall(protect.call, f, ...)
     if called and ok then return end
     if not called then why = protect.note(ok) end
+    if memory.is_lacking(why) and not over then
+      ended = true
+      return finish(spare, last)
+    end
     if not over then protect.insist(break_off) end
     if is_interrupt then protect.raise(why) end
     error(why, 0)

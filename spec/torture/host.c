@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILD_MAX = 20, NOT_REACHED = 77, NTH_MAX = 100000 };
+enum { CHILD_MAX = 20, NOT_REACHED = 77, NTH_MAX = 100000, FOUND_MAX = 100 };
 
 static struct {
   int in_lua; /* which allocations are counted */
@@ -173,7 +173,8 @@ int main(int argc, char **argv) {
   if (argc != 6) return 2;
   memory.in_lua = strcmp(argv[2], "lua") == 0;
   step = atol(argv[3]);
-  for (nth = atol(argv[4]); nth < NTH_MAX; nth += step) {
+  for (nth = atol(argv[4]); nth < NTH_MAX && findings < FOUND_MAX;
+       nth += step) {
     int status = 0;
     pid_t child = fork();
     if (child == 0) {

@@ -6,7 +6,8 @@ set -u
 cd "$(dirname "$0")/../.." || exit
 step=${1:-1} luas=${2:-lua5.4,luajit} kinds=${3:-lua,c}
 scenarios=${4:-new,create,create_async,poll,send,send_async,poll_send,list}
-[ $# -ge 4 ] || scenarios=$scenarios,each,upload,wrong
+[ $# -ge 4 ] ||
+  scenarios=$scenarios,each,each_async,poll_each,upload,token,cancel,wrong
 words() { echo "$1" | tr , ' '; }
 
 work=$(mktemp -d)

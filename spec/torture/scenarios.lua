@@ -10,6 +10,7 @@ local url, port, text, scenario
 local client
 local given -- what is created or sent
 local callbacks, results -- how many callbacks ran, what they or a call got
+local found -- how many SMS a walk has told, or could not
 
 local PATIENCE = 5 -- seconds that a call may take to its end
 
@@ -30,6 +31,8 @@ local function callback(sms, err)
   results[1], results[2] = sms, err
 end
 
+local function callback_of_draft() end
+
 local function turn()
   for _ = 1, 200 do
     if client:poll() == 0 then return end
@@ -38,7 +41,9 @@ local function turn()
 end
 
 -- For each scenario: what it does; is_async: it has a callback; sends: what it
--- sends once.
+-- sends once; finds: how many SMS its walk is of; source: the function for the
+-- credentials; kind: that of its error, where memory does not lack;
+-- in_function: where it lacks in that function.
 local scenarios = {}
 
 scenarios.create = { sends = "text", act = function()
@@ -75,8 +80,30 @@ scenarios.poll_send = { sends = "text", is_async = true,
 scenarios.list = { act = function() keep(client.sms.list{ lead_id = "a" }) end }
 
 scenarios.each = { act = function()
-  for sms, err in assert(client.sms.each{ lead_id = "a" }) do keep(sms, err) end
+  for sms, err in assert(client.sms.each{ lead_id = "pages" }) do
+    keep(sms, err)
+  end
 end }
+
+-- Its callback counts at the end of the walk only.
+local function each_callback(sms, err)
+  if sms then
+    found = found + 1
+    return
+  end
+  callbacks = callbacks + 1
+  results[1], results[2] = not err, err
+end
+
+scenarios.each_async = { is_async = true, finds = 5, act = function()
+  results.request, results.refused =
+    client.sms.each_async({ lead_id = "pages" }, each_callback)
+end }
+
+scenarios.poll_each = { is_async = true, finds = 5, prepare = function()
+  results.request = assert(client.sms.each_async({ lead_id = "pages" },
+    each_callback))
+end, act = turn }
 
 local function upload()
   return client.files.upload({ data = "abc" }, { filename = "a.png" })
@@ -85,6 +112,33 @@ end
 -- The first form makes libcurl start OpenSSL, which is not what is tried.
 scenarios.upload = { prepare = function() assert(upload()) end,
   act = function() keep(upload()) end }
+
+-- The function for the credentials is called in the midst of it.
+scenarios.token = { sends = "text", source = function() return "token" end,
+  act = function() keep(client.sms.create(given)) end }
+
+-- Begins a call that has to wait for the credentials, and cancels it; again
+-- where that failed.
+local function begin_and_cancel()
+  local ok
+  results.refused = false
+  ok, results.request, results.refused =
+    pcall(client.sms.create_async, given, callback)
+  if not ok then
+    results.request, results.refused = false, results.request
+  elseif results.request and
+    not pcall(results.request.cancel, results.request) then
+    results.request:cancel()
+  end
+  return "token"
+end
+
+scenarios.cancel = { sends = "text", is_async = true, kind = "cancelled",
+  in_function = "authentication", source = begin_and_cancel, act = function()
+    results.refused = true -- where it is not even begun
+    client.sms.create_async({ status = "draft" }, callback_of_draft)
+    results.refused = results.refused or not results.request
+  end }
 
 scenarios.new = { act = function()
   local new, err = close.new{ api_key = "k", base_url = url, timeout = 2 }
@@ -110,14 +164,21 @@ local function ledger()
   return json.decode(body).count
 end
 
+-- Memory may lack where a callback is called: it has thrown that, then.
+local function note(event)
+  if event.callback_error == "not enough memory" then found = found + 1 end
+end
+
 function setup(name, base, unique) -- luacheck: ignore 121
   scenario = assert(scenarios[name], "no such scenario")
   url, text = base .. "/api/v1", name .. "-" .. unique
   port = tonumber(base:match ":(%d+)$")
-  callbacks, results = 0, { false, false, request = false, refused = false }
-  client = assert(close.new{ api_key = "k", base_url = url, timeout = 2,
-    on_event = function() end })
-  assert(client.sms.list())
+  callbacks, found = 0, 0
+  results = { false, false, request = false, refused = false }
+  client = assert(close.new{ api_key = not scenario.source and "k" or nil,
+    access_token = scenario.source, base_url = url, timeout = 2,
+    on_event = note })
+  if not scenario.source then assert(client.sms.list()) end
   given = params()
   if scenario.prepare then scenario.prepare() end
 end
@@ -147,7 +208,8 @@ local function is_of_kind()
   local err = results[2]
   if not err or scenario == scenarios.wrong then return true end
   local is_send = scenario.sends == "text" and given.status == nil
-  local is_kind = err.kind == "memory" or
+  local is_kind = err.kind == "memory" or err.kind == scenario.kind or
+    err.kind == scenario.in_function or
     scenario == scenarios.new and err.kind == "config" or
     is_old and err.message:find("or there was no memory for it", 1, true)
   return is_kind and
@@ -175,6 +237,9 @@ function check(why) -- luacheck: ignore 111
   end
   if scenario.sends and not is_true(count, why) then
     return "not true: " .. told(why, count)
+  end
+  if scenario.finds and results[1] == true and found ~= scenario.finds then
+    return "an SMS is lost: " .. found
   end
   if not is_of_kind() then return "not its kind: " .. told(why, count) end
   text = text .. "-next"

@@ -39,25 +39,28 @@ function routes.PUT(path, body)
   return was_draft and note(message) or message
 end
 
-function routes.GET(path)
+-- Five SMS, in two pages where so many are asked for.
+function routes.GET(path, _, query)
   local text = path:match "^/ledger/(.*)$"
   if text then return { count = sent[text] or 0 } end
   local id = path:match "(acti_%d+)/$"
   if id then return messages[id] end
   local data = {}
-  for i = 1, 3 do
-    data[i] = { id = "acti_" .. i,
-      date_created = ("2026-11-0%dT12:00:00Z"):format(4 - i) }
+  local first = query:find "date_created__lte" and 3 or 1
+  for i = first, first + 2 do
+    data[#data + 1] = { id = "acti_" .. i,
+      date_created = ("2026-11-0%dT12:00:00Z"):format(6 - i) }
   end
-  return { data = data, has_more = false }
+  return { data = data,
+    has_more = first == 1 and query:find "pages" ~= nil }
 end
 
 function routes.DELETE() return {} end
 
 local function respond(client, head, body)
-  local method, path = head:match "^(%u+) ([^ ?]*)"
+  local method, path, query = head:match "^(%u+) ([^ ?]*)([^ ]*)"
   local fine, value = pcall(json.decode, body)
-  value = routes[method](path, fine and value or {})
+  value = routes[method](path, fine and value or {}, query)
   local text = value and json.encode(value) or ""
   client:send(("HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s"):format(
     value and "200 OK" or "201 Created", #text, text))
