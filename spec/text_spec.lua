@@ -1,6 +1,7 @@
 -- Text goes through byte for byte, both ways; what is not UTF-8 is refused
 -- before it goes anywhere.
 local raw = require "spec.support.raw_server"
+local char = require("spec.support.sms_texts").char
 local schema = require "spec.support.schema"
 local support = require "spec.support.client"
 
@@ -13,21 +14,6 @@ teardown(function()
 end)
 before_each(function() server:reset() end)
 after_each(support.close_all)
-
--- One character as UTF-8, by RFC 3629's table.
-local function char(code)
-  local function tail(shift)
-    return 128 + math.floor(code / 2 ^ shift) % 64
-  end
-  if code < 0x80 then return string.char(code) end
-  if code < 0x800 then
-    return string.char(192 + math.floor(code / 64), tail(0))
-  elseif code < 0x10000 then
-    return string.char(224 + math.floor(code / 4096), tail(6), tail(0))
-  end
-  return string.char(240 + math.floor(code / 2 ^ 18), tail(12), tail(6),
-    tail(0))
-end
 
 local function range(first, last)
   local list = {}

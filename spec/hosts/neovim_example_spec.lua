@@ -165,12 +165,8 @@ describe("the Neovim example", function()
       assert.matches("Neovim quits.\nTo +18183334444: close: cancelled: ",
         editor:said(), 1, true)
       assert.is_false(process.exists(editor.child.pid))
-      local gone
-      for _ = 1, 200 do
-        gone = not http.request(sandbox .. "/")
-        if gone then break end
-        process.run "sleep 0.05"
-      end
-      assert.is_true(gone)
+      assert.is_true(process.eventually(function()
+        return not http.request(sandbox .. "/")
+      end))
     end)
 end)

@@ -1,8 +1,9 @@
 -- The client in a real nginx: workers that come and go, clients that go away.
-local json = require("cjson").new()
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"
 
+local path, texts = nginx_host.path, nginx_host.texts
+local once_each = nginx_host.once_each
 local CALLS = 200
 
 local LOCATIONS = [[
@@ -22,24 +23,6 @@ local LOCATIONS = [[
     content_by_lua_block { app.answer() }
   }
 ]]
-
--- How often each message's text is in a ledger.
-local function texts(ledger)
-  local seen = {}
-  for _, request in ipairs(ledger) do
-    local text = json.decode(request.body).text
-    seen[text] = (seen[text] or 0) + 1
-  end
-  return seen
-end
-
-local function once_each(n)
-  local expected = {}
-  for i = 1, n do expected["m" .. i] = 1 end
-  return expected
-end
-
-local function path(i) return "/create?text=m" .. i end
 
 local function sent(answers)
   local n = 0

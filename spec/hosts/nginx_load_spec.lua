@@ -1,11 +1,12 @@
 -- The client in a real nginx, many requests at once: connections are shared,
 -- faults reach those whom they meet, callbacks hold nobody up.
-local json = require("cjson").new()
 local nginx = require "spec.support.nginx"
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"
 local socket = require "socket"
 
+local path, texts = nginx_host.path, nginx_host.texts
+local once_each = nginx_host.once_each
 local MANY = 50
 
 local LOCATIONS = [[
@@ -29,22 +30,6 @@ local LOCATIONS = [[
   }
 ]]
 
--- Each message's text by how often a ledger has it.
-local function texts(ledger)
-  local seen = {}
-  for _, request in ipairs(ledger) do
-    local text = json.decode(request.body).text
-    seen[text] = (seen[text] or 0) + 1
-  end
-  return seen
-end
-
-local function once_each(n)
-  local expected = {}
-  for i = 1, n do expected["m" .. i] = 1 end
-  return expected
-end
-
 -- How many calls ended in which way.
 local function endings(answers)
   local seen = {}
@@ -54,8 +39,6 @@ local function endings(answers)
   end
   return seen
 end
-
-local function path(i) return "/create?text=m" .. i end
 
 describe("many calls at once in nginx", function()
   local upstream, host

@@ -2,6 +2,7 @@
 -- holds and delivered, in a few words; and what a send of it has come to.
 local assert = require "luassert"
 local json = require("cjson").new()
+local process = require "spec.support.process"
 local sandbox = require "close.sandbox"
 local support = require "spec.support.client"
 
@@ -91,14 +92,10 @@ end
 
 --- Until something holds; false where it never does. Polls the client, if any.
 function messages.eventually(holds, client)
-  local socket = require "socket"
-  local deadline = socket.gettime() + 10
-  repeat
+  return process.eventually(function()
     if client then client:poll() end
-    if holds() then return true end
-    socket.sleep(0.002)
-  until socket.gettime() > deadline
-  return false
+    return holds()
+  end)
 end
 
 --- A draft in the sandbox, with more fields; clears the faults.

@@ -233,16 +233,27 @@ function Host:many(n, path, most, after_each)
   return answers, failures
 end
 
---- Waits until something holds: what it returned, or nil where it never did.
-function nginx_host.eventually(holds, seconds)
-  local deadline = socket.gettime() + (seconds or PATIENCE)
-  repeat
-    local value = holds()
-    if value then return value end
-    socket.sleep(0.01)
-  until socket.gettime() > deadline
-  return nil
+nginx_host.eventually = process.eventually
+
+--- How often each message's text is in a ledger.
+function nginx_host.texts(ledger)
+  local seen = {}
+  for _, request in ipairs(ledger) do
+    local text = json.decode(request.body).text
+    seen[text] = (seen[text] or 0) + 1
+  end
+  return seen
 end
+
+--- That of n messages of path(), each sent once.
+function nginx_host.once_each(n)
+  local expected = {}
+  for i = 1, n do expected["m" .. i] = 1 end
+  return expected
+end
+
+--- The path that creates the message of a number.
+function nginx_host.path(i) return "/create?text=m" .. i end
 
 --- The worker's state, once no call is pending.
 function Host:idle_state()

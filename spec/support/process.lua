@@ -8,7 +8,7 @@ local process = {}
 local Process = {}
 Process.__index = Process
 
-local POLL = 0.002
+local POLL, PATIENCE = 0.002, 30
 local started, count = {}, 0
 local scratch, janitor, detach
 
@@ -136,6 +136,18 @@ function process.lua(code)
   local set = ("package.path, package.cpath = %q, %q\n"):format(
     package.path, package.cpath)
   return { process.interpreter(), "-e", set .. code }
+end
+
+--- Waits until something holds: what it returned, or false where it never did
+--- (30 seconds unless told).
+function process.eventually(holds, seconds)
+  local deadline = socket.gettime() + (seconds or PATIENCE)
+  repeat
+    local value = holds()
+    if value then return value end
+    socket.sleep(POLL)
+  until socket.gettime() > deadline
+  return false
 end
 
 local function exit_status(self)

@@ -7,11 +7,11 @@ local cjson = require "cjson"
 local http = require "socket.http"
 local ltn12 = require "ltn12"
 local mime = require "mime"
+local process = require "spec.support.process"
 local sandbox = require "close.sandbox"
 local socket = require "socket"
 
 local PATIENCE = 5
-local POLL = 0.005
 
 local support = {}
 local Client = {}
@@ -44,15 +44,7 @@ function support.elapsed(action)
   return socket.gettime() - begun
 end
 
--- Until something holds; false when it never does.
-function support.eventually(holds, patience)
-  local deadline = socket.gettime() + (patience or PATIENCE)
-  repeat
-    if holds() then return true end
-    socket.sleep(POLL)
-  until socket.gettime() > deadline
-  return false
-end
+support.eventually = process.eventually
 
 function support.basic(key)
   return "Basic " .. mime.b64(key .. ":")

@@ -20,7 +20,8 @@ local function among(list) return list[draw(#list)] end
 
 -- ---- characters ----
 
-local function char(code)
+--- One character as UTF-8, by RFC 3629's table.
+function texts.char(code)
   local function tail(shift)
     return 128 + math.floor(code / 2 ^ shift) % 64
   end
@@ -33,6 +34,8 @@ local function char(code)
   return string.char(240 + math.floor(code / 2 ^ 18), tail(12), tail(6),
     tail(0))
 end
+
+local char = texts.char
 
 -- The characters of a range, or of a list of codes and ranges.
 local function chars(codes)

@@ -40,15 +40,6 @@ local function ask(server, body)
   return status, answer
 end
 
-local function soon(check)
-  local deadline = socket.gettime() + 5
-  while not check() do
-    if socket.gettime() > deadline then return false end
-    socket.sleep(0.005)
-  end
-  return true
-end
-
 describe("process", function()
   local children = {}
 
@@ -85,7 +76,7 @@ describe("process", function()
     assert.is_true(process.exists(child) and process.exists(server))
     parent:kill("KILL")
     assert.equal(128 + 9, parent:wait(5))
-    assert.is_true(soon(function()
+    assert.is_true(process.eventually(function()
       return not process.exists(child) and not process.exists(server)
         and not process.run{ "test", "-e", dir }
     end))
