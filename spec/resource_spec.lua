@@ -366,6 +366,17 @@ describe("delete", function()
     assert.equal("unknown", err.outcome)
   end)
 
+  it("cannot be cancelled once it is answered", function()
+    local request, cancelled, gone
+    local client = support.new(scripted, { on_event = function()
+      cancelled = request:cancel()
+    end })
+    scripted:script{ { status = 204, headers = {} } }
+    request = client.sms.delete_async(ID, function(...) gone = ... end)
+    assert.equal(0, client:wait(5))
+    assert.same({ false, true }, { cancelled, gone })
+  end)
+
   it("says so where there is none", function()
     local gone, err = messages.client().sms.delete "acti_none"
     assert.is_nil(gone)

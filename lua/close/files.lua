@@ -175,7 +175,7 @@ end
 -- Its task is one table: bytes, until they are sent; info; address, once known.
 
 local upload = { name = "upload", example = 'upload("photo.png")',
-  arguments = 2 }
+  arguments = 2, goes_on = true }
 
 function upload.prepare(_, source, info)
   local bytes, checked, err = read_given(source, info)

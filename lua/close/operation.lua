@@ -318,7 +318,7 @@ function operations.cancel(state, operation)
   end
   if not request.id or not state.engine then return false end
   operation.is_cancelled = true
-  return state.engine:cancel(request.id) or operation.verb.step ~= nil
+  return state.engine:cancel(request.id) or operation.verb.goes_on == true
 end
 
 -- Whether the engine has the end of a request, which nobody has read yet.

@@ -11,6 +11,7 @@
 -- and, where it has one:
 --   step(operation, response, failure, state)   takes the end of a request
 --                  -> the next request | nil, response, failure
+--   goes_on        whether its step makes further requests
 --   explain(err, response, task)   says more of the error of a failure
 --   describe(task, err)   fills in the error of one that ran out of memory
 --   retries        how often its requests are tried again where nobody says

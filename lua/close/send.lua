@@ -18,7 +18,7 @@ local user = require "close.user"
 local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
 
 local send = { name = "send", example = "send{...}", arguments = 1,
-  retries = PATIENT, asks = true }
+  retries = PATIENT, asks = true, goes_on = true }
 
 -- ---- what the caller gave ----
 
