@@ -8,6 +8,7 @@
 --   run(t)    t.client(options), t.create(client, params, options),
 --             t.call(client, verb, ...), t.params(more), t.message(more),
 --             t.upload(client, source, info, options),
+--             t.request(client, method, path, options),
 --             t.within(client, f), t.until_done(client)
 -- A case fails by an error. Nothing of busted is here: the hosts have none.
 
@@ -253,6 +254,47 @@ case("a change that may have been made is no refusal", {
   end,
 })
 
+-- ---- any request ----
+
+case("request returns what was answered", {
+  steps = { { status = 201, body = { id = "lead_1" } },
+    { status = 200, body = '["user_1"]' }, { status = 204 } }, requests = 3,
+  run = function(t)
+    local client = t.client()
+    local lead, err, response = t.request(client, "POST", "/lead/",
+      { body = { name = "Ada" } })
+    assert(lead, tostring(err))
+    same("lead_1", lead.id, "id")
+    same(201, response.status, "status")
+    local got, callback = collector()
+    local request = assert(client:request_async("GET", "/user/", callback,
+      { query = { _limit = 1 } }))
+    same(0, got.calls, "calls before it returned")
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    same("user_1", got.sms and got.sms[1], "user")
+    same(false, request:cancel(), "cancel afterwards")
+    same(true, (t.request(client, "DELETE", "/lead/lead_1/")), "value")
+  end,
+})
+
+case("request sends no POST twice, and refuses what is no path", {
+  steps = { {}, { reset = true } }, requests = 2,
+  run = function(t)
+    local client = t.client()
+    assert(t.request(client, "POST", "/lead/", { body = {} }))
+    local _, err = t.request(client, "POST", "/lead/", { body = {} })
+    failed(err, "connection", "unknown")
+    _, err = t.request(client, "GET", "/../lead/")
+    failed(err, "validation", "rejected")
+    local got, callback = collector()
+    assert(client:request_async("GET", "lead", callback))
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "validation", "rejected")
+  end,
+})
+
 -- ---- send ----
 
 -- The steps of a send, each of them broken: the server's script, and what it
@@ -326,6 +368,47 @@ case("a send asks for new credentials at each step", {
     end }
     assert(t.call(client, "send", t.message()))
     same(3, asked, "asked")
+  end,
+})
+
+case("on_draft gets the draft's id before the promotion, and may refuse", {
+  requests = 4,
+  run = function(t)
+    local seen, answer = {}, true
+    local client = t.client{ on_draft = function(id)
+      seen[#seen + 1] = id
+      return answer
+    end }
+    assert(t.call(client, "send", t.message()))
+    same(ID, seen[1], "id")
+    answer = false
+    local _, err = t.call(client, "send", t.message())
+    failed(err, "cancelled", "not_sent")
+    same(ID, err.draft_id, "draft_id")
+    local got, callback = collector()
+    assert(client.sms.send_async(t.message(), callback, { on_draft = function()
+      same(0, got.calls, "calls")
+      error "no disk"
+    end }))
+    t.until_done(client)
+    same(1, got.calls, "calls")
+    failed(got.err, "cancelled", "not_sent")
+    same(2, #seen, "asked")
+  end,
+})
+
+case("on_draft may take calls of its own client", {
+  requests = 3,
+  run = function(t)
+    local client, status
+    client = t.client{ on_draft = function(id)
+      status = assert(client.sms.get(id)).status
+    end }
+    local got, callback = collector()
+    assert(client.sms.send_async(t.message(), callback))
+    t.until_done(client)
+    assert(got.sms, tostring(got.err))
+    same("outbox", status, "status")
   end,
 })
 

@@ -58,6 +58,12 @@ local function tools(url, loop)
     return call(client, client.files.upload, ...)
   end
 
+  function t.request(client, method, path, options)
+    return call(client, function()
+      return client:request(method, path, options)
+    end)
+  end
+
   function t.create(client, ...) return t.call(client, "create", ...) end
 
   --- What send takes.
