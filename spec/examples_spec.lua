@@ -3,10 +3,11 @@
 local process = require "spec.support.process"
 
 -- What a script printed and its exit status, without the caller's credentials.
-local function run(name, environment)
+local function run(name, environment, arguments)
   local command = ("env -u CLOSE_API_KEY -u CLOSE_ACCESS_TOKEN " ..
-    "-u CLOSE_BASE_URL %s %s examples/script/%s.lua 2>&1; echo \"exit $?\"")
-    :format(environment or "", process.quote(process.interpreter()), name)
+    "-u CLOSE_BASE_URL %s %s examples/script/%s.lua %s </dev/null 2>&1; " ..
+    "echo \"exit $?\""):format(environment or "",
+    process.quote(process.interpreter()), name, arguments or "")
   local pipe = assert(io.popen(command))
   local text = pipe:read "*a"
   pipe:close()
@@ -51,6 +52,15 @@ describe("examples/script", function()
       "enum", "required" } do
       assert.truthy(text:find(code, 1, true), code .. " in " .. text)
     end
+  end)
+
+  it("bulk.lua asks, and sends its three messages", function()
+    local text, status = run "bulk"
+    assert.equal("2", status, text)
+    assert.matches("3 to send: 4 segments.*Nothing was sent", text)
+    text, status = run("bulk", nil, "--yes")
+    assert.equal("0", status, text)
+    assert.matches("3 of 3 sent, 0 failed, 0 unknown", text)
   end)
 
   it("asks for phone numbers where it would really send", function()

@@ -22,10 +22,13 @@ local function phone(name, made_up)
   return number or made_up
 end
 
---- Runs job(client) and gives back what it started.
-function setup.run(job)
+--- Runs job(client), or job(client, sandbox), and ends what it started.
+--- { remote_phone = false } if the job needs no such number.
+function setup.run(job, needs)
   setup.local_phone = phone("CLOSE_LOCAL_PHONE", "+14154445555")
-  setup.remote_phone = phone("CLOSE_REMOTE_PHONE", "+18183334444")
+  if not needs or needs.remote_phone then
+    setup.remote_phone = phone("CLOSE_REMOTE_PHONE", "+18183334444")
+  end
   local server
   local options = {}
   if not real then
