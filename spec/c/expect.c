@@ -46,8 +46,17 @@ void expect_violations(const char *name, const struct clo_violations *got,
   assert_false(got->out_of_memory);
 }
 
+void expect_sms(const char *name, const struct clo_sms *sms,
+                const struct expected *want, size_t max) {
+  struct clo_violations got;
+
+  clo_violations_init(&got);
+  clo_sms_check(sms, &got);
+  expect_violations(name, &got, want, max);
+  clo_violations_free(&got);
+}
+
 void expect_case_of(enum clo_verb verb, const struct rule_case *c) {
-  struct clo_violations violations;
   struct clo_sms sms;
   size_t i;
 
@@ -60,10 +69,7 @@ void expect_case_of(enum clo_verb verb, const struct rule_case *c) {
     if (sms.field[i].data != NULL)
       sms.field[i].data = exact(sms.field[i].data, sms.field[i].len);
 
-  clo_violations_init(&violations);
-  clo_sms_check(&sms, &violations);
-  expect_violations(c->name, &violations, c->expected, COUNT(c->expected));
-  clo_violations_free(&violations);
+  expect_sms(c->name, &sms, c->expected, COUNT(c->expected));
   for (i = 0; i < CLO_SMS_FIELDS; i++)
     free((void *)(uintptr_t)sms.field[i].data);
 }

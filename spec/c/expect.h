@@ -43,6 +43,10 @@ struct rule_case {
 void expect_violations(const char *name, const struct clo_violations *got,
                        const struct expected *want, size_t max);
 
+/* The same of an SMS that is checked first. */
+void expect_sms(const char *name, const struct clo_sms *sms,
+                const struct expected *want, size_t max);
+
 /* Checks the SMS of a case, its strings in blocks with no byte to spare. */
 void expect_case(const struct rule_case *rule_case);
 

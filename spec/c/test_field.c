@@ -239,52 +239,36 @@ static void takes_the_types_of_the_schema(void **state) {
 }
 
 static void wants_utf8_of_each_string(void **state) {
-  const struct expected want[] = {{NULL, "format", "byte 5 is 0xFF"}, {0}};
-  struct expected one[2];
-  struct clo_violations got;
-  struct clo_sms sms;
+  struct rule_case made = {
+      NULL, {STATUS("draft"), {0, STR("+123\xFF")}},
+      {{NULL, "format", "byte 5 is 0xFF"}}};
   size_t f;
 
   for (f = 0; f < CLO_SMS_FIELDS; f++) {
     if (strchr(types[f], 's') == NULL) continue;
-    memcpy(one, want, sizeof one);
-    one[0].field = clo_sms_fields[f].name;
-    memset(&sms, 0, sizeof sms);
-    sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
-    sms.field[f] = (struct clo_value)STR("+123\xFF");
-    clo_violations_init(&got);
-    clo_sms_check(&sms, &got);
-    expect_violations(clo_sms_fields[f].name, &got, one, 2);
-    clo_violations_free(&got);
+    made.name = clo_sms_fields[f].name;
+    made.sets[1].field = (enum clo_sms_field)f;
+    made.expected[0].field = made.name;
+    expect_case(&made);
   }
 }
 
 static void refuses_numbers_that_are_not_finite(void **state) {
   static const enum clo_sms_field fields[] = {
       CLO_SMS_SEND_IN, CLO_SMS_ACTIVITY_AT, CLO_SMS_DATE_CREATED};
+  struct rule_case made = {
+      NULL, {STATUS("outbox"), TEXT, FROM, TO, {0, NUM(0)}},
+      {{NULL, "range", ""}}};
   double infinity = 1e300 * 1e300;
-  double numbers[3];
-  struct clo_violations got;
-  struct clo_sms sms;
-  size_t f, n;
+  size_t i;
 
-  numbers[0] = infinity;
-  numbers[1] = -infinity;
-  numbers[2] = infinity - infinity;
-  for (f = 0; f < COUNT(fields); f++)
-    for (n = 0; n < COUNT(numbers); n++) {
-      memset(&sms, 0, sizeof sms);
-      sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("outbox");
-      sms.field[CLO_SMS_TEXT] = (struct clo_value)STR("Hello");
-      sms.field[CLO_SMS_LOCAL_PHONE] = (struct clo_value)STR("+14154445555");
-      sms.field[CLO_SMS_LEAD_ID] = (struct clo_value)STR("lead_1");
-      sms.field[fields[f]] = (struct clo_value)NUM(numbers[n]);
-      clo_violations_init(&got);
-      clo_sms_check(&sms, &got);
-      assert_int_equal(got.count, 1);
-      assert_string_equal(got.list[0].code, "range");
-      clo_violations_free(&got);
-    }
+  for (i = 0; i < 3 * COUNT(fields); i++) {
+    made.sets[4].field = fields[i / 3];
+    made.sets[4].value.number =
+        i % 3 == 0 ? infinity : i % 3 == 1 ? -infinity : infinity - infinity;
+    made.name = made.expected[0].field = clo_sms_fields[fields[i / 3]].name;
+    expect_case(&made);
+  }
 }
 
 /* -- what a message may say ----------------------------------------------- */
