@@ -196,6 +196,7 @@ int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
   set_security(s, config);
   set_transport(s, config);
   set_callbacks(s, t);
+  t->by_proxy = config->proxy != NULL;
   t->on_open = on_open;
   t->sockets = sockets;
   SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -282,11 +283,24 @@ static int means_content(const struct clo_transfer *t) {
   return strcmp(t->method, "GET") != 0 && strcmp(t->method, "DELETE") != 0;
 }
 
+/* Out of memory libcurl sends a request without its query, which asks for
+ * something else, unless it is told what to send. It is not told of a storage's
+ * URL, which may need its escapes, nor where a proxy gets the URL whole. */
+static void set_target(struct setup *s, const struct clo_transfer *t) {
+  const char *host = strstr(t->url.data, "://");
+  const char *path = host ? strchr(host + 3, '/') : NULL;
+  int is_left = t->form != NULL ||
+                (t->by_proxy && strncmp(t->url.data, "https:", 6) != 0);
+  SET(CURLOPT_REQUEST_TARGET,
+      !is_left && path && strchr(path, '?') ? path : NULL);
+}
+
 CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   set_auth(s, t);
   set_trust(s, t->trust);
   SET(CURLOPT_URL, t->url.data);
+  set_target(s, t);
   SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
   /* A request without a body has nothing to rewind, so the guard does not see
    * libcurl repeat it, which it only does on a kept connection. Reading twice

@@ -64,6 +64,7 @@ struct clo_transfer {
   double overdue_at; /* when it should have been ended by libcurl, */
   double ended_at;   /* and the last one's end */
 
+  int by_proxy; /* the engine has one */
   enum clo_trust trust; /* of the running attempt; */
   int asked_others;     /* the others did not vouch for the server */
   int attempts;
