@@ -54,6 +54,27 @@ describe("examples/script", function()
     end
   end)
 
+  it("lead.lua makes whom it texts", function()
+    local text, status = run "lead"
+    assert.equal("0", status, text)
+    assert.matches("^made the lead Lovelace & Co%. with the contact Ada", text)
+    assert.matches('contact_id = "cont_.*lead_id = "lead_.*"outbox"', text)
+  end)
+
+  it("preview.lua shows segments, encoding and what forced it", function()
+    local text, status = run "preview"
+    assert.equal("0", status, text)
+    for _, part in ipairs { "1 segment of GSM-7, 20 units, room for 140 more",
+      "UCS-2 because of ’ (U+2019)", "with plain characters: 1 segment of GSM",
+      "2 segments of UCS-2, 90 units", "UCS-2 because of 🍝 (U+1F35D)" } do
+      assert.truthy(text:find(part, 1, true), part .. " in " .. text)
+    end
+    text = run("preview", nil, "'olá\194\160ç'")
+    assert.truthy(text:find("á (U+00E1), \194\160 (U+00A0), ç (U+00E7)", 1,
+      true), text)
+    assert.matches("^close: validation", (run("preview", nil, "'\255'")))
+  end)
+
   it("bulk.lua asks, and sends its three messages", function()
     local text, status = run "bulk"
     assert.equal("2", status, text)
