@@ -256,7 +256,7 @@ describe("an interrupt at any instruction", function()
 
   it("does not keep a call from being ended after another one", function()
     local protect, n = require "close.protect", 0
-    protect.insist(function(step)
+    protect.ensure(function(step)
       n = n + step
       if n < 3 then error "struck" end
     end, 1)

@@ -32,7 +32,7 @@ describe("a send in the child of a fork", function()
   it("is unknown: the parent goes on with it", function()
     local request, task = assert(sends.prepare(nil, params()))
     local failure = { kind = "cancelled", outcome = "unknown", attempts = 1,
-      is_parents = true }
+      is_from_parent = true }
     local following, _, ended = sends.step({ task = task, request = request },
       nil, failure)
     assert.is_nil(following)

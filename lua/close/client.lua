@@ -8,12 +8,12 @@
 --   requests, last_id   those of the engine, by their numbers; the last number
 --   questions           those of question.lua that are open
 --   live, pending       the operations that are not over; how many
---   late, late_first, late_last   what is to be done in the next drain
+--   deferred, deferred_first, deferred_last   what the next drain does
 --   current             the operation that a drain is at
 --   starting            how many _async functions are beginning one, inside
 --                       each other
 --   depth               of callbacks that wait inside each other
---   apart               operations in whose midst on_event runs
+--   uncounted           operations that wait while on_event runs for them
 
 local core = require "close.core"
 local drain = require "close.drain"
@@ -42,7 +42,7 @@ local function own(self)
   return get and get()
 end
 
-local TICK = 0.0005 -- seconds that one poll may take, give or take a callback
+local POLL_BUDGET_S = 0.0005 -- that one poll may take, besides a callback
 
 function Client:__tostring()
   local state = own(self)
@@ -70,7 +70,7 @@ function Client:poll()
   if state.closed and state.pending == 0 then
     return nil, errors.config "the client is closed"
   end
-  state.driver.turn(TICK)
+  state.driver.turn(POLL_BUDGET_S)
   if not state.closed then state.loop.kick() end
   return operations.pending(state)
 end
@@ -91,9 +91,9 @@ function Client:wait(seconds)
   local why = state.closed and state.pending == 0 and
       "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
-    operations.is_deep(state) and
+    operations.is_too_deep(state) and
       "callbacks wait inside each other too deeply" or
-    state.loop.hindrance("wait", "wait")
+    state.loop.why_not("wait", "wait")
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
   return operations.pending(state)
@@ -185,7 +185,7 @@ local function make_driver(state)
 
   --- Whether there is something to drain.
   function driver.ready()
-    return state.late_first <= state.late_last or
+    return state.deferred_first <= state.deferred_last or
       questions.deadline(state) == 0 or
       state.engine ~= nil and state.engine:ready()
   end
@@ -242,12 +242,12 @@ function client.new(given)
     questions = {},
     live = {},
     pending = 0,
-    late = {},
-    late_first = 1,
-    late_last = 0,
+    deferred = {},
+    deferred_first = 1,
+    deferred_last = 0,
     starting = 0,
     depth = 0,
-    apart = 0,
+    uncounted = 0,
   }
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)

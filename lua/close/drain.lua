@@ -27,15 +27,15 @@ end
 -- What was put off: the ends of operations that ended before they were begun,
 -- as their callbacks must not run inside of the call that names them. What is
 -- put off meanwhile has its turn in the next drain.
-local function drain_late(state, till)
-  local last = state.late_last
-  while state.late_first <= last and not operations.is_deep(state) do
-    local late = state.late[state.late_first]
-    state.current = late and late.operation
-    state.late[state.late_first] = nil
-    state.late_first = state.late_first + 1
-    if late then
-      late.act(state, late.operation, late.response, late.failure)
+local function drain_deferred(state, till)
+  local last = state.deferred_last
+  while state.deferred_first <= last and not operations.is_too_deep(state) do
+    local entry = state.deferred[state.deferred_first]
+    state.current = entry and entry.operation
+    state.deferred[state.deferred_first] = nil
+    state.deferred_first = state.deferred_first + 1
+    if entry then
+      entry.act(state, entry.operation, entry.response, entry.failure)
     end
     state.current = nil
     if till and core.now() >= till then return end
@@ -46,7 +46,7 @@ local function report(state, event)
   local request = state.requests[event.id]
   event.path = request and request.path:match "^[^?]*"
   event.id = nil
-  user.tell(state, event)
+  user.emit(state, event)
 end
 
 local function drain_events(state, engine)
@@ -59,16 +59,16 @@ local function drain_events(state, engine)
 end
 
 -- Goes on with what the engine has taken a request to.
-local function take(state, request, response, failure, unsure)
+local function take(state, request, response, failure, unknown)
   local operation = request.operation
   if operation.done then return end
   if not response and not failure then -- there was no memory for it
-    operations.refuse(operation)
+    operations.end_without_memory(operation)
     return operations.notify(state, operation)
   end
   local is_over
   is_over, response, failure =
-    requests.take(state, request, response, failure, unsure)
+    requests.take(state, request, response, failure, unknown)
   if is_over then operations.go_on(state, operation, response, failure) end
 end
 
@@ -77,12 +77,12 @@ local function drain_done(state, engine, till)
   while id do
     local request = state.requests[id] -- before it is taken from the engine
     state.current = request and request.operation
-    local done, response, failure, unsure = engine:done()
+    local done, response, failure, unknown = engine:done()
     request = done and state.requests[done]
     state.current = request and request.operation
     if request then
       state.requests[done] = nil
-      take(state, request, response, failure, unsure)
+      take(state, request, response, failure, unknown)
     end
     state.current = nil
     if state.engine ~= engine or till and core.now() >= till then return end
@@ -90,21 +90,21 @@ local function drain_done(state, engine, till)
   end
 end
 
-local function hand_on(state, till)
+local function drain_all(state, till)
   drain_questions(state)
-  drain_late(state, till)
+  drain_deferred(state, till)
   local engine = state.engine
   if engine then drain_events(state, engine) end
   if engine and state.engine == engine then drain_done(state, engine, till) end
 end
 
 -- After an error in a drain: the operation that it was at is not lost.
-local function repair(state, thrown, current, depth, apart)
+local function repair(state, thrown, current, depth, uncounted)
   local broken = state.current
   if broken and broken ~= current then
-    operations.break_off(state, broken, thrown)
+    operations.abort(state, broken, thrown)
   end
-  state.current, state.depth, state.apart = current, depth, apart
+  state.current, state.depth, state.uncounted = current, depth, uncounted
   operations.recount(state)
 end
 
@@ -113,9 +113,9 @@ end
 --- error that comes meanwhile, at any place, loses no operation.
 ---@param till number|nil a moment of core.now()
 local function drain(state, till)
-  local current, depth, apart = state.current, state.depth, state.apart
+  local current, depth, uncounted = state.current, state.depth, state.uncounted
   -- It may come in the midst of protect.catch, too.
-  local called, ok, why = pcall(protect.catch, hand_on, state, till)
+  local called, ok, why = pcall(protect.catch, drain_all, state, till)
   if called and ok then
     state.current = current
     return
@@ -123,9 +123,9 @@ local function drain(state, till)
   if not called then why = protect.note(ok) end
   local broken = state.current
   local has_ended = not broken or broken == current or broken.done
-  protect.insist(repair, state, why, current, depth, apart)
+  protect.ensure(repair, state, why, current, depth, uncounted)
   -- An operation that ran out of memory says so itself.
-  if has_ended or not memory.is_lacking(why) then error(why, 0) end
+  if has_ended or not memory.is_out_of_memory(why) then error(why, 0) end
 end
 
 return drain

@@ -12,7 +12,7 @@ local protect = require "close.protect"
 local user = require "close.user"
 local walk = require "close.walk"
 
-local SLICE = 0.001 -- seconds that callbacks are run for in one go
+local SLICE_S = 0.001 -- seconds that callbacks are run for in one go
 
 local each = { name = "each", example = "each{...}", arguments = 1,
   read = pages.read }
@@ -37,7 +37,7 @@ end
 local function take(walker, page, err, response)
   if not page then return nil, err, response end
   local fresh, why = walker:take(page)
-  if not fresh then return nil, errors.astray(response, why), response end
+  if not fresh then return nil, errors.bad_answer(response, why), response end
   return fresh, nil, response
 end
 
@@ -143,7 +143,7 @@ function each.launch(state, operation, refused, callback, given)
   local function later(f) operations.later(state, request, f) end
 
   -- Ends the walk; the callback is told in the next turn.
-  local function break_off()
+  local function abort()
     ended = true
     if page_handle then page_handle:cancel() end
     later(function() finish(cancelled(state), last) end)
@@ -155,21 +155,21 @@ function each.launch(state, operation, refused, callback, given)
     local called, ok, why, is_interrupt = pcall(protect.call, f, ...)
     if called and ok then return end
     if not called then why = protect.note(ok) end
-    if memory.is_lacking(why) and not over then
+    if memory.is_out_of_memory(why) and not over then
       ended = true
       return finish(spare, last)
     end
-    if not over then protect.insist(break_off) end
+    if not over then protect.ensure(abort) end
     if is_interrupt then protect.raise(why) end
     error(why, 0)
   end
 
   -- Hands on what is new, for a while; the rest has its turn later.
-  local function hand_on()
-    local till = core.now() + SLICE
+  local function deliver()
+    local till = core.now() + SLICE_S
     while at < #items and not ended and not state.closed do
       if core.now() > till then
-        return later(function() guard(hand_on) end)
+        return later(function() guard(deliver) end)
       end
       at = at + 1
       if user.call(state, request, callback, items[at]) == false then
@@ -190,7 +190,7 @@ function each.launch(state, operation, refused, callback, given)
     fresh, err, response = take(walker, page, err, response)
     if not fresh then return finish(err, response) end
     items, at, last = fresh, 0, response
-    hand_on()
+    deliver()
   end
 
   function take_page(...) guard(take_in, ...) end

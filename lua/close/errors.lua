@@ -241,14 +241,14 @@ end
 ---@param response table
 ---@param wanted string such as "an SMS activity"
 function errors.unreadable(response, wanted)
-  return errors.astray(response, response.body == "" and "an empty body" or
+  return errors.bad_answer(response, response.body == "" and "an empty body" or
     "a body that is not " .. wanted)
 end
 
 --- A 2xx that nothing can be made of.
 ---@param response table
 ---@param what string such as "an empty body"
-function errors.astray(response, what)
+function errors.bad_answer(response, what)
   return errors.new {
     kind = "protocol",
     outcome = "unknown",

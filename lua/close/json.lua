@@ -34,7 +34,7 @@ local function protected(f, value)
   end
   local ok, result = pcall(f, value)
   core.c_locale(false)
-  if not ok and memory.is_lacking(result) then error(result, 0) end
+  if not ok and memory.is_out_of_memory(result) then error(result, 0) end
   return ok, result
 end
 

@@ -1,6 +1,6 @@
 -- Which loop waits for a client's calls: one file below loop/ for each host. A
 -- loop is made of a driver, the engine's verbs, and has
---   hindrance(verb, name)  why it cannot be done here and now, or nil: "await"
+--   why_not(verb, name)  why it cannot be done here and now, or nil: "await"
 --                     (one call), "begin" (one, without waiting), "wait" (for
 --                     all); name is the user's function, such as "send"
 --   kick()            there is something new to do

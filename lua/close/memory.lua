@@ -6,7 +6,7 @@ local memory = {}
 local MESSAGE = "not enough memory" -- the same in every Lua
 
 --- Whether what was thrown says that memory is used up.
-function memory.is_lacking(thrown) return thrown == MESSAGE end
+function memory.is_out_of_memory(thrown) return thrown == MESSAGE end
 
 local function pass(ok, value, ...)
   if not ok and value == MESSAGE then error(MESSAGE, 0) end

@@ -17,10 +17,10 @@
 --     is_starting   the _async function that begins it has not returned
 --     done          it is over; then
 --     response, failure   what it came to; a failure may be an error already
---     spare         its error if out of memory
+--     memory_error  its error if out of memory, made in advance
 -- An error may come at any instruction: from a hook, or if out of memory. So an
 -- operation that is not over is always to be found: in the engine, in the line
--- of a question, in state.late, or as state.current.
+-- of a question, in state.deferred, or as state.current.
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -34,7 +34,7 @@ local user = require "close.user"
 
 local operations = {}
 
-local DEEP = 30 -- callbacks that wait inside each other; Lua bears 200 C calls
+local MAX_DEPTH = 30 -- of callbacks that wait; Lua allows 200 nested C calls
 
 -- ---- which ones there are ----
 
@@ -68,7 +68,7 @@ end
 --- How many operations are not over: of them, those that may end before the
 --- caller goes on.
 function operations.pending(state)
-  local n = state.pending - state.apart
+  local n = state.pending - state.uncounted
   if state.starting > 0 then -- they are told once their caller goes on
     for operation in pairs(state.live) do
       if operation.is_starting and operation.done then n = n - 1 end
@@ -78,24 +78,24 @@ function operations.pending(state)
 end
 
 --- Has act(state, operation, response, failure) done in the next drain.
-function operations.put_off(state, act, operation, response, failure)
+function operations.defer(state, act, operation, response, failure)
   count(state, operation)
   local late = { act = act, operation = operation, response = response,
     failure = failure } -- a finalizer may put off others here
-  local last = state.late_last + 1
-  state.late[last], state.late_last = late, last
+  local last = state.deferred_last + 1
+  state.deferred[last], state.deferred_last = late, last
 end
 
-local put_off = operations.put_off
+local defer = operations.defer
 
 --- Whether callbacks wait inside each other so deeply that no more may.
-function operations.is_deep(state) return state.depth >= DEEP end
+function operations.is_too_deep(state) return state.depth >= MAX_DEPTH end
 
 -- ---- what they come to ----
 
 -- The error of an operation that ran out of memory; making it needs none.
 local function out_of_memory(operation)
-  local err, failure, request = operation.spare, operation.failure,
+  local err, failure, request = operation.memory_error, operation.failure,
     operation.request
   err.outcome = failure and failure.outcome or
     request and request.is_submitted and "unknown" or "not_sent"
@@ -107,7 +107,7 @@ local function out_of_memory(operation)
 end
 
 --- Out of memory in the midst of an operation: that is its end.
-function operations.refuse(operation)
+function operations.end_without_memory(operation)
   operation.failure = out_of_memory(operation)
   operation.response, operation.done = nil, true
 end
@@ -128,7 +128,7 @@ end
 
 local function choose(operation, ok, value, ...)
   if ok then return value, ... end
-  if not memory.is_lacking(value) then error(value, 0) end
+  if not memory.is_out_of_memory(value) then error(value, 0) end
   return nil, out_of_memory(operation), operation.response
 end
 
@@ -165,7 +165,7 @@ local function resume(state, operation)
   end
   local ok, value, is_interrupt = protect.resume(thread)
   if not ok then
-    user.tell_thrown(state, operation.request, value, is_interrupt)
+    user.report_thrown(state, operation.request, value, is_interrupt)
   end
 end
 
@@ -178,8 +178,8 @@ local function notify(state, operation)
     uncount(state, operation)
     return waiter and waiter:post()
   end
-  if operations.is_deep(state) or operation.is_starting then
-    return put_off(state, notify, operation)
+  if operations.is_too_deep(state) or operation.is_starting then
+    return defer(state, notify, operation)
   end
   if state.loop.run then return state.loop.run(run, state, operation) end
   run(state, operation)
@@ -188,8 +188,8 @@ end
 operations.notify = notify
 
 --- The next drain tells the end of an operation to what waits for it.
-function operations.tell_later(state, operation)
-  if operation.waiter then return put_off(state, notify, operation) end
+function operations.notify_later(state, operation)
+  if operation.waiter then return defer(state, notify, operation) end
   uncount(state, operation)
 end
 
@@ -202,7 +202,7 @@ local function finish(state, operation, response, failure)
     response.elapsed = core.now() - operation.began
   end
   if failure then
-    failure.attempts, failure.is_parents = operation.attempts, nil
+    failure.attempts, failure.is_from_parent = operation.attempts, nil
   end
   local request = operation.request
   request.body, request.form = nil, nil -- who keeps the handle keeps no file
@@ -216,19 +216,19 @@ end
 local function step(state, operation, response, failure)
   local take = operation.verb.step
   if not take then return nil, response, failure end
-  local apart = state.apart
+  local uncounted = state.uncounted
   local ok, request, now_response, now_failure =
     protect.call(take, operation, response, failure, state)
   if ok then return request, now_response, now_failure end
-  state.apart = apart -- a mistake of ours, which must not stop the host
+  state.uncounted = uncounted -- a mistake of ours, which must not stop the host
   if now_response then protect.raise(request) end -- an interrupt
-  if memory.is_lacking(request) then error(request, 0) end
+  if memory.is_out_of_memory(request) then error(request, 0) end
   return nil, response, { kind = "protocol", outcome = "unknown",
     message = "an answer could not be dealt with: " .. tostring(request) }
 end
 
 local function adopt(operation, request)
-  request.operation, request.unsure = operation, 0
+  request.operation, request.unknown = operation, 0
   operation.request = request
 end
 
@@ -264,7 +264,7 @@ function operations.new(verb, request, task)
   local operation = { verb = verb, task = task, request = nil, began = false,
     due = false, retries = 0, ticket = nil, waiter = nil, attempts = 0,
     is_cancelled = false, is_starting = false, done = false, response = nil,
-    failure = nil, spare = errors.memory() }
+    failure = nil, memory_error = errors.memory() }
   if request then adopt(operation, request) end
   return operation
 end
@@ -278,7 +278,7 @@ local function set_options(state, operation, given)
     of_call, why = options.read_call(given)
     if not of_call then return why end
   end
-  if verb.asks then
+  if verb.uses_on_draft then
     operation.task.on_draft = of_call.on_draft or settings.on_draft
   elseif of_call.on_draft then
     return "on_draft is an option of send alone"
@@ -312,7 +312,7 @@ function operations.cancel(state, operation)
   local request = operation.request
   if questions.waits(request) then
     operation.is_cancelled = true
-    put_off(state, end_wait, operation)
+    defer(state, end_wait, operation)
     questions.leave(request)
     return true
   end
@@ -329,9 +329,9 @@ end
 
 --- Ends an operation in whose midst something was thrown. What the engine knows
 --- of it is true; what was taken from it is lost.
-function operations.break_off(state, operation, thrown)
-  if operation.done then return operations.tell_later(state, operation) end
-  local request, lacks = operation.request, memory.is_lacking(thrown)
+function operations.abort(state, operation, thrown)
+  if operation.done then return operations.notify_later(state, operation) end
+  local request, lacks = operation.request, memory.is_out_of_memory(thrown)
   local id = request.id
   if not lacks and id and is_unread(state, id) then return end
   operation.is_cancelled = true
@@ -339,15 +339,15 @@ function operations.break_off(state, operation, thrown)
   local is_ending = id and state.engine and state.engine:cancel(id)
   if lacks then
     if id then state.requests[id] = nil end
-    operations.refuse(operation)
-    return operations.tell_later(state, operation)
+    operations.end_without_memory(operation)
+    return operations.notify_later(state, operation)
   end
   if is_ending then return end
   local failure = requests.failure("cancelled",
     "an error was thrown in the midst of the call")
-  if request.is_submitted then request.unsure = request.unsure + 1 end
-  if request.unsure > 0 then failure.outcome = "unknown" end
-  put_off(state, operations.go_on, operation, nil, failure)
+  if request.is_submitted then request.unknown = request.unknown + 1 end
+  if request.unknown > 0 then failure.outcome = "unknown" end
+  defer(state, operations.go_on, operation, nil, failure)
   if id then state.requests[id] = nil end
 end
 
@@ -356,7 +356,7 @@ end
 local function abandon(state, operation, thrown)
   operation.waiter = nil
   operation.is_cancelled = true -- also where the engine has its end already
-  operations.break_off(state, operation, thrown)
+  operations.abort(state, operation, thrown)
   uncount(state, operation)
   operations.recount(state)
 end
@@ -384,10 +384,10 @@ end
 function operations.perform(state, operation, refused, given)
   if not operation then return nil, refused end
   local why = state.closed and "the client is closed" or
-    state.loop.hindrance("await", operation.verb.name) or
+    state.loop.why_not("await", operation.verb.name) or
     set_options(state, operation, given)
   if why then return nil, errors.config(why) end
-  local failure = requests.hindrance(state, operation.request)
+  local failure = requests.why_not(state, operation.request)
   if failure then return nil, errors.from_call(failure) end
   local ok, thrown
   if protect.yields or not state.loop.yields() then
@@ -396,9 +396,9 @@ function operations.perform(state, operation, refused, given)
     ok, thrown = start_and_yield(state, operation)
   end
   if not ok then
-    protect.insist(abandon, state, operation, thrown)
-    if not memory.is_lacking(thrown) then error(thrown, 0) end
-    if not operation.done then operations.refuse(operation) end
+    protect.ensure(abandon, state, operation, thrown)
+    if not memory.is_out_of_memory(thrown) then error(thrown, 0) end
+    if not operation.done then operations.end_without_memory(operation) end
   end
   return result(operation)
 end
@@ -407,7 +407,7 @@ end
 local function start_async(state, operation)
   operation.is_starting, state.starting = true, state.starting + 1
   if operation.done then
-    put_off(state, notify, operation)
+    defer(state, notify, operation)
     state.loop.kick()
   else
     start(state, operation)
@@ -425,7 +425,7 @@ function operations.launch(state, operation, refused, callback, given)
   local why = state.closed and "the client is closed" or
     type(callback) ~= "function" and
       "callback must be a function (result, err, response)" or
-    state.loop.hindrance("begin", verb.name)
+    state.loop.why_not("begin", verb.name)
   if why then return nil, errors.config(why) end
   operation = operation or operations.new(REFUSED)
   operation.waiter = callback
@@ -443,9 +443,9 @@ function operations.launch(state, operation, refused, callback, given)
   state.starting = starting
   if called and ok then return request end
   if not called then thrown = protect.note(ok) end
-  protect.insist(abandon, state, operation, thrown)
-  if not memory.is_lacking(thrown) then error(thrown, 0) end
-  if not operation.done then operations.refuse(operation) end
+  protect.ensure(abandon, state, operation, thrown)
+  if not memory.is_out_of_memory(thrown) then error(thrown, 0) end
+  if not operation.done then operations.end_without_memory(operation) end
   return nil, operation.failure
 end
 
@@ -456,7 +456,7 @@ local LATER = { read = function() end }
 function operations.later(state, request, f)
   local made = operations.new(LATER)
   made.request, made.waiter, made.done = request, f, true
-  put_off(state, notify, made)
+  defer(state, notify, made)
   state.loop.kick()
 end
 

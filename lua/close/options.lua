@@ -194,7 +194,7 @@ function options.check_secret(settings, secret)
   end
   if secret:find("[%s\128-\255]") then
     return name .. " must be plain ASCII without blanks" ..
-      core.tell_odd(secret)
+      core.describe_odd(secret)
   end
 end
 
@@ -202,18 +202,18 @@ local function check_addresses(settings)
   settings.base_url = settings.base_url:gsub("/+$", "")
   local plain, why = core.check_url(settings.base_url)
   if plain == nil then
-    return "base_url: " .. why .. core.tell_odd(settings.base_url)
+    return "base_url: " .. why .. core.describe_odd(settings.base_url)
   end
   local path = settings.base_url:match "^%a+://[^/]*(.*)$"
-  if core.tell_odd(path) ~= "" then
+  if core.describe_odd(path) ~= "" then
     return "base_url: its path must be plain ASCII" ..
-      core.tell_odd(settings.base_url)
+      core.describe_odd(settings.base_url)
   end
   settings.plain = plain
   if settings.proxy then
     local loopback, fault = core.check_proxy(settings.proxy)
     if loopback == nil then
-      return "proxy: " .. fault .. core.tell_odd(settings.proxy)
+      return "proxy: " .. fault .. core.describe_odd(settings.proxy)
     end
     if plain and not loopback then
       return "proxy: a base_url with http would send the key through it in " ..

@@ -35,7 +35,7 @@ function params.check_id(id, field)
   if #id <= 200 and id:find "^[A-Za-z0-9_%-]+$" then return nil end
   return { field = field, code = "format",
     message = field .. " must be the id of an SMS, such as \"acti_...\": " ..
-      "letters, digits, _ and - only" .. core.tell_odd(id) }
+      "letters, digits, _ and - only" .. core.describe_odd(id) }
 end
 
 -- What the core has not looked at: extra, and the size of it all.

@@ -17,7 +17,7 @@ local thread = coroutine.create(function() pcall(coroutine.yield) end)
 coroutine.resume(thread)
 protect.yields = coroutine.status(thread) == "suspended"
 
-local passing -- { the interrupt that is on its way to whoever called us }
+local current_interrupt -- {value} of the one that is being thrown
 local has_hook = false -- whether debug.sethook had set one at the last call
 
 -- The function that debug.sethook has set, where it is one of Lua.
@@ -41,7 +41,9 @@ local function is_from(hook, f, info)
 end
 
 local function is_interrupt(value)
-  if passing and rawequal(passing[1], value) then return true end
+  if current_interrupt and rawequal(current_interrupt[1], value) then
+    return true
+  end
   if type(value) ~= "string" then return false end
   for _, pattern in ipairs(RAISED_AT_CTRL_C) do
     if value:find(pattern) then return true end
@@ -65,7 +67,7 @@ end
 
 --- pcall, whose third value says of an error whether it is an interrupt.
 function protect.call(f, ...)
-  passing = nil
+  current_interrupt = nil
   local hook = hook_of()
   has_hook = hook ~= nil
   if not hook then return judge(nil, pcall(f, ...)) end
@@ -79,7 +81,7 @@ function protect.call(f, ...)
 end
 
 local function keep(ok, value, ...)
-  if not ok and ... then passing = { value } end
+  if not ok and ... then current_interrupt = { value } end
   return ok, value, ...
 end
 
@@ -90,13 +92,13 @@ function protect.catch(f, ...) return keep(protect.call(f, ...)) end
 --- What has come in the midst of protect.call or protect.catch themselves, as a
 --- pcall around them tells: where there was a hook it is an interrupt.
 function protect.note(value)
-  if has_hook then passing = { value } end
+  if has_hook then current_interrupt = { value } end
   return value
 end
 
 --- Resumes a coroutine: true, or false, what it threw, whether an interrupt.
 function protect.resume(co, ...)
-  passing = nil
+  current_interrupt = nil
   local hook = hook_of(co)
   local ok, value = coroutine.resume(co, ...)
   if ok then return true end
@@ -108,13 +110,13 @@ end
 
 --- Lets an interrupt go on.
 function protect.raise(value)
-  passing = { value }
+  current_interrupt = { value }
   error(value, 0)
 end
 
 --- Calls what must be done after an error, and may be done twice: again where
 --- an interrupt comes once more meanwhile, as from a watchdog that goes on.
-function protect.insist(f, ...)
+function protect.ensure(f, ...)
   for _ = 1, 5 do
     if pcall(f, ...) then return end
   end

@@ -7,8 +7,9 @@
 --   time                 seconds after which its answer is not waited for, and
 --                        the function called again; nil: it is asked for one
 --                        request alone, whose own time bounds it
---   judge(state, ok, value, more) -> why   takes what it returned, or threw, as
---                        pcall has it, and says why that is no answer
+--   check_result(state, ok, value, more) -> why
+--                        gets what the function returned or threw, as pcall
+--                        has it, and says why that is no answer, or nil
 --   line, first          the requests that wait, in order; false: it has left
 --   due                  no request of the line is out of time before
 --   began                when the function was called; nil before
@@ -23,17 +24,19 @@ local protect = require "close.protect"
 
 local questions = {}
 
---- The question with a judge that is not over, or nil.
-function questions.open(state, judge)
+--- The question with this check_result that is not over, or nil.
+function questions.open(state, check_result)
   for _, question in ipairs(state.questions) do
-    if question.judge == judge and not question.is_over then return question end
+    if question.check_result == check_result and not question.is_over then
+      return question
+    end
   end
 end
 
 --- Makes a question; the function is called once a request waits for it.
-function questions.new(f, arg, judge, time)
-  return { f = f, arg = arg, judge = judge, time = time, line = {}, first = 1,
-    due = math.huge, is_open = false }
+function questions.new(f, arg, check_result, time)
+  return { f = f, arg = arg, check_result = check_result, time = time,
+    line = {}, first = 1, due = math.huge, is_open = false }
 end
 
 local function open(state, question)
@@ -89,7 +92,7 @@ end
 
 -- For a reason of our own.
 local function fail(state, question, why)
-  finish(state, question, question.judge(state, false, why))
+  finish(state, question, question.check_result(state, false, why))
 end
 
 -- Where it was interrupted it is called again.
@@ -104,7 +107,7 @@ local function take(state, question, ok, value, more)
     protect.raise(value)
   end
   if question.is_over then return end
-  finish(state, question, question.judge(state, ok, value, more))
+  finish(state, question, question.check_result(state, ok, value, more))
   question.thread = nil
 end
 
@@ -197,7 +200,7 @@ local function limit(question)
 end
 
 local function ask_again(state, question)
-  local again = questions.new(question.f, question.arg, question.judge,
+  local again = questions.new(question.f, question.arg, question.check_result,
     question.time)
   open(state, again)
   again.due = question.due

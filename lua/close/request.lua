@@ -18,7 +18,7 @@
 --     id            the engine's number for its last try
 --     is_submitted  whether the engine has got that try
 --     secret        the credentials that it went with
---     unsure        how many tries Close may have acted on, unseen by us
+--     unknown       how many of its attempts Close may have acted on
 --     stale         after a 401, while new credentials are fetched:
 --                   {response = , failure = }; false once they were
 
@@ -69,7 +69,7 @@ end
 --- Why the operation that is to begin cannot wait for the credentials that it
 --- needs: it is the function for them that waits for it.
 ---@return table|nil failure
-function requests.hindrance(state, request)
+function requests.why_not(state, request)
   local question = needs_credentials(state, request) and
     questions.open(state, take_secret)
   if not (question and questions.is_inside(state, question)) then
@@ -124,11 +124,11 @@ end
 
 -- Adds what the tries of a request came to: the one place for it. A refusal
 -- says nothing of those that Close may have acted on before it.
-local function add_up(request, response, failure, unsure)
+local function add_up(request, response, failure, unknown)
   local operation = request.operation
   operation.attempts = operation.attempts + (response or failure).attempts
-  request.unsure = request.unsure + unsure
-  if failure and request.unsure > 0 then failure.outcome = "unknown" end
+  request.unknown = request.unknown + unknown
+  if failure and request.unknown > 0 then failure.outcome = "unknown" end
 end
 
 --- Whether nobody waits for an operation any more: it was cancelled, or its
@@ -156,8 +156,8 @@ end
 
 --- Takes the end of what the engine made of a request.
 --- -> whether the request is over; if so response, failure
-function requests.take(state, request, response, failure, unsure)
-  add_up(request, response, failure, unsure)
+function requests.take(state, request, response, failure, unknown)
+  add_up(request, response, failure, unknown)
   if failure and is_refreshable(state, request, failure) then
     request.stale = { response = response, failure = failure }
     local why = requests.begin(state, request)

@@ -15,10 +15,10 @@ local params = require "close.params"
 local questions = require "close.question"
 local user = require "close.user"
 
-local PATIENT = 1000000 -- retries where nobody says: the timeout is the bound
+local UNLIMITED = 1000000 -- retries where nobody says: the timeout is the bound
 
 local send = { name = "send", example = "send{...}", arguments = 1,
-  retries = PATIENT, asks = true, goes_on = true }
+  retries = UNLIMITED, uses_on_draft = true, goes_on = true }
 
 -- ---- what the caller gave ----
 
@@ -91,7 +91,7 @@ end
 --   id               of the draft, once known
 --   repeats          how often a request was made again by a step
 --   strays           drafts that a repeated request may have left behind
---   is_asked         whether a promotion may have left
+--   is_promotion_sent   whether a promotion may have left
 --   is_in_doubt      whether Close may have carried one out
 --   why, why_response   how the last promotion failed
 --   shown            the SMS as it was last shown, at the end
@@ -165,12 +165,12 @@ local function to_promote(task)
   if task.changes then text = text:sub(1, -2) .. "," .. task.changes:sub(2) end
   local request = activity.of_one("PUT", task.id, text)
   request.repeatable = false -- a look is better than a second try
-  task.is_asked = true
+  task.is_promotion_sent = true
   return request
 end
 
 -- What on_draft returned or threw: why the draft is not to be promoted, or nil.
-local function judge(_, ok, value, more)
+local function refusal(_, ok, value, more)
   local refused = not ok or value == false or value == nil and more ~= nil
   if not refused then return nil end
   local said = not ok and value or more
@@ -184,7 +184,7 @@ local function to_question(task)
     return ask(task, to_promote(task), after_promotion)
   end
   local request = activity.of_one("PUT", task.id)
-  request.question = questions.new(task.on_draft, task.id, judge)
+  request.question = questions.new(task.on_draft, task.id, refusal)
   return ask(task, request, after_question)
 end
 
@@ -208,11 +208,11 @@ end
 
 local function after_draft(operation, response, failure, state)
   local task, request = operation.task, operation.request
-  task.strays = task.strays + request.unsure
+  task.strays = task.strays + request.unknown
   local shown = read(task, response, failure)
   if shown then
     task.id = shown.id
-    user.tell_apart(state, { method = "POST", path = request.path,
+    user.emit_uncounted(state, { method = "POST", path = request.path,
       draft_id = shown.id })
     return to_question(task)
   end
@@ -232,10 +232,10 @@ end
 -- Somebody else may have promoted the draft a moment ago, an earlier send or a
 -- forked process: then it is this which a refusal means, but for those that
 -- looked at no draft.
-local BLIND = { [401] = true, [404] = true, [407] = true, [429] = true }
+local UNRELATED = { [401] = true, [404] = true, [407] = true, [429] = true }
 local function is_uncertain(task)
   return task.is_in_doubt or
-    task.why.outcome == "rejected" and not BLIND[task.why.status]
+    task.why.outcome == "rejected" and not UNRELATED[task.why.status]
 end
 
 function after_promotion(operation, response, failure)
@@ -246,7 +246,7 @@ function after_promotion(operation, response, failure)
   end
   failure = failure or unreadable(response)
   task.why, task.why_response = failure, response
-  if operation.request.unsure > 0 or not failure.outcome then
+  if operation.request.unknown > 0 or not failure.outcome then
     task.is_in_doubt = true
   end
   local is_clear = failure.outcome == "rejected" and not is_uncertain(task)
@@ -325,7 +325,7 @@ end
 
 function send.step(operation, response, failure, state)
   local task = operation.task
-  if failure and failure.is_parents then -- who goes on with it
+  if failure and failure.is_from_parent then -- who goes on with it
     return conclude(task, response, failure, "unknown")
   end
   return task.step(operation, response, failure, state)
@@ -334,7 +334,9 @@ end
 function send.read(_, task) return task.shown end
 
 function send.describe(task, err)
-  if not (task.is_in_doubt or task.is_asked) then err.outcome = "not_sent" end
+  if not (task.is_in_doubt or task.is_promotion_sent) then
+    err.outcome = "not_sent"
+  end
   err.draft_id, err.stray_drafts = task.id, task.strays
 end
 

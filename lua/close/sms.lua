@@ -88,7 +88,7 @@ function delete.prepare(_, id) return of_one("DELETE", id) end
 -- Where an earlier try may have deleted it, nobody is there to be found.
 function delete.step(operation, response, failure)
   local is_gone = failure and failure.status == 404 and
-    operation.request.unsure > 0
+    operation.request.unknown > 0
   return nil, response, not is_gone and failure or nil
 end
 

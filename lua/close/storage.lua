@@ -121,7 +121,7 @@ local function read_xml(body)
   return { { code = code, message = message or code } }
 end
 
-local LEAST_SECRET = 16 -- bytes; what is shorter signs nothing
+local MIN_SECRET = 16 -- bytes; what is shorter signs nothing
 
 local function blank_out(text, word)
   local parts, from = {}, 1
@@ -142,7 +142,7 @@ local function redact(body, fields)
   local is_cut, longest = #body > MAX_KEPT, 0
   body = body:sub(1, MAX_KEPT)
   for _, field in ipairs(fields) do
-    if #field[2] >= LEAST_SECRET then body = blank_out(body, field[2]) end
+    if #field[2] >= MIN_SECRET then body = blank_out(body, field[2]) end
     longest = math.max(longest, #field[2])
   end
   if is_cut then body = body:sub(1, -longest - 1) end

@@ -21,30 +21,30 @@ local function pass_interrupt(ok, value, is_interrupt)
 end
 
 --- Gives an event to on_event.
-function user.tell(state, event)
+function user.emit(state, event)
   local on_event = state.settings.on_event
   if not on_event then return end
-  local tell = state.loop.tell
-  if tell and tell(on_event, event) then return end
+  local emit = state.loop.emit
+  if emit and emit(on_event, event) then return end
   -- A faulty logger stops no message.
   call(state, on_event, event, pass_interrupt)
 end
 
 --- The same in the middle of an operation, which does not count meanwhile:
 --- on_event may wait for all that do.
-function user.tell_apart(state, event)
-  local apart = state.apart
-  state.apart = apart + 1
-  user.tell(state, event)
-  state.apart = apart
+function user.emit_uncounted(state, event)
+  local uncounted = state.uncounted
+  state.uncounted = uncounted + 1
+  user.emit(state, event)
+  state.uncounted = uncounted
 end
 
 --- What a function has thrown: an interrupt goes on, all else is told.
 ---@param request table|nil the last one of what it was called for
-function user.tell_thrown(state, request, value, is_interrupt)
+function user.report_thrown(state, request, value, is_interrupt)
   if is_interrupt then protect.raise(value) end
   local named, text = pcall(tostring, value)
-  user.tell(state, {
+  user.emit(state, {
     method = request and request.endpoint.method,
     path = request and request.path:match "^[^?]*",
     callback_error = named and text or "an error that is a " .. type(value),
@@ -59,7 +59,7 @@ function user.call(state, request, f, arg)
   -- and that of pcall.
   local function keep() value = f(arg) end
   call(state, keep, nil, function(ok, thrown, is_interrupt)
-    if not ok then user.tell_thrown(state, request, thrown, is_interrupt) end
+    if not ok then user.report_thrown(state, request, thrown, is_interrupt) end
   end)
   return value
 end

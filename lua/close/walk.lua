@@ -10,13 +10,13 @@
 local core = require "close.core"
 
 local PAGE = 100 -- items, where the caller names no _limit
-local AGAIN = 3  -- times in a row that reading may bring nothing new
+local MAX_FRUITLESS = 3  -- times in a row that reading may bring nothing new
 
 local EMPTY = "an empty page of SMS that is not to be the last"
-local DISORDERED = "SMS that do not come newest first, or without id and " ..
+local UNORDERED = "SMS that do not come newest first, or without id and " ..
   "date_created"
 local REPEATED = "a page of SMS that repeats an earlier one"
-local UNSTEADY = "pages of SMS that change faster than they can be read"
+local UNSTABLE = "pages of SMS that change faster than they can be read"
 
 local Walk = {}
 Walk.__index = Walk
@@ -103,13 +103,13 @@ function Walk:know(id)
   self.known[id], self.known_count = true, self.known_count + 1
 end
 
-local function in_vain(self)
+local function count_fruitless(self)
   self.fruitless = self.fruitless + 1
-  return self.fruitless > AGAIN
+  return self.fruitless > MAX_FRUITLESS
 end
 
 -- Moves on, past a page that is all of the window's own moment.
-function Walk:skip_on(data)
+function Walk:skip_further(data)
   local n = #data
   for _, sms in ipairs(data) do self:know(sms.id) end
   self.skip = self.skip + math.max(n - 1, 1)
@@ -133,7 +133,7 @@ end
 -- Something was added to the moment, or removed from it: it is read again.
 function Walk:read_again()
   self.skip, self.expected = self.start, nil
-  if in_vain(self) then return nil, UNSTEADY end
+  if count_fruitless(self) then return nil, UNSTABLE end
   return {}
 end
 
@@ -148,7 +148,7 @@ function Walk:take(page)
   local data, at = page.data, moments(page.data)
   local n = #data
   if not at or n > 0 and self.bound_at and at[n] > self.bound_at then
-    return nil, DISORDERED
+    return nil, UNORDERED
   end
   if self.expected and not (n > 0 and data[1].id == self.expected) then
     return self:read_again()
@@ -160,11 +160,11 @@ function Walk:take(page)
   -- Where a caller's _skip began inside of a moment, its own window would bring
   -- what was skipped.
   if at[n] == self.bound_at or self.start > 0 and at[n] == at[1] then
-    if not self:skip_on(data) then return nil, REPEATED end
+    if not self:skip_further(data) then return nil, REPEATED end
   else
     self:move(data, at)
     -- What is older than all before is new, if its ids are true.
-    if #fresh == 0 and in_vain(self) then return nil, REPEATED end
+    if #fresh == 0 and count_fruitless(self) then return nil, REPEATED end
   end
   return fresh
 end

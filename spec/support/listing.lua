@@ -110,7 +110,7 @@ function Listing:each(filters, before, answer)
     if not taken then return nil, err end
     local fresh, why = walker:take(taken)
     if fresh then return fresh end
-    return nil, errors.astray(response, why)
+    return nil, errors.bad_answer(response, why)
   end
 
   return function()

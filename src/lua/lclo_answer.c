@@ -146,7 +146,7 @@ static void push_failure(lua_State *L, const struct clo_transfer *t) {
   if (t->asked >= 0) set_number(L, "retry_after", t->asked);
   if (t->parents) {
     lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "is_parents");
+    lua_setfield(L, -2, "is_from_parent");
   }
 }
 

@@ -72,9 +72,9 @@ static int escape(lua_State *L) {
   return 1;
 }
 
-/* tell_odd(text) -> where text is not plain ASCII, such as "; it has U+000A at
- * byte 9", or "" */
-static int tell_odd(lua_State *L) {
+/* describe_odd(text) -> where text is not plain ASCII, such as "; it has U+000A
+ * at byte 9", or "" */
+static int describe_odd(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
   char out[CLO_ODD_SIZE];
@@ -158,7 +158,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"readable_json", lclo_readable_json},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
-                                       {"tell_odd", tell_odd},
+                                       {"describe_odd", describe_odd},
                                        {NULL, NULL}};
   lua_newtable(L);
   lclo_setfuncs(L, functions);

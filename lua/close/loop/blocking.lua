@@ -6,7 +6,7 @@ local blocking = {}
 function blocking.new(driver)
   local loop = {}
 
-  function loop.hindrance() end
+  function loop.why_not() end
 
   function loop.kick() end
 

@@ -7,9 +7,9 @@ local poll = require "close.loop.poll"
 
 local luv_loop = {}
 
-local BUDGET = 0.002 -- seconds that the host's loop is held for in one turn
-local LOOK = 10      -- milliseconds between looks, where one has to look
-local LONG = 3600    -- seconds; a timer's longest time, and vim.wait()'s
+local BUDGET_S = 0.002 -- seconds that the host's loop is held for in one turn
+local POLL_MS = 10      -- milliseconds between looks, where one has to look
+local MAX_TIMER_S = 3600    -- seconds; a timer's longest time, and vim.wait()'s
 
 local function library()
   local vim = rawget(_G, "vim")
@@ -21,7 +21,7 @@ local function library()
 end
 
 local function milliseconds(seconds)
-  return math.ceil(math.min(seconds, LONG) * 1000)
+  return math.ceil(math.min(seconds, MAX_TIMER_S) * 1000)
 end
 
 -- The engine's descriptor and its deadline as handles. Each calls turn.
@@ -59,7 +59,7 @@ local function handles(uv, driver, turn)
         handle:start("r", turn)
         poll_handle = handle
       else -- no such thing here: look again and again
-        due = math.min(due or LOOK / 1000, LOOK / 1000)
+        due = math.min(due or POLL_MS / 1000, POLL_MS / 1000)
       end
     end
     follow_deadline(due)
@@ -73,17 +73,17 @@ end
 local function in_neovim(vim, driver, set, drain)
   local host, scheduled = {}, false
 
-  local function hand_on()
+  local function deliver()
     scheduled = false
     -- What is left comes by the timer: scheduled at once, again and again, it
     -- would leave the editor no turn.
     drain()
   end
 
-  function host.hand_on()
+  function host.deliver()
     if scheduled then return end
     scheduled = true
-    vim.schedule(hand_on)
+    vim.schedule(deliver)
   end
 
   function host.yields() return false end
@@ -100,13 +100,13 @@ local function in_neovim(vim, driver, set, drain)
     end)
   end
 
-  function host.tell(on_event, event)
+  function host.emit(on_event, event)
     if not vim.in_fast_event() then return false end
     vim.schedule(function() pcall(on_event, event) end)
     return true
   end
 
-  function host.hindrance(verb, name)
+  function host.why_not(verb, name)
     if verb == "begin" or not vim.in_fast_event() then return nil end
     return ("%s does not work inside of a callback of libuv: use %s_async, " ..
       "or vim.schedule()"):format(name, verb == "await" and name or "create")
@@ -123,13 +123,13 @@ local function in_neovim(vim, driver, set, drain)
 
   --- Keeps the editor's loop turning until is_over(); Ctrl-C ends it early.
   function host.turn_until(is_over, due)
-    local left = math.min(due - driver.now(), LONG)
+    local left = math.min(due - driver.now(), MAX_TIMER_S)
     local stopped = false
     local _, why = vim.wait(milliseconds(math.max(left, 0)), function()
       if is_over() then return true end
       stopped = interrupted()
       return stopped
-    end, LOOK)
+    end, POLL_MS)
     return not stopped and why ~= -2
   end
 
@@ -138,9 +138,9 @@ end
 
 -- The same in a program that runs the loop itself.
 local function in_program(uv, driver, drain)
-  local host = { hand_on = drain }
+  local host = { deliver = drain }
 
-  function host.hindrance(verb, name)
+  function host.why_not(verb, name)
     if verb == "begin" or not uv.loop_mode() or
        verb == "await" and poll.yieldable() then
       return nil
@@ -201,7 +201,7 @@ function luv_loop.new(driver)
     thrown = { why }
   end
 
-  local function drain() guard(driver.drain, BUDGET) end
+  local function drain() guard(driver.drain, BUDGET_S) end
 
   -- The host's turn_until, through which such an interrupt goes on.
   local function turn_until(is_over, due)
@@ -218,16 +218,16 @@ function luv_loop.new(driver)
   end
 
   local function turn()
-    driver.step(BUDGET)
-    if driver.ready() then host.hand_on() end
+    driver.step(BUDGET_S)
+    if driver.ready() then host.deliver() end
   end
 
   set = handles(uv, driver, function() guard(turn) end)
   host = vim and in_neovim(vim, driver, set, drain) or
     in_program(uv, driver, drain)
 
-  loop.hindrance, loop.yields = host.hindrance, host.yields
-  loop.run, loop.tell = host.run, host.tell
+  loop.why_not, loop.yields = host.why_not, host.yields
+  loop.run, loop.emit = host.run, host.emit
 
   loop.kick = set.follow
 

@@ -11,17 +11,17 @@ local ngx_loop = {}
 -- Seconds. What is handled at once in one turn; how long to sleep until the
 -- next: a share of the time in which nothing happened, within bounds (less than
 -- the least would be no sleep: nginx counts milliseconds).
-local BUDGET = 0.002
-local LEAST, MOST, SHARE = 0.001, 0.003, 1 / 20
-local TURNS = 1000 -- of one timer
+local BUDGET_S = 0.002
+local MIN_SLEEP_S, MAX_SLEEP_S, IDLE_SHARE = 0.001, 0.003, 1 / 20
+local MAX_TURNS = 1000 -- of one timer
 
 -- Seconds. How long a timer is taken to be there after its last turn, and after
 -- it was asked for: nginx may drop it, see ngx_timers.lua. When the next one is
 -- asked for. When other timers look whether there is one: there may be no
 -- request to notice.
-local TRUST, LATE = 1, 0.05
-local RETRY = 1
-local LOOKS = { 1, 2, 5, 10, 20 }
+local ALIVE_S, START_S = 1, 0.05
+local RETRY_S = 1
+local CHECKS_S = { 1, 2, 5, 10, 20 }
 
 local CAN_YIELD = { rewrite = true, access = true, content = true,
   timer = true }
@@ -37,14 +37,14 @@ function ngx_loop.new(driver)
   local loop = { spawns = true }
   local timers = ngx_timers.new(driver.now)
   local number = 0            -- of timers that were to drive
-  local turned, trust = -math.huge, TRUST -- when the last one had its turn
+  local turned, trust = -math.huge, ALIVE_S -- when the last one had its turn
   local asked = -math.huge    -- when one was asked for that has not run
   local looked = -math.huge   -- when the looks were made
   local last = 0              -- when something happened
 
   function loop.yields() return true end
 
-  function loop.hindrance(verb, name)
+  function loop.why_not(verb, name)
     local phase = ngx.get_phase()
     if CAN_YIELD[phase] or verb == "begin" and not NO_TIMERS[phase] then
       return nil
@@ -60,9 +60,9 @@ function ngx_loop.new(driver)
 
   -- Sleeps until the next turn is worth its while.
   local function pause()
-    local quiet = (driver.now() - last) * SHARE
-    local due = math.min(driver.deadline() or MOST, quiet, MOST)
-    ngx.sleep(math.max(due, LEAST))
+    local quiet = (driver.now() - last) * IDLE_SHARE
+    local due = math.min(driver.deadline() or MAX_SLEEP_S, quiet, MAX_SLEEP_S)
+    ngx.sleep(math.max(due, MIN_SLEEP_S))
   end
 
   -- Whether a timer drives.
@@ -76,7 +76,7 @@ function ngx_loop.new(driver)
 
   local function turn()
     local before = driver.pending()
-    driver.turn(BUDGET)
+    driver.turn(BUDGET_S)
     timers.attend()
     start_driver()
     if driver.pending() ~= before then last = driver.now() end
@@ -86,9 +86,9 @@ function ngx_loop.new(driver)
   -- threads took at its end only. A timer ends at once where there is a later
   -- one.
   local function drive(_, mine)
-    asked, trust = -math.huge, TRUST
+    asked, trust = -math.huge, ALIVE_S
     repeat
-      for _ = 1, TURNS do
+      for _ = 1, MAX_TURNS do
         if mine ~= number then return end
         turned = driver.now()
         local ok, why = pcall(turn)
@@ -111,8 +111,8 @@ function ngx_loop.new(driver)
 
   function look_later()
     local now = driver.now()
-    if now - looked < LOOKS[#LOOKS] then return end
-    for _, delay in ipairs(LOOKS) do
+    if now - looked < CHECKS_S[#CHECKS_S] then return end
+    for _, delay in ipairs(CHECKS_S) do
       if ngx_timers.at(delay, look) then looked = now end
     end
   end
@@ -120,10 +120,10 @@ function ngx_loop.new(driver)
   -- While the worker ends, too, what was begun is brought to its end.
   function start_driver()
     local now = driver.now()
-    if is_driven() or now - asked < RETRY then return end
+    if is_driven() or now - asked < RETRY_S then return end
     number = number + 1
     if ngx_timers.at(0, drive, number) then
-      asked, turned, trust = now, now, LATE
+      asked, turned, trust = now, now, START_S
     end
     look_later()
   end
@@ -131,7 +131,7 @@ function ngx_loop.new(driver)
   function loop.kick()
     last = driver.now()
     driver.descriptor() -- with it, asking what is ready is cheap
-    driver.step(BUDGET) -- what is new leaves now, not a sleep later
+    driver.step(BUDGET_S) -- what is new leaves now, not a sleep later
     start_driver()
   end
 
@@ -158,8 +158,8 @@ function ngx_loop.new(driver)
     start_driver()
   end
 
-  function loop.tell(...)
-    timers.tell(...)
+  function loop.emit(...)
+    timers.emit(...)
     timers.attend()
     start_driver()
     return true
@@ -168,7 +168,7 @@ function ngx_loop.new(driver)
   function loop.wait(due)
     while driver.pending() > 0 and driver.now() < due do
       if not is_driven() then turn() end
-      ngx.sleep(LEAST)
+      ngx.sleep(MIN_SLEEP_S)
     end
   end
 

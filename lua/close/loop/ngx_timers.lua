@@ -135,7 +135,7 @@ function ngx_timers.new(now)
   function timers.run(f, ...) push(callbacks, f, ...) end
 
   --- Gives a user's function an event, before any callback that waits.
-  function timers.tell(f, event) push(events, f, event) end
+  function timers.emit(f, event) push(events, f, event) end
 
   return timers
 end

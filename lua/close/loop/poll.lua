@@ -66,7 +66,7 @@ function poll.new(driver)
   local loop = { await = poll.await, wait = blocking.new(driver).wait,
     coroutines = true, resumes = true }
 
-  function loop.hindrance(verb, name)
+  function loop.why_not(verb, name)
     if verb ~= "await" then return nil end
     local thread, why = poll.yieldable()
     if thread then return nil end
