@@ -1,5 +1,6 @@
--- Hands on what has come to its end: one drain after each step of the engine.
--- All of it works on the client's state, see client.lua.
+-- A drain, which follows each step of the engine: takes events and finished
+-- requests from it, and continues or ends their operations. All functions work
+-- on the client's state, see client.lua.
 
 local core = require "close.core"
 local memory = require "close.memory"
@@ -9,7 +10,7 @@ local questions = require "close.question"
 local requests = require "close.request"
 local user = require "close.user"
 
--- Requests that have waited for an answer of the user's go on, or end.
+-- Continues or ends requests that waited for a function of the user's.
 local function drain_questions(state)
   local request, question = questions.next(state)
   while request do
@@ -24,9 +25,9 @@ local function drain_questions(state)
   questions.ask(state)
 end
 
--- What was put off: the ends of operations that ended before they were begun,
--- as their callbacks must not run inside of the call that names them. What is
--- put off meanwhile has its turn in the next drain.
+-- Does what was deferred, such as the callback of an operation that ended at
+-- once: it must not run inside the function that was given it. What is deferred
+-- meanwhile waits for the next drain.
 local function drain_deferred(state, till)
   local last = state.deferred_last
   while state.deferred_first <= last and not operations.is_too_deep(state) do
@@ -58,7 +59,7 @@ local function drain_events(state, engine)
   end
 end
 
--- Goes on with what the engine has taken a request to.
+-- Takes the engine's result of a request.
 local function take(state, request, response, failure, unknown)
   local operation = request.operation
   if operation.done then return end
@@ -98,7 +99,7 @@ local function drain_all(state, till)
   if engine and state.engine == engine then drain_done(state, engine, till) end
 end
 
--- After an error in a drain: the operation that it was at is not lost.
+-- After an error in a drain: ends the operation that it was handling.
 local function repair(state, thrown, current, depth, uncounted)
   local broken = state.current
   if broken and broken ~= current then
@@ -108,9 +109,9 @@ local function repair(state, thrown, current, depth, uncounted)
   operations.recount(state)
 end
 
---- Hands on what the engine has: events, then requests that are done; it ends
---- early once it is later than till. Whoever is told may close the client. An
---- error that comes meanwhile, at any place, loses no operation.
+--- Handles events, then finished requests; stops early after the moment till. A
+--- callback may close the client. An error at any instruction loses no
+--- operation.
 ---@param till number|nil a moment of core.now()
 local function drain(state, till)
   local current, depth, uncounted = state.current, state.depth, state.uncounted
@@ -124,7 +125,7 @@ local function drain(state, till)
   local broken = state.current
   local has_ended = not broken or broken == current or broken.done
   protect.ensure(repair, state, why, current, depth, uncounted)
-  -- An operation that ran out of memory says so itself.
+  -- An operation that ran out of memory reports it by its own error.
   if has_ended or not memory.is_out_of_memory(why) then error(why, 0) end
 end
 

@@ -1,26 +1,26 @@
--- What a user asks for, from its beginning to its end: the requests that it
--- takes, one after the other, and who waits for it. All of it works on the
--- client's state, see client.lua. An operation is one table:
+-- One call of the user's, from its start to its end: its requests, one after
+-- the other, and what waits for it. All functions work on the client's state,
+-- see client.lua. An operation is one table:
 --   set by operations.new()
 --     verb          its description, see resource.lua
 --     task          what the verb's functions keep of it, or nil
 --   set here
 --     request       its last request, see request.lua
 --     began, due    moments of core.now(): its start, and the end of its time
---     retries       how often each of its requests may be tried again
+--     retries       how often each of its requests may be retried
 --     ticket        its place in the engine's queue: the number of its first
---                   request, or of the operation that it goes on with
---     waiter        a callback; a coroutine; or what a loop waits with, a table
---                   with the method post(); nil: nobody waits
+--                   request, or for a page of each, of the first page's
+--     waiter        what waits for it: a callback, a coroutine, or a loop's
+--                   own, a table with the method post(); nil: nothing does
 --     attempts      of all its requests so far
---     is_cancelled  by whom it was begun
+--     is_cancelled  by its handle, or by an error in the call that waits
 --     is_starting   the _async function that begins it has not returned
 --     done          it is over; then
---     response, failure   what it came to; a failure may be an error already
+--     response, failure   its result; a failure may be an error already
 --     memory_error  its error if out of memory, made in advance
 -- An error may come at any instruction: from a hook, or if out of memory. So an
--- operation that is not over is always to be found: in the engine, in the line
--- of a question, in state.deferred, or as state.current.
+-- operation that is not over is always in one of four places: the engine, the
+-- line of a question, state.deferred, or state.current.
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -36,7 +36,7 @@ local operations = {}
 
 local MAX_DEPTH = 30 -- of callbacks that wait; Lua allows 200 nested C calls
 
--- ---- which ones there are ----
+-- ---- counting ----
 
 -- An operation counts as pending while it is in state.live; state.pending is
 -- how many there are.
@@ -65,8 +65,8 @@ function operations.recount(state)
   state.pending = n
 end
 
---- How many operations are not over: of them, those that may end before the
---- caller goes on.
+--- How many operations are not over, without those that cannot end before the
+--- caller returns.
 function operations.pending(state)
   local n = state.pending - state.uncounted
   if state.starting > 0 then -- they are told once their caller goes on
@@ -77,23 +77,23 @@ function operations.pending(state)
   return n - questions.count_inside(state)
 end
 
---- Has act(state, operation, response, failure) done in the next drain.
+--- Calls act(state, operation, response, failure) in the next drain.
 function operations.defer(state, act, operation, response, failure)
   count(state, operation)
   local late = { act = act, operation = operation, response = response,
-    failure = failure } -- a finalizer may put off others here
+    failure = failure } -- a finalizer may defer others here
   local last = state.deferred_last + 1
   state.deferred[last], state.deferred_last = late, last
 end
 
 local defer = operations.defer
 
---- Whether callbacks wait inside each other so deeply that no more may.
+--- Whether callbacks that wait are nested too deeply for another one.
 function operations.is_too_deep(state) return state.depth >= MAX_DEPTH end
 
--- ---- what they come to ----
+-- ---- results ----
 
--- The error of an operation that ran out of memory; making it needs none.
+-- The error of an operation that ran out of memory. Allocates nothing.
 local function out_of_memory(operation)
   local err, failure, request = operation.memory_error, operation.failure,
     operation.request
@@ -106,7 +106,7 @@ local function out_of_memory(operation)
   return err
 end
 
---- Out of memory in the midst of an operation: that is its end.
+--- Ends an operation that ran out of memory.
 function operations.end_without_memory(operation)
   operation.failure = out_of_memory(operation)
   operation.response, operation.done = nil, true
@@ -137,7 +137,7 @@ local function result(operation)
   return choose(operation, protect.catch(read, operation))
 end
 
--- ---- who waits ----
+-- ---- telling what waits ----
 
 -- Runs an operation's callback.
 local function run(state, operation)
@@ -154,8 +154,8 @@ local function run(state, operation)
   state.depth = depth
 end
 
--- Resumes the coroutine that waits. It takes itself out of the operation: until
--- then it still waits, whatever is thrown here.
+-- Resumes the coroutine that waits. It removes itself from the operation, so an
+-- error here leaves it waiting.
 local function resume(state, operation)
   local thread = operation.waiter
   uncount(state, operation)
@@ -169,8 +169,8 @@ local function resume(state, operation)
   end
 end
 
---- Tells the end of an operation to what waits for it. A loop may have a way of
---- its own to run a callback.
+--- Tells what waits for an operation that it is over. A loop may run callbacks
+--- in its own way.
 local function notify(state, operation)
   local waiter = operation.waiter
   if type(waiter) == "thread" then return resume(state, operation) end
@@ -187,15 +187,15 @@ end
 
 operations.notify = notify
 
---- The next drain tells the end of an operation to what waits for it.
+--- The same in the next drain.
 function operations.notify_later(state, operation)
   if operation.waiter then return defer(state, notify, operation) end
   uncount(state, operation)
 end
 
--- ---- one request after the other ----
+-- ---- requests, one after the other ----
 
--- The end of an operation.
+-- Ends an operation.
 local function finish(state, operation, response, failure)
   if response then
     response.attempts = operation.attempts
@@ -211,7 +211,7 @@ local function finish(state, operation, response, failure)
   notify(state, operation)
 end
 
--- What the verb makes of the end of a request.
+-- Gives the end of a request to the verb's step.
 -- -> the next request | nil, response, failure
 local function step(state, operation, response, failure)
   local take = operation.verb.step
@@ -232,8 +232,8 @@ local function adopt(operation, request)
   operation.request = request
 end
 
--- Begins the next request, unless nobody waits for it any more.
--- -> a failure where it is over already
+-- Begins the next request, unless the operation was given up.
+-- -> a failure if the request is over already
 local function begin(state, operation, request)
   adopt(operation, request)
   if state.closed then return requests.closed() end
@@ -243,7 +243,7 @@ local function begin(state, operation, request)
   return requests.begin(state, request)
 end
 
---- Goes on with an operation whose request is over.
+--- Continues an operation whose request is over.
 function operations.go_on(state, operation, response, failure)
   if operation.done then return end
   repeat
@@ -254,9 +254,9 @@ function operations.go_on(state, operation, response, failure)
   until not failure
 end
 
--- ---- from the beginning ----
+-- ---- beginning and ending ----
 
---- Makes an operation, of its first request.
+--- Makes an operation from its first request.
 ---@param verb table see resource.lua
 ---@param request table see request.lua
 ---@param task table|nil what the verb's functions keep
@@ -269,8 +269,8 @@ function operations.new(verb, request, task)
   return operation
 end
 
--- Fills in what the options say of an operation.
--- -> nil, or what is wrong with them
+-- Sets the fields that come from options.
+-- -> nil, or what is wrong with the options
 local function set_options(state, operation, given)
   local settings, verb, of_call = state.settings, operation.verb, {}
   if given ~= nil then
@@ -289,7 +289,7 @@ local function set_options(state, operation, given)
     verb.retries or options.MAX_RETRIES
 end
 
--- Starts an operation, which may leave at once.
+-- Starts an operation; its request may leave at once.
 local function start(state, operation)
   count(state, operation)
   local failure = begin(state, operation, operation.request)
@@ -305,8 +305,8 @@ local function end_wait(state, operation)
   operations.go_on(state, operation, response, failure)
 end
 
---- Ends an operation, and says whether it was still pending. Where its attempt
---- is over, but not yet the operation, it is not tried again.
+--- Cancels an operation; returns whether it was still pending. If its request
+--- is over but not yet handled, the operation makes no further one.
 function operations.cancel(state, operation)
   if operation.done then return false end
   local request = operation.request
@@ -321,14 +321,14 @@ function operations.cancel(state, operation)
   return state.engine:cancel(request.id) or operation.verb.goes_on == true
 end
 
--- Whether the engine has the end of a request, which nobody has read yet.
+-- Whether the engine still has the result of a request.
 local function is_unread(state, id)
   return state.requests[id] and state.engine and
     state.engine:next_done() == id
 end
 
---- Ends an operation in whose midst something was thrown. What the engine knows
---- of it is true; what was taken from it is lost.
+--- Ends an operation after an error in the middle of it. A result that the
+--- engine still has is used; one that was taken from it is lost.
 function operations.abort(state, operation, thrown)
   if operation.done then return operations.notify_later(state, operation) end
   local request, lacks = operation.request, memory.is_out_of_memory(thrown)
@@ -351,8 +351,8 @@ function operations.abort(state, operation, thrown)
   if id then state.requests[id] = nil end
 end
 
--- Something was thrown through the function that began an operation: it ends,
--- and nobody is told.
+-- An error goes through the function that began an operation: ends it, without
+-- telling anything that waits.
 local function abandon(state, operation, thrown)
   operation.waiter = nil
   operation.is_cancelled = true -- also where the engine has its end already
@@ -366,8 +366,8 @@ local function start_and_wait(state, operation)
   if not operation.done then state.loop.await(operation) end
 end
 
--- Where await yields, Lua 5.1 cannot catch what is thrown through it: a later
--- step finds the coroutine dead.
+-- Lua 5.1 cannot catch an error through an await that yields: a later step
+-- finds the coroutine dead.
 local function start_and_yield(state, operation)
   operation.waiter = coroutine.running()
   local called, ok, why = pcall(protect.catch, start, state, operation)
@@ -376,8 +376,7 @@ local function start_and_yield(state, operation)
   return ok, why
 end
 
---- What the resources call: begins an operation, waits for it in the host's
---- way, and returns what its verb makes of its end.
+--- Begins an operation, waits for it in the host's way, and returns its result.
 ---@param operation table|nil
 ---@param refused close.Error|nil why there is no operation
 ---@param given table|nil the caller's options
@@ -403,7 +402,7 @@ function operations.perform(state, operation, refused, given)
   return result(operation)
 end
 
--- Begins an operation, whose callback is not called before this has returned.
+-- Begins an operation; its callback is not called before this has returned.
 local function start_async(state, operation)
   operation.is_starting, state.starting = true, state.starting + 1
   if operation.done then
@@ -414,12 +413,12 @@ local function start_async(state, operation)
   end
 end
 
--- What stands for an operation that was refused.
+-- The verb of an operation that was refused.
 local REFUSED = { name = "create" }
 
---- The same without waiting: the callback gets it, also what is wrong with the
---- operation (refused, or found here).
---- -> a handle | nil, err where the callback will not be called
+--- The same without waiting: the callback gets the result, errors in the params
+--- and options included.
+--- -> a handle | nil, err if the callback will not be called
 function operations.launch(state, operation, refused, callback, given)
   local verb = operation and operation.verb or REFUSED
   local why = state.closed and "the client is closed" or
@@ -451,8 +450,8 @@ end
 
 local LATER = { read = function() end }
 
---- Calls f in the next drain, as the callback of an operation is called.
----@param request table of what f goes on with
+--- Calls f in the next drain, like the callback of an operation.
+---@param request table for events, if f throws
 function operations.later(state, request, f)
   local made = operations.new(LATER)
   made.request, made.waiter, made.done = request, f, true

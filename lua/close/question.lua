@@ -1,23 +1,22 @@
--- Questions to a function of the user's, for an answer that requests wait for:
--- the credentials that they need, or leave to go on. A function may yield where
--- the loop has somebody to resume it; meanwhile requests join, and leave where
--- they are cancelled or out of time. It is called once for all that wait.
--- A question is one table:
+-- Calls of the user's functions that requests wait for: the function for the
+-- credentials, and on_draft. Such a function may yield if the loop lets other
+-- code resume it. It is called once for all requests that wait; a request
+-- leaves the line if it is cancelled or out of time. A question is one table:
 --   f, arg               the function, and what it is given
---   time                 seconds after which its answer is not waited for, and
---                        the function called again; nil: it is asked for one
---                        request alone, whose own time bounds it
+--   time                 seconds after which its result is no longer waited
+--                        for, and the function called again; nil: it is called
+--                        for one request, and that one's timeout holds
 --   check_result(state, ok, value, more) -> why
 --                        gets what the function returned or threw, as pcall
 --                        has it, and says why that is no answer, or nil
 --   line, first          the requests that wait, in order; false: it has left
---   due                  no request of the line is out of time before
+--   due                  the first moment at which a request is out of time
 --   began                when the function was called; nil before
 --   thread               the coroutine that it runs in, if it has one
---   is_direct            it is being called: all that runs is inside of it
+--   is_direct            it is being called, without a coroutine of its own
 --   is_over, why         at its end; why there is no answer
--- state.questions are those whose requests have not all gone on. An interrupt,
--- at any place, leaves all requests in a line.
+-- state.questions has those with requests in their line. An interrupt, at any
+-- instruction, leaves each request in a line.
 
 local core = require "close.core"
 local protect = require "close.protect"
@@ -47,7 +46,7 @@ end
 
 -- ---- the requests that wait ----
 
---- A request waits from now on.
+--- Puts a request into the line.
 function questions.join(state, question, request)
   local line = question.line
   local place = #line + 1
@@ -63,13 +62,12 @@ function questions.waits(request)
   return line ~= nil and line[request.place] == request
 end
 
---- A request waits no more.
+--- Takes a request out of its line.
 function questions.leave(request)
   if questions.waits(request) then request.line[request.place] = false end
 end
 
--- The first request of a line; with a moment, the first that is out of time
--- then.
+-- The first request of a line; with now, the first one that is out of time.
 local function find(question, now)
   local line = question.line
   for i = question.first, #line do
@@ -95,7 +93,7 @@ local function fail(state, question, why)
   finish(state, question, question.check_result(state, false, why))
 end
 
--- Where it was interrupted it is called again.
+-- After an interrupt it is called again.
 local function forget(question)
   question.began, question.thread, question.is_direct = nil, nil, nil
 end
@@ -166,7 +164,7 @@ function questions.ask(state)
   end
 end
 
--- Whether the caller has been called by a question's function: what waits for
+-- Whether a question's function has called the caller: requests that wait for
 -- it cannot end before the caller returns.
 local function is_inside(state, question)
   if question.is_over or not question.began then return false end
@@ -191,10 +189,10 @@ function questions.count_inside(state)
   return n
 end
 
--- ---- what comes of it ----
+-- ---- its end ----
 
--- The moment at which a function has had its time. It may be lost: requests
--- that still wait then have it called again.
+-- The moment at which the function's time is over. It may never return: then it
+-- is called again for the requests that still wait.
 local function limit(question)
   return (question.began or math.huge) + (question.time or math.huge)
 end
@@ -220,7 +218,7 @@ local function look_after(state, question)
   end
 end
 
--- A request that is out of time, of those that wait.
+-- A waiting request that is out of time.
 local function next_late(question)
   local now = core.now()
   if now < question.due then return nil end
@@ -235,8 +233,8 @@ local function next_late(question)
   end
 end
 
---- The next request that waits no more, and the question; it stays in its line
---- until it leaves.
+--- The next request that need not wait any longer, and its question. It stays
+--- in its line until leave().
 function questions.next(state)
   local i = 1
   while i <= #state.questions do
@@ -275,7 +273,7 @@ function questions.deadline(state)
   return due and math.max(due - core.now(), 0)
 end
 
---- The client was closed: no request waits any more.
+--- The client was closed: ends all questions.
 function questions.close(state)
   for _, question in ipairs(state.questions) do
     if is_inside(state, question) then

@@ -1,6 +1,6 @@
--- One request of an operation: the credentials that it needs, the engine's
--- tries of it, and what they come to. All of it works on the client's state,
--- see client.lua. A request is one table:
+-- One request of an operation: its credentials, its submissions to the engine
+-- (a second one after a 401), and their result. All functions work on the
+-- client's state, see client.lua. A request is one table:
 --   set by the step that makes it
 --     endpoint      {method = , group = }: Close counts a rate limit for a
 --                   group, method and path without ids
@@ -8,16 +8,15 @@
 --     body          its bytes, or nil
 --     form          for a storage, which gets no credentials of ours:
 --                   {url = , fields = , filename = , content_type = }
---     repeatable    whether another copy of it does no harm; nil: its method
---                   says (struct clo_request)
---     delay         seconds before its first try, or nil
+--     repeatable    whether a second copy does no harm; nil: by its method
+--     delay         seconds before it is sent first, or nil
 --     question      one that it asks, instead of being sent
 --   set here
 --     operation     whose request it is
 --     line, place   where it waits, see question.lua
---     id            the engine's number for its last try
---     is_submitted  whether the engine has got that try
---     secret        the credentials that it went with
+--     id            the engine's number for its last submission
+--     is_submitted  whether the engine has accepted that
+--     secret        the credentials of that
 --     unknown       how many of its attempts Close may have acted on
 --     stale         after a 401, while new credentials are fetched:
 --                   {response = , failure = }; false once they were
@@ -28,19 +27,19 @@ local questions = require "close.question"
 
 local requests = {}
 
---- An end of our own: nothing of the request has left.
+--- A failure before anything was sent.
 function requests.failure(kind, message)
   return { kind = kind, outcome = "not_sent", attempts = 0, message = message }
 end
 
 local function cancelled(why) return requests.failure("cancelled", why) end
 
---- How a request ends where the client is closed.
+--- The failure of a request whose client is closed.
 function requests.closed() return cancelled "the client was closed" end
 
 -- ---- credentials ----
 
--- What is wrong with the credentials that the function has returned, or nil.
+-- What is wrong with the credentials that the function returned, or nil.
 local function check(state, ok, secret, why)
   local said = ok and why or not ok and secret
   said = type(said) == "string" and ": " .. said or ""
@@ -50,7 +49,7 @@ local function check(state, ok, secret, why)
     state.closed and "it closed the client" or nil
 end
 
--- The end of the function for the credentials.
+-- Takes the result of the function for the credentials.
 local function take_secret(state, ok, secret, more)
   local why = check(state, ok, secret, more)
   if not why then state.secret = state.secret or secret end
@@ -66,8 +65,8 @@ local function needs_credentials(state, request)
   return state.source and not state.secret and not request.form
 end
 
---- Why the operation that is to begin cannot wait for the credentials that it
---- needs: it is the function for them that waits for it.
+--- Why an operation cannot wait for its credentials: the function for the
+--- credentials has called it, and so waits for it.
 ---@return table|nil failure
 function requests.why_not(state, request)
   local question = needs_credentials(state, request) and
@@ -79,10 +78,10 @@ function requests.why_not(state, request)
     "that one with another client")
 end
 
--- ---- a try ----
+-- ---- submitting ----
 
--- Gives the engine a request. Its number is known before that: whatever is
--- thrown meanwhile, the request can be found and ended.
+-- Gives the engine a request. Its number is stored before that, so that the
+-- request can be found and ended if an error comes in between.
 local function submit(state, request)
   if state.closed or not state.engine then return requests.closed() end
   local operation, endpoint = request.operation, request.endpoint
@@ -110,8 +109,8 @@ local function submit(state, request)
   return requests.closed()
 end
 
---- Begins a request, as soon as there are credentials.
----@return table|nil failure where it is over already
+--- Begins a request: submits it, or lets it wait for credentials.
+---@return table|nil failure if it is over already
 function requests.begin(state, request)
   local question = request.question
   if not question and needs_credentials(state, request) then
@@ -122,8 +121,8 @@ function requests.begin(state, request)
   questions.join(state, question, request)
 end
 
--- Adds what the tries of a request came to: the one place for it. A refusal
--- says nothing of those that Close may have acted on before it.
+-- Adds up the attempts of a request. A refusal does not tell whether Close
+-- acted on an earlier attempt.
 local function add_up(request, response, failure, unknown)
   local operation = request.operation
   operation.attempts = operation.attempts + (response or failure).attempts
@@ -131,30 +130,30 @@ local function add_up(request, response, failure, unknown)
   if failure and request.unknown > 0 then failure.outcome = "unknown" end
 end
 
---- Whether nobody waits for an operation any more: it was cancelled, or its
---- coroutine was ended from outside.
+--- Whether an operation was cancelled, or its coroutine has ended: by an error
+--- from outside, such as an interrupt.
 function requests.is_given_up(operation)
   local waiter = operation.waiter
   return operation.is_cancelled or
     type(waiter) == "thread" and coroutine.status(waiter) == "dead"
 end
 
--- Whether a 401 is worth one more try with new credentials: those that it went
--- with come from a function, and may be out of date.
+-- Whether to send a request once more, with new credentials, after a 401: if
+-- they came from a function, they may have expired.
 local function is_refreshable(state, request, failure)
   local operation = request.operation
   if failure.status ~= 401 or not state.source or request.form or
      request.stale ~= nil then
     return false
   end
-  -- Whatever comes of this request, the next one asks for new ones.
+  -- Even if this request ends here, the next one gets new ones.
   if state.secret == request.secret then state.secret = nil end
   return operation.retries >= failure.attempts and
     core.now() < operation.due and not state.closed and
     not requests.is_given_up(operation)
 end
 
---- Takes the end of what the engine made of a request.
+--- Takes the engine's result of a request.
 --- -> whether the request is over; if so response, failure
 function requests.take(state, request, response, failure, unknown)
   add_up(request, response, failure, unknown)
@@ -168,8 +167,8 @@ end
 
 -- ---- the end of a wait ----
 
--- How a request ends that has waited and does not go on: with what Close said
--- of the old credentials, if it was asked.
+-- The end of a request that waited and does not continue: with Close's answer
+-- to the old credentials, if there was one.
 -- -> response, failure
 local function end_wait(request, failure)
   local stale = request.stale
@@ -178,13 +177,13 @@ local function end_wait(request, failure)
   return stale.response, stale.failure
 end
 
---- How one ends that was cancelled while it waited.
+--- The end of one that was cancelled while it waited.
 --- -> response, failure
 function requests.cancel_wait(request)
   return end_wait(request, cancelled "the call was cancelled")
 end
 
--- Why a request that has waited does not go on, as a failure; or nil.
+-- Why a request that has waited does not continue, as a failure; or nil.
 local function why_not(state, request, question)
   local asks = request.question ~= nil
   local why = question.is_over and question.why
@@ -199,7 +198,7 @@ local function why_not(state, request, question)
   end
 end
 
---- Goes on with a request that waits no more: it has left its line.
+--- Continues a request that has left its line.
 --- -> whether the request is over; if so response, failure
 function requests.resume(state, request, question)
   local failure = why_not(state, request, question)

@@ -1,12 +1,12 @@
--- The user's functions: how they are called, and what comes of what they throw.
--- All of it works on the client's state, see client.lua.
+-- Calls the user's callbacks and on_event, and reports what they throw. All
+-- functions work on the client's state, see client.lua.
 
 local protect = require "close.protect"
 
 local user = {}
 
--- Calls a function, in a coroutine of its own where it might yield the one that
--- drives us; tells over() how it ended.
+-- Calls a function, in a coroutine of its own if it could otherwise yield the
+-- coroutine that drains; over() gets its result, as from protect.call.
 local function call(state, f, arg, over)
   local loop = state.loop
   if not loop.spawns and (loop.coroutines or protect.is_in_coroutine()) then
@@ -26,12 +26,12 @@ function user.emit(state, event)
   if not on_event then return end
   local emit = state.loop.emit
   if emit and emit(on_event, event) then return end
-  -- A faulty logger stops no message.
+  -- An error in a logger must not stop a message.
   call(state, on_event, event, pass_interrupt)
 end
 
---- The same in the middle of an operation, which does not count meanwhile:
---- on_event may wait for all that do.
+--- The same in the middle of an operation. That is not counted as pending
+--- meanwhile, as on_event may wait until nothing is.
 function user.emit_uncounted(state, event)
   local uncounted = state.uncounted
   state.uncounted = uncounted + 1
@@ -39,8 +39,9 @@ function user.emit_uncounted(state, event)
   state.uncounted = uncounted
 end
 
---- What a function has thrown: an interrupt goes on, all else is told.
----@param request table|nil the last one of what it was called for
+--- Reports what a function threw: raises an interrupt again, and gives any
+--- other error to on_event.
+---@param request table|nil the last one of its operation
 function user.report_thrown(state, request, value, is_interrupt)
   if is_interrupt then protect.raise(value) end
   local named, text = pcall(tostring, value)
@@ -51,8 +52,8 @@ function user.report_thrown(state, request, value, is_interrupt)
   })
 end
 
---- Calls a callback. What it throws stops nobody else.
---- -> what it returned first; nothing where it has yielded
+--- Calls a callback; an error in it does not stop others.
+--- -> its first result; nothing if it has yielded
 function user.call(state, request, f, arg)
   local value
   -- Kept at once: in Lua 5.1 a finalizer may throw between the function's end
