@@ -1,18 +1,17 @@
--- A client: its options, its engine and its loop, and what its user may do
--- with it. Its state, which all below it works on, is one table:
+-- A client: its options, engine and loop, and its methods. Its state, which the
+-- files below it work on, is one table:
 --   settings            its options, see options.lua
 --   scheme, secret      "basic" or "bearer", and the credentials, once known
 --   source              the function for the credentials, or nil
 --   engine, loop, driver   see lclo_engine.c and loop.lua
 --   closed              whether it was closed
---   requests, last_id   those of the engine, by their numbers; the last number
+--   requests, last_id   those in the engine, by number; the last number
 --   questions           those of question.lua that are open
 --   live, pending       the operations that are not over; how many
 --   deferred, deferred_first, deferred_last   what the next drain does
---   current             the operation that a drain is at
---   starting            how many _async functions are beginning one, inside
---                       each other
---   depth               of callbacks that wait inside each other
+--   current             the operation that a drain is handling
+--   starting            how many _async functions are beginning one (nested)
+--   depth               of nested callbacks
 --   uncounted           operations that wait while on_event runs for them
 
 local core = require "close.core"
@@ -31,10 +30,10 @@ local Client = {}
 Client.__index = Client
 Client.__name = "close.Client"
 
--- Where a client keeps a function that returns its state, which must not show
--- in the fields, credentials first of all. (A weak table beside them would keep
--- a client for good that its own on_event refers to: Lua 5.1 and LuaJIT have no
--- ephemerons.)
+-- The key of a function that returns the state, so that the state and its
+-- credentials are no fields of the client. (With a weak table instead, a client
+-- to which its own on_event refers would never be collected: Lua 5.1 and LuaJIT
+-- have no ephemerons.)
 local OWN = {}
 
 local function own(self)
@@ -60,9 +59,9 @@ local function user_agent(settings)
   return settings.user_agent and settings.user_agent .. " " .. ours or ours
 end
 
--- ---- what its user does with it ----
+-- ---- methods ----
 
---- Does what can be done now, without waiting: a bounded amount of it.
+--- Does work that is ready, without waiting, for about POLL_BUDGET_S.
 ---@return integer|nil pending calls that are not over, close.Error? err
 function Client:poll()
   local state = own(self)
@@ -83,7 +82,7 @@ function Client:pending()
 end
 
 --- Waits, in the host's way, until no call is pending or the time is over.
----@param seconds number|nil no limit unless told
+---@param seconds number|nil no limit by default
 ---@return integer|nil pending, close.Error? err
 function Client:wait(seconds)
   local state = own(self)
@@ -99,8 +98,8 @@ function Client:wait(seconds)
   return operations.pending(state)
 end
 
---- Closes the client: calls under way end as cancelled, with the outcome that
---- is true by then, and its connections end. May be called twice.
+--- Closes the client and its connections; pending calls end as cancelled, each
+--- with its outcome so far. May be called twice.
 function Client:close()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:close()" end
@@ -109,7 +108,7 @@ function Client:close()
   local engine = state.engine
   for id in pairs(engine and state.requests or {}) do engine:cancel(id) end
   drain(state)
-  -- Who was told may have closed it again.
+  -- A callback may have closed it again.
   if not engine or state.engine ~= engine then return end
   state.engine = nil
   state.loop.close() -- first: its handles watch the engine's sockets
@@ -120,7 +119,7 @@ end
 ---@param method string "GET", "POST", "PUT", "PATCH" or "DELETE"
 ---@param path string below base_url, such as "/lead/"
 ---@param given close.RequestOptions|nil
----@return any value the JSON that was answered; true where there was none
+---@return any value the decoded JSON; true for an empty body
 ---@return close.Error|nil err
 ---@return close.Response|nil response
 function Client:request(method, path, given)
@@ -163,8 +162,7 @@ local function make_engine(settings)
   }
 end
 
--- The engine's verbs as a loop sees them. Once the client is closed there is
--- nothing to do any more.
+-- The engine's functions for a loop. They do nothing once the client is closed.
 local function make_driver(state)
   local driver = { now = core.now }
 
@@ -172,7 +170,7 @@ local function make_driver(state)
     if state.engine then state.engine:step(budget) end
   end
 
-  --- Hands on what is done; runs users' functions.
+  --- Handles what is done; calls the user's functions.
   function driver.drain(budget)
     drain(state, budget and core.now() + budget)
   end
@@ -190,7 +188,7 @@ local function make_driver(state)
       state.engine ~= nil and state.engine:ready()
   end
 
-  --- Seconds to the next turn, nil where only a socket can bring something.
+  --- Seconds to the next turn; nil if only a socket can cause one.
   function driver.deadline()
     if driver.ready() then return 0 end
     local waiting = questions.deadline(state)
@@ -213,8 +211,8 @@ local function make_driver(state)
 
   function driver.pending() return operations.pending(state) end
 
-  --- Whether nothing is left to be done: pending leaves out what can only end
-  --- once the caller goes on.
+  --- Whether nothing is left to do. pending() does not count what cannot end
+  --- before the caller returns.
   function driver.is_idle() return state.pending == 0 end
 
   function driver.cancel(operation) operations.cancel(state, operation) end

@@ -1,5 +1,5 @@
--- All SMS of a list, newest first, page after page as they are needed: the verb
--- each, and its twin (resource.lua). Every page is an operation of its own.
+-- The verb each and its _async twin (resource.lua): all SMS of a list, page
+-- after page. Each page is an operation of its own.
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -12,7 +12,7 @@ local protect = require "close.protect"
 local user = require "close.user"
 local walk = require "close.walk"
 
-local SLICE_S = 0.001 -- seconds that callbacks are run for in one go
+local SLICE_S = 0.001 -- for which callbacks run in one turn
 
 local each = { name = "each", example = "each{...}", arguments = 1,
   read = pages.read }
@@ -33,7 +33,8 @@ local function next_page(operation)
   return made
 end
 
--- Takes a page into a walk: what is new of it, or nil, an error, the response.
+-- Gives a page to a walk: returns its new items, or nil, an error, the
+-- response.
 local function take(walker, page, err, response)
   if not page then return nil, err, response end
   local fresh, why = walker:take(page)
@@ -41,7 +42,7 @@ local function take(walker, page, err, response)
   return fresh, nil, response
 end
 
--- A copy of the options, which are those of each page.
+-- A copy of the options, which hold for each page.
 local function copy_options(state, given)
   if state.closed then return nil, errors.config "the client is closed" end
   local copy, why = options.read_call(given)
@@ -73,7 +74,7 @@ function each.perform(state, operation, refused, given)
     local fresh, why, response = take(walker,
       operations.perform(state, operation, nil, copy))
     busy = false
-    if failure then return nil, failure end -- of who stepped in meanwhile
+    if failure then return nil, failure end -- of another step meanwhile
     if fresh then items, at = fresh, 0 end
     return fresh, why, response
   end
@@ -107,17 +108,17 @@ local function out_of_memory()
 end
 
 --- The same without waiting: the callback gets one SMS after the other, and at
---- the end nil, and an error unless that was all. Where it returns false the
---- walk ends.
+--- the end nil, with an error if there was one. The walk ends if the callback
+--- returns false.
 function each.launch(state, operation, refused, callback, given)
   if type(callback) ~= "function" then
     return nil, errors.config "callback must be a function (sms, err)"
   end
   local walker = operation and operation.task
   local request = operation and operation.request
-  local items, at, last = {}, 0, nil -- of the page that is handed on
-  local over, ended = false, false -- told its end; asked to end
-  local page_handle -- of the page that is under way
+  local items, at, last = {}, 0, nil -- of the current page
+  local over, ended = false, false -- the end was told; it was asked for
+  local page_handle -- of the page that is being fetched
   local spare = out_of_memory()
   local take_page
 
@@ -142,15 +143,15 @@ function each.launch(state, operation, refused, callback, given)
 
   local function later(f) operations.later(state, request, f) end
 
-  -- Ends the walk; the callback is told in the next turn.
+  -- Ends the walk; the callback is called in the next turn.
   local function abort()
     ended = true
     if page_handle then page_handle:cancel() end
     later(function() finish(cancelled(state), last) end)
   end
 
-  -- What is thrown in the midst of a walk ends it; it may come before f is
-  -- called, too. Lack of memory is told here and now, as that takes none.
+  -- An error in the middle of a walk ends it; it may come before f is called,
+  -- too. Lack of memory is reported at once, as that allocates nothing.
   local function guard(f, ...)
     local called, ok, why, is_interrupt = pcall(protect.call, f, ...)
     if called and ok then return end
@@ -164,7 +165,7 @@ function each.launch(state, operation, refused, callback, given)
     error(why, 0)
   end
 
-  -- Hands on what is new, for a while; the rest has its turn later.
+  -- Calls the callback for new items, for a while; for the others later.
   local function deliver()
     local till = core.now() + SLICE_S
     while at < #items and not ended and not state.closed do

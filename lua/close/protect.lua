@@ -1,18 +1,17 @@
--- Calls of users' functions, and what they throw. An error that comes from
--- outside of the function, an interrupt, is told apart: it belongs to whoever
--- called us. An interrupt is
---   what the stand-alone interpreters raise at Ctrl-C, and what Neovim does;
+-- Protected calls that recognize interrupts: errors that come from outside of
+-- the called function, and must reach the library's caller. An interrupt is
+--   what the interpreters of Lua and Neovim raise at Ctrl-C;
 --   what a function raises that debug.sethook had set before the call;
---   one of these that has passed through another call of this kind.
--- What a host's hook in C raises cannot be told from the function's own errors.
+--   one of these that was raised again by a function here.
+-- Errors of a hook in C look like the function's own.
 
 local protect = {}
 
 local RAISED_AT_CTRL_C = { "^interrupted!$", ": interrupted!$",
   "Keyboard interrupt$", "Vim:Interrupted$" }
 
--- Whether an error may be caught below a yield: not in Lua 5.1. It is tried, as
--- LuaJIT calls itself Lua 5.1, too.
+-- Whether pcall works across a yield: not in Lua 5.1. This is tested, as LuaJIT
+-- also calls itself Lua 5.1.
 local thread = coroutine.create(function() pcall(coroutine.yield) end)
 coroutine.resume(thread)
 protect.yields = coroutine.status(thread) == "suspended"
@@ -20,15 +19,15 @@ protect.yields = coroutine.status(thread) == "suspended"
 local current_interrupt -- {value} of the one that is being thrown
 local has_hook = false -- whether debug.sethook had set one at the last call
 
--- The function that debug.sethook has set, where it is one of Lua.
+-- The function that debug.sethook has set, if it is a Lua function.
 local function hook_of(...)
   local debug = rawget(_G, "debug") -- some hosts have none
   local hook = debug and debug.gethook and debug.gethook(...)
   return type(hook) == "function" and hook or nil
 end
 
--- Whether an error came out of the hook, by the stack that it has left: level
--- by level down to the function that was called.
+-- Whether an error came from the hook: looks for it on the stack, down to the
+-- function that was called.
 local function is_from(hook, f, info)
   local level = 1
   local frame = info(level)
@@ -58,14 +57,14 @@ local function call_with(handler, f, ...)
   return xpcall(function() return f(unpack(given, 1, n)) end, handler)
 end
 
--- Where the hook struck even while that was found out, there is no answer.
+-- An empty came_from_hook means that the hook raised an error in the handler.
 local function judge(came_from_hook, ok, value, ...)
   if ok then return true, value, ... end
   local is_hooks = came_from_hook and came_from_hook[1] ~= false
   return false, value, is_hooks or is_interrupt(value)
 end
 
---- pcall, whose third value says of an error whether it is an interrupt.
+--- pcall, with a third value after an error: whether it is an interrupt.
 function protect.call(f, ...)
   current_interrupt = nil
   local hook = hook_of()
@@ -85,12 +84,12 @@ local function keep(ok, value, ...)
   return ok, value, ...
 end
 
---- pcall for who throws on what it gets, with error(value, 0): an interrupt is
---- one still to whoever called us.
+--- pcall for callers that raise the error again, with error(value, 0): an
+--- interrupt is still recognized then.
 function protect.catch(f, ...) return keep(protect.call(f, ...)) end
 
---- What has come in the midst of protect.call or protect.catch themselves, as a
---- pcall around them tells: where there was a hook it is an interrupt.
+--- Notes an error that a pcall around protect.call or protect.catch has caught,
+--- so one from inside of these: if there was a hook, it is an interrupt.
 function protect.note(value)
   if has_hook then current_interrupt = { value } end
   return value
@@ -108,14 +107,15 @@ function protect.resume(co, ...)
   return false, value, came_from_hook or is_interrupt(value)
 end
 
---- Lets an interrupt go on.
+--- Raises an interrupt again.
 function protect.raise(value)
   current_interrupt = { value }
   error(value, 0)
 end
 
---- Calls what must be done after an error, and may be done twice: again where
---- an interrupt comes once more meanwhile, as from a watchdog that goes on.
+--- Calls what must be done after an error, and may be done twice: it is
+--- repeated if another interrupt comes meanwhile, as from a watchdog that
+--- continues.
 function protect.ensure(f, ...)
   for _ = 1, 5 do
     if pcall(f, ...) then return end
@@ -123,9 +123,9 @@ function protect.ensure(f, ...)
 end
 
 --- Calls f(arg) in a coroutine of its own, so that it may yield, and at its end
---- over() with what protect.call would return; what over throws goes on. In Lua
---- 5.1 what is thrown after a yield goes to whoever resumes the function, and
---- over is not called.
+--- over() with what protect.call would return. An error in over is raised. In
+--- Lua 5.1 an error after a yield goes to the code that resumed the function,
+--- and over is not called.
 function protect.spawn(f, arg, over)
   local is_over = false
   local function finish(...)
@@ -140,7 +140,7 @@ function protect.spawn(f, arg, over)
   if not is_over and not protect.yields then
     return finish(false, value, interrupts)
   end
-  protect.raise(value) -- not the function's: it came between it and us
+  protect.raise(value) -- not the function's: it came outside of it
 end
 
 --- Whether the caller runs in a coroutine.

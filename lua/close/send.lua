@@ -1,12 +1,12 @@
--- A message that is delivered exactly once, also over a bad network. It takes
--- three kinds of requests, each of which may be repeated without harm:
---   the draft: a second draft sends nothing;
---   its promotion to "outbox" or "scheduled": Close changes drafts only;
---   a look at it, where the promotion's end is not known.
--- Before the first promotion on_draft is asked, where there is one. Drafts that
--- a repeated first request may have left behind are counted.
--- Source: developer.close.com/api/resources/activities/sms/create, "Only drafts
--- can be modified"; docs/reliability.md has the reasons.
+-- The verb send, which delivers a message exactly once. It makes three kinds of
+-- requests, each of which can be repeated without harm:
+--   the draft (POST): a second draft sends nothing;
+--   its promotion to "outbox" or "scheduled" (PUT): Close changes drafts only;
+--   a look (GET), if it is not known whether the promotion was carried out.
+-- on_draft, if there is one, is called before the first promotion. Drafts that
+-- a repeated POST may have left in Close are counted. Source:
+-- developer.close.com/api/resources/activities/sms/create, "Only drafts can be
+-- modified"; docs/reliability.md has the reasons.
 
 local activity = require "close.activity"
 local core = require "close.core"
@@ -15,14 +15,14 @@ local params = require "close.params"
 local questions = require "close.question"
 local user = require "close.user"
 
-local UNLIMITED = 1000000 -- retries where nobody says: the timeout is the bound
+local UNLIMITED = 1000000 -- retries by default: the timeout is the limit
 
 local send = { name = "send", example = "send{...}", arguments = 1,
   retries = UNLIMITED, uses_on_draft = true, goes_on = true }
 
--- ---- what the caller gave ----
+-- ---- the params ----
 
-local fixed -- the fields that only a creation takes
+local fixed -- the fields that only create takes
 local function is_fixed(name)
   if not fixed then
     fixed = {}
@@ -35,7 +35,7 @@ end
 
 local function is_given(value) return value ~= nil and value ~= json.null end
 
--- What is wrong with a send beyond what the core's tables know.
+-- What is wrong with the params beyond the core's rules.
 local function check_own(given, id)
   local found = {}
   if id ~= nil then found[1] = params.check_id(id, "draft_id") end
@@ -56,7 +56,7 @@ local function to_draft_body(body)
   return draft
 end
 
-local HOW = { date_scheduled = true, send_in = true } -- and when it is sent
+local HOW = { date_scheduled = true, send_in = true } -- when it is sent
 
 -- The body of the promotion.
 local function to_promotion(body)
@@ -71,7 +71,7 @@ local function to_promotion(body)
   return promotion
 end
 
--- What the promotion of a draft that exists is to change, too.
+-- Fields that the promotion of an earlier draft changes as well.
 local function to_changes(body)
   local changes = {}
   for name, value in pairs(body) do
@@ -82,29 +82,28 @@ end
 
 -- ---- the steps ----
 -- The task of a send is one table:
---   draft            the body of the draft as JSON; nil where that is there
+--   draft            the body of the draft as JSON; nil if it exists already
 --   promotion        the body that promotes it
---   changes          what the promotion changes, too, as JSON, or nil
---   may_be_scheduled whether the draft may say when to send it
+--   changes          what else the promotion changes, as JSON, or nil
+--   may_be_scheduled whether the draft's date_scheduled counts
 --   on_draft         the option, or nil
---   step             what takes the end of the request that is under way
+--   step             the function that gets the end of the current request
 --   id               of the draft, once known
---   repeats          how often a request was made again by a step
---   strays           drafts that a repeated request may have left behind
+--   repeats          how often steps have repeated a request
+--   strays           drafts that repeated requests may have left in Close
 --   is_promotion_sent   whether a promotion may have left
 --   is_in_doubt      whether Close may have carried one out
---   why, why_response   how the last promotion failed
---   shown            the SMS as it was last shown, at the end
+--   why, why_response   how the last promotion failed, and its answer
+--   shown            the SMS in the last answer, at the end
 -- A step gets the operation and the end of a request, and returns the next
--- request; or nil and what the send has come to.
+-- request; or nil and the result of the send.
 
 local function ask(task, request, step)
   task.step = step
   return request
 end
 
--- The same request once more, a while later; nil where there is no more time,
--- or leave, for it.
+-- A request once more, after a pause; nil if time or retries are used up.
 local function ask_again(operation, request, step, failure)
   local task = operation.task
   task.repeats = task.repeats + 1
@@ -113,7 +112,7 @@ local function ask_again(operation, request, step, failure)
   return request.delay and ask(task, request, step)
 end
 
--- What the send has come to.
+-- The result of the send.
 local function conclude(task, response, failure, outcome)
   if response then response.stray_drafts = task.strays end
   if failure then
@@ -123,15 +122,15 @@ local function conclude(task, response, failure, outcome)
   return nil, response, failure
 end
 
--- The SMS in an answer, where it has one that requests can be made about, and
--- it is ours.
+-- The SMS in an answer; nil if there is none, its id cannot be used in a path,
+-- or it is another one.
 local function read(task, response, failure)
   local shown = response and not failure and activity.decode(response)
   if not shown or params.check_id(shown.id, "id") then return nil end
   return (not task.id or shown.id == task.id) and shown or nil
 end
 
--- An answer of 2xx that cannot be read, as a failure.
+-- The failure for a 2xx that cannot be read.
 local function unreadable(response)
   return { kind = "protocol", status = response.status,
     message = ("Close answered %d with a body that is not an SMS activity")
@@ -148,8 +147,8 @@ end
 
 local function to_look(task) return activity.of_one("GET", task.id) end
 
--- What a look has shown; or nil and the next request, where one is worth its
--- while; or nil, nil and the failure.
+-- The SMS in the answer to a look; or nil and the next request, if a second
+-- look may help; or nil, nil and the failure.
 local function read_look(operation, response, failure)
   local task = operation.task
   local shown = read(task, response, failure)
@@ -159,17 +158,18 @@ local function read_look(operation, response, failure)
     unreadable(response)
 end
 
--- The changes are text already: the caller's tables may be others by now.
+-- The changes are JSON already, as the caller may have changed the tables.
 local function to_promote(task)
   local text = json.encode_body(task.promotion)
   if task.changes then text = text:sub(1, -2) .. "," .. task.changes:sub(2) end
   local request = activity.of_one("PUT", task.id, text)
-  request.repeatable = false -- a look is better than a second try
+  request.repeatable = false -- after a lost answer a look comes first
   task.is_promotion_sent = true
   return request
 end
 
--- What on_draft returned or threw: why the draft is not to be promoted, or nil.
+-- Why the draft must not be promoted, by what on_draft returned or threw; or
+-- nil.
 local function refusal(_, ok, value, more)
   local refused = not ok or value == false or value == nil and more ~= nil
   if not refused then return nil end
@@ -178,7 +178,7 @@ local function refusal(_, ok, value, more)
   return "on_draft " .. (ok and "refused the draft" or "failed") .. said
 end
 
--- The draft is there: on_draft may refuse it, otherwise it is promoted.
+-- The draft exists: calls on_draft, if there is one, or promotes the draft.
 local function to_question(task)
   if not task.on_draft then
     return ask(task, to_promote(task), after_promotion)
@@ -194,8 +194,7 @@ function after_question(operation, response, failure)
   return ask(task, to_promote(task), after_promotion)
 end
 
--- Whether an SMS has left the state of a draft for good, or until somebody
--- cancels it.
+-- Whether an SMS was promoted.
 local function is_promoted(shown)
   return type(shown.status) == "string" and shown.status ~= "draft" and
     shown.status ~= "inbox"
@@ -217,21 +216,20 @@ local function after_draft(operation, response, failure, state)
     return to_question(task)
   end
   if not failure then
-    task.strays = task.strays + 1 -- it may well be there
+    task.strays = task.strays + 1 -- it probably exists
     failure = unreadable(response)
     request = ask_again(operation, to_draft(task), after_draft)
     if request then return request end
   end
-  -- A draft at most: whatever became of it, nothing was sent.
+  -- There is a draft at most, so nothing was sent.
   local is_refused = failure.status and failure.status >= 400 and
     failure.status < 500
   return conclude(task, response, failure,
     is_refused and "rejected" or "not_sent")
 end
 
--- Somebody else may have promoted the draft a moment ago, an earlier send or a
--- forked process: then it is this which a refusal means, but for those that
--- looked at no draft.
+-- A refusal may mean that the draft is promoted already, by an earlier send or
+-- by another process. These statuses do not: they say nothing of the draft.
 local UNRELATED = { [401] = true, [404] = true, [407] = true, [429] = true }
 local function is_uncertain(task)
   return task.is_in_doubt or
@@ -273,8 +271,8 @@ function after_look(operation, response, failure)
     task.is_in_doubt and "unknown" or task.why.outcome)
 end
 
--- The first look at a draft of an earlier send. That may have promoted it; and
--- whether it is to be scheduled is written in it.
+-- The first look at a draft of an earlier send, which may have promoted it. The
+-- draft itself says whether it is to be scheduled.
 local function after_first_look(operation, response, failure)
   local task = operation.task
   local shown, request, why = read_look(operation, response, failure)
@@ -298,7 +296,7 @@ local function begin_draft(task, body)
   return ask(task, to_draft(task), after_draft), task
 end
 
--- A draft of an earlier send, of which nobody knows how far it came.
+-- Continues with a draft of an earlier send, in any state.
 local function begin_look(task, body, id)
   local changes = to_changes(body)
   local text, err = params.encode(changes)
@@ -325,7 +323,7 @@ end
 
 function send.step(operation, response, failure, state)
   local task = operation.task
-  if failure and failure.is_from_parent then -- who goes on with it
+  if failure and failure.is_from_parent then -- which continues it
     return conclude(task, response, failure, "unknown")
   end
   return task.step(operation, response, failure, state)

@@ -1,16 +1,17 @@
--- The walk over all pages of a list, as values: which page to ask for next, and
--- what of an answered one is new. It does no I/O.
+-- The walk over all pages of a list, without I/O: which page to ask for next,
+-- and which items of a page are new.
 --
--- No position stays: what is added or removed meanwhile moves all that _skip
--- counts. But a list comes newest first, and an SMS keeps its date_created. So
--- the next page begins at the moment where the last one ended
--- (date_created__lte), and what is known of that moment is dropped. Only where
--- a page is all of one moment, _skip counts inside of that.
+-- _skip alone would miss or repeat items when others are added or removed
+-- meanwhile. But a list is newest first, and an SMS keeps its date_created. So
+-- the next page begins at the last one's last date_created (date_created__lte),
+-- without the items already known. _skip is only used when all items of a page
+-- have one date_created, to get further within it. A "moment" below is a
+-- date_created.
 
 local core = require "close.core"
 
-local PAGE = 100 -- items, where the caller names no _limit
-local MAX_FRUITLESS = 3  -- times in a row that reading may bring nothing new
+local PAGE = 100 -- items, unless the caller gives _limit
+local MAX_FRUITLESS = 3 -- pages in a row that bring nothing new
 
 local EMPTY = "an empty page of SMS that is not to be the last"
 local UNORDERED = "SMS that do not come newest first, or without id and " ..
@@ -40,19 +41,19 @@ function walk.new(query)
   for name, value in pairs(query) do filters[name] = value end
   if filters._fields then filters._fields = with_needed(filters._fields) end
   local start = filters._skip or 0
-  -- Two at least: pages inside of one moment overlap by one.
+  -- Two at least: pages within one moment overlap by one.
   filters._limit = math.max(filters._limit or PAGE, 2)
   filters._skip = nil
   return setmetatable({
     filters = filters,
     over = false,   -- whether the last page was taken
-    -- The window: its bound as it came, and as a number; where _skip begins in
-    -- it and where it is; the id that the next page must begin with; the ids
-    -- that are known of the bound's moment.
+    -- The window: its bound, as a string and as a number; the _skip at which it
+    -- began, and the current one; the id that the next page must begin with;
+    -- the known ids of the bound's moment.
     bound = nil, bound_at = nil,
     start = start, skip = start, expected = nil,
     known = {}, known_count = 0,
-    fruitless = 0,  -- how often in a row something was read in vain
+    fruitless = 0,  -- pages in a row that brought nothing new
   }, Walk)
 end
 
@@ -66,14 +67,14 @@ function Walk:ask()
   return query
 end
 
--- A date's microsecond, exact up to the year 2255; nil where it is none.
+-- A date in microseconds, exact up to the year 2255; nil if it is no date.
 local function moment(date)
   local seconds = type(date) == "string" and core.seconds(date)
   return seconds and math.floor(seconds * 1e6 + 0.5) or nil
 end
 
--- The items' moments; nil where they do not come newest first, or where one of
--- them has no id or no date.
+-- The items' moments; nil if they are not newest first, or one of them has no
+-- id or no date.
 local function moments(data)
   local at = {}
   for i, sms in ipairs(data) do
@@ -108,17 +109,17 @@ local function count_fruitless(self)
   return self.fruitless > MAX_FRUITLESS
 end
 
--- Moves on, past a page that is all of the window's own moment.
+-- Moves past a page whose items all have the window's moment.
 function Walk:skip_further(data)
   local n = #data
   for _, sms in ipairs(data) do self:know(sms.id) end
   self.skip = self.skip + math.max(n - 1, 1)
   self.expected = n > 1 and data[n].id or nil
-  -- There cannot be more of a moment than are known of it.
+  -- What was skipped is known; more means that pages repeat.
   return self.skip - self.start <= self.known_count
 end
 
--- Moves the window to the moment that a page ends with.
+-- Moves the window to the moment of a page's last item.
 function Walk:move(data, at)
   local n = #data
   self.bound, self.bound_at = data[n].date_created, at[n]
@@ -130,7 +131,7 @@ function Walk:move(data, at)
   end
 end
 
--- Something was added to the moment, or removed from it: it is read again.
+-- Items of the moment were added or removed: reads it again.
 function Walk:read_again()
   self.skip, self.expected = self.start, nil
   if count_fruitless(self) then return nil, UNSTABLE end
@@ -157,13 +158,14 @@ function Walk:take(page)
   local fresh = self:choose(data, at)
   self.over = not page.has_more
   if self.over then return fresh end
-  -- Where a caller's _skip began inside of a moment, its own window would bring
-  -- what was skipped.
+  -- If the caller's _skip began within a moment, a new window would return what
+  -- was skipped.
   if at[n] == self.bound_at or self.start > 0 and at[n] == at[1] then
     if not self:skip_further(data) then return nil, REPEATED end
   else
     self:move(data, at)
-    -- What is older than all before is new, if its ids are true.
+    -- Items older than all before should be new: known ids mean that it
+    -- repeats.
     if #fresh == 0 and count_fruitless(self) then return nil, REPEATED end
   end
   return fresh
