@@ -1,5 +1,5 @@
--- The SMS activity over the wire: the requests that Close takes for it, and
--- what it answers. Source: developer.close.com/api/resources/activities/sms
+-- The SMS activity over the wire: its requests and answers.
+-- Source: developer.close.com/api/resources/activities/sms
 
 local errors = require "close.errors"
 local json = require "close.json"
@@ -41,7 +41,7 @@ function activity.of_one(method, id, body, query)
     body = body }
 end
 
---- The SMS in an answer, or nil where there is none that can be read.
+--- The SMS in an answer, or nil.
 ---@param response close.Response
 ---@return close.SMSActivity|nil
 function activity.decode(response)
@@ -50,14 +50,14 @@ function activity.decode(response)
   return has_id and found or nil
 end
 
---- What a caller gets of an answer that has an SMS.
+--- The result for an answer with an SMS.
 function activity.read(response)
   local found = activity.decode(response)
   if found then return found end
   return nil, errors.unreadable(response, WANTED)
 end
 
---- The same where the caller chose the fields, and may have left out the id.
+--- The same if the caller chose the fields: the id may be missing.
 function activity.read_fields(response)
   local found = json.decode_object(response.body)
   if found then return found end

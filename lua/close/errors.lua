@@ -1,13 +1,13 @@
 -- Errors as tables: what went wrong (kind), whether Close has the message
--- (outcome), and what to do. Every error of the library is made here.
+-- (outcome), and a message. All errors of the library are made here.
 
 local json = require "close.json"
 
 local MAX_ERRORS = 1000
-local MAX_LOOKS = 4 * MAX_ERRORS -- values that are looked at for them
+local MAX_LOOKS = 4 * MAX_ERRORS -- values that are searched for them
 local MAX_DEPTH = 20
 local MAX_LINE = 500 -- bytes of an error's message
-local MAX_RAW = 4 * MAX_LINE -- of those that it is made of
+local MAX_RAW = 4 * MAX_LINE -- bytes that it is made from
 local MAX_PATH = 200 -- bytes of a field's path
 
 local errors = {}
@@ -29,19 +29,20 @@ function Error:__tostring()
     tostring(self.message), table.concat(facts, ", "))
 end
 
--- Its first bytes, but never a part of a UTF-8 character.
+-- The first bytes of a text, without a part of a UTF-8 character.
 local function cut(text, bytes)
   return text:sub(1, bytes):gsub("[\192-\255][\128-\191]*$", "") .. "..."
 end
 
--- RFC 3629, 4: what a character's bytes may be, continuation bytes given.
+-- The bytes of a character by RFC 3629, 4; continuation bytes are checked
+-- already.
 local UTF8 = {
   "^[\194-\223].$", "^\224[\160-\191].$", "^[\225-\236\238\239]..$",
   "^\237[\128-\159].$", "^\240[\144-\191]..$", "^[\241-\243]...$",
   "^\244[\128-\143]..$",
 }
 
--- Characters that do something to a line, or cannot be seen in it.
+-- Characters that are invisible or change the line's direction.
 local HIDDEN = {
   "^\194[\128-\159\173]$",             -- U+0080 to U+009F, U+00AD
   "^\216\156$", "^\225\160\142$",      -- U+061C, U+180E
@@ -58,13 +59,12 @@ local function matches(text, patterns)
   return false
 end
 
--- The bytes of a character beyond ASCII, or a blank where it is none to show.
+-- A character beyond ASCII, or a space if it cannot be shown.
 local function visible(bytes)
   return matches(bytes, UTF8) and not matches(bytes, HIDDEN) and bytes or " "
 end
 
---- One line, of a length that fits a log, without control characters, and
---- without bytes that are not UTF-8.
+--- One line of limited length, without control characters and invalid UTF-8.
 ---@param most integer|nil bytes
 function errors.one_line(text, most)
   if #text > MAX_RAW then text = cut(text, MAX_RAW) end
@@ -86,20 +86,20 @@ end
 --- Whether a value is an error that was made here.
 function errors.is_error(value) return getmetatable(value) == Error end
 
---- A mistake in options, or a client that is closed: nothing was sent.
+--- An error for wrong options or a closed client: nothing was sent.
 function errors.config(message)
   return errors.new { kind = "config", outcome = "not_sent", message = message }
 end
 
---- What a call ends with if out of memory. It is made before the call begins;
---- its fields are all there, so that filling them in needs no memory.
+--- The error of a call that runs out of memory. It is made before the call
+--- begins, with all fields, so that filling them in allocates nothing.
 function errors.memory()
   return setmetatable({ kind = "memory", outcome = "not_sent",
     message = "not enough memory", errors = {}, attempts = 0, draft_id = "",
     stray_drafts = 0 }, Error)
 end
 
---- What validation refused: Close was not asked.
+--- An error of validation: nothing was sent.
 ---@param list table of {field, code, message}
 ---@param unlisted integer|nil how many more there are
 function errors.validation(list, unlisted)
@@ -115,16 +115,17 @@ function errors.validation(list, unlisted)
   }
 end
 
--- ---- what Close says of an error ----
+-- ---- Close's own reasons ----
 
--- A list's place, also one that is written as a string; names come after all.
+-- The order of keys: list indices first, also those that are strings, then
+-- names.
 local function rank(key)
   if type(key) == "number" then return key end
   return key:find "^%d+$" and tonumber(key) or math.huge
 end
 
--- The keys in order: a list's by number, a map's by name. Of a large table, as
--- many as can be of use, whichever come first; looks.left more at most.
+-- The keys in order: a list's by number, a map's by name. Of a large table only
+-- as many as can be listed, and looks.left at most.
 local function sorted_keys(value, looks)
   local keys, most = {}, math.min(MAX_ERRORS, looks.left)
   for key in pairs(value) do
@@ -140,16 +141,16 @@ local function sorted_keys(value, looks)
   return keys
 end
 
--- A path that goes on with name; one that was cut ends there.
+-- A path with name added, unless it was cut already.
 local function longer(path, name)
   if #path > MAX_PATH - 8 and path:sub(-3) == "..." then return path end
   path = path .. name
   return #path > MAX_PATH and cut(path, MAX_PATH - 3) or path
 end
 
--- Where the item at key stands. "errors" and "field-errors" come at any depth
--- and name no field; an item of a list has its place, which Close may also
--- write as a key that counts from 0; a list of sentences is about one field.
+-- The path of the item at key. "errors" and "field-errors" occur at any depth
+-- and name no field. An item of a list has its index; Close also writes lists
+-- as maps with keys from "0". A list of sentences is about one field.
 local function place_of(path, key, item)
   if key == "errors" or key == "field-errors" then return path end
   local index = key
@@ -164,8 +165,8 @@ local function place_of(path, key, item)
   return path and longer(path, ("[%.0f]"):format(index))
 end
 
--- Adds every message below value; path is the field it belongs to, or nil. A
--- record has its message, and may name its field and code.
+-- Adds every message below value; path is its field, or nil. A record has a
+-- message, and may have a field and a code.
 local function collect(value, path, list, looks, depth, may_be_record)
   if #list >= MAX_ERRORS or depth > MAX_DEPTH then return end
   if type(value) ~= "table" then
@@ -186,8 +187,8 @@ local function collect(value, path, list, looks, depth, may_be_record)
   end
 end
 
--- Reads the bodies Close is known to answer with: {"errors": [...],
--- "field-errors": {...}} and {"error": "..."}.
+-- Reads the bodies that Close answers with: {"errors": [...], "field-errors":
+-- {...}} and {"error": "..."}.
 local function read_body(body)
   local list, looks = {}, { left = MAX_LOOKS }
   local object = body and json.decode_object(body)
@@ -223,7 +224,7 @@ local function describe_answer(response, list)
     " a reason that can be read; see err.body"
 end
 
---- A call that did not end in a 2xx.
+--- The error of a call that did not end in a 2xx.
 ---@param failure table kind, outcome, message, attempts, ... from the engine
 ---@param response table|nil what was answered
 function errors.from_call(failure, response)
@@ -237,7 +238,8 @@ function errors.from_call(failure, response)
   return errors.new(failure)
 end
 
---- A 2xx whose body is not what was asked for: Close may well have acted.
+--- The error for a 2xx whose body is not the expected one: Close may have
+--- acted.
 ---@param response table
 ---@param wanted string such as "an SMS activity"
 function errors.unreadable(response, wanted)
@@ -245,7 +247,7 @@ function errors.unreadable(response, wanted)
     "a body that is not " .. wanted)
 end
 
---- A 2xx that nothing can be made of.
+--- The error for a 2xx that cannot be used.
 ---@param response table
 ---@param what string such as "an empty body"
 function errors.bad_answer(response, what)

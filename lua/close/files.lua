@@ -1,7 +1,7 @@
--- Files that become attachments: what a caller gives, and the two requests that
--- an upload takes. Close names an address and what to send along; the file goes
--- there as a form, without our credentials.
--- Source: developer.close.com/api/resources/files
+-- Files that become attachments: the caller's params, and the two requests of
+-- an upload. Close names an address and the fields of a form; the form with the
+-- file goes there, without credentials. Source:
+-- developer.close.com/api/resources/files
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -15,8 +15,7 @@ local ENDPOINT = { method = "POST", group = "POST " .. PATH }
 local MAX_FILE = 16 * 1024 * 1024 -- bytes; as of any request's body
 local CHUNK = 64 * 1024
 
--- What a filename's ending says, where that is one of the types that an
--- attachment may have.
+-- Content types by a filename's ending, of those that an attachment may have.
 local TYPES = {
   ["3g2"] = "video/3gpp2", ["3gp"] = "video/3gpp", ac3 = "audio/ac3",
   amr = "audio/amr", au = "audio/basic", bmp = "image/bmp", csv = "text/csv",
@@ -34,7 +33,7 @@ local TYPES = {
 
 local files = {}
 
--- ---- what a caller gives ----
+-- ---- the params ----
 
 local HOW = "the path of a file, or {data = \"...\"} for bytes"
 
@@ -51,7 +50,7 @@ end
 
 local function open(path) return io.open(path, "rb") end
 
--- All bytes of a file, and one more at most than it may have.
+-- The bytes of a file; stops reading once it is too large.
 local function read_file(file)
   local chunks, size = {}, 0
   repeat
@@ -63,7 +62,7 @@ local function read_file(file)
   return table.concat(chunks)
 end
 
--- Whether a path may be shown; bytes should not be found in a log.
+-- Whether a path may be shown; it may be bytes, given by mistake.
 local function is_plain(path) return #path <= 200 and not path:find "%c" end
 
 local function check_size(bytes, list, field)
@@ -75,7 +74,7 @@ local function check_size(bytes, list, field)
   end
 end
 
--- All bytes of the file of a path, or nil and why not.
+-- The bytes of the file at a path, or nil and why not.
 local function read_path(path)
   if path == "" then return nil, "there is no path" end
   if path:find "%z" then return nil, "it has a byte 0: these are bytes" end
@@ -125,7 +124,7 @@ local function read_data(source, list)
   return data
 end
 
--- The bytes to upload, and the filename where the source has one.
+-- The bytes to upload, and the filename if the source has one.
 local function read_source(source, list)
   if type(source) == "string" then
     local filename = is_plain(source) and source:match "[^/]+$" or nil
@@ -140,7 +139,7 @@ local function read_source(source, list)
   end
 end
 
--- A copy of info, with what can be told without it.
+-- A copy of info, with defaults from the filename.
 local function read_info(info, filename, list)
   local copy = {}
   if info ~= nil and type(info) ~= "table" then
@@ -192,7 +191,7 @@ end
 function upload.step(operation, response, failure, state)
   local task = operation.task
   local bytes = task.bytes
-  task.bytes = nil -- who keeps the handle keeps no file
+  task.bytes = nil -- so that a kept handle keeps no file
   if failure or not bytes then return nil, response, failure end
   task.address, failure = storage.read(response, state.settings.plain)
   if not task.address then return nil, response, failure end

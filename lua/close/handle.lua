@@ -1,15 +1,16 @@
--- What the caller of an _async function holds: the way to cancel its call.
+-- The handle that an _async function returns, with which a call can be
+-- cancelled.
 
 local errors = require "close.errors"
 
-local CANCEL = {} -- where a handle keeps its function: not to be seen
+local CANCEL = {} -- the key of a handle's function
 
 local Request = {}
 Request.__index = Request
 Request.__name = "close.Request"
 
---- Ends the call; its callback gets an error of kind "cancelled", with the
---- outcome that is true by then. False where it was over already.
+--- Cancels the call; its callback gets an error of kind "cancelled", with the
+--- outcome so far. Returns false if it was over already.
 function Request:cancel()
   local cancel = type(self) == "table" and rawget(self, CANCEL)
   if not cancel then return nil, errors.config "call it as request:cancel()" end

@@ -13,9 +13,10 @@ function json.host_null()
   return type(vim) == "table" and vim.NIL or nil
 end
 
--- lua-cjson keeps one decimal point for the whole process, that of the locale
--- at the last cjson.new(); once the locale has another, it writes 0,5 and reads
--- no number. Making it anew would break programs that rely on the one it has.
+-- lua-cjson has one decimal point for the whole process, that of the locale at
+-- the last cjson.new(). If the locale changes, it writes 0,5 and cannot read
+-- numbers. Another cjson.new() would break programs that rely on the current
+-- one.
 local decode = cjson.decode
 local function agrees()
   local ok, value = pcall(decode, "0.5")
@@ -27,7 +28,7 @@ end
 local function protected(f, value)
   if agrees() then return memory.try(f, value) end
   core.c_locale(true)
-  if not agrees() then -- it has a comma; nobody can use it where there is none
+  if not agrees() then -- it has a comma, which is of use to no program
     core.c_locale(false)
     cjson.new()
     return memory.try(f, value)
@@ -39,11 +40,12 @@ local function protected(f, value)
 end
 
 local _, instance = protected(cjson.new)
--- 14 digits, the default, would round large integers; older ones allow no more.
+-- 14 digits, the default, would round large integers; old versions allow no
+-- more.
 pcall(instance.encode_number_precision, 16)
 instance.encode_invalid_numbers(false)
--- A finalizer that writes JSON in the midst of this would change a buffer that
--- both have, and so a message.
+-- A finalizer that writes JSON while this does would change a shared buffer,
+-- and so a message.
 instance.encode_keep_buffer(false)
 instance.decode_invalid_numbers(false)
 
@@ -78,8 +80,8 @@ function json.encode(value)
   return nil, text
 end
 
--- Whether a number comes out as another: a whole one with more digits than are
--- written. Of others 14 digits, or 16, are all that is promised.
+-- Whether a whole number has more digits than are written. Other numbers are
+-- written with 14 or 16 digits.
 local function loses_digits(number)
   if number > -1e14 and number < 1e14 or number % 1 ~= 0 then return false end
   local _, text = protected(instance.encode, number)
@@ -88,11 +90,11 @@ local function loses_digits(number)
   return ok and read ~= number
 end
 
-local MOST = 2 ^ 53 -- a size stays there: integers would wrap round
+local MOST = 2 ^ 53 -- sizes stop there: larger integers could overflow
 
---- A number of bytes that value's JSON has at least: lua-cjson ends the whole
---- process if out of memory, so it must not get what is large. A table that
---- stands in it twice counts twice, and is looked at once.
+--- The least number of bytes of value's JSON: lua-cjson ends the process if out
+--- of memory, so it must not get large values. A table that is in it twice
+--- counts twice, and is read once.
 ---@return number|nil bytes, string? why
 function json.min_size(value, seen, depth)
   if type(value) == "string" then return #value end

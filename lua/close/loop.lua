@@ -1,22 +1,23 @@
--- Which loop waits for a client's calls: one file below loop/ for each host. A
--- loop is made of a driver, the engine's verbs, and has
---   why_not(verb, name)  why it cannot be done here and now, or nil: "await"
---                     (one call), "begin" (one, without waiting), "wait" (for
---                     all); name is the user's function, such as "send"
---   kick()            there is something new to do
---   await(operation)  waits until operation.done; see its waiter
---   wait(due)         waits until nothing is pending, or the clock says due
---   close()           lets go of what it holds of the host
+-- How a client waits: one file in loop/ for each host. A loop is made from a
+-- driver (the engine's functions, see client.lua), and has
+--   why_not(verb, name)  why this is impossible now, or nil: "await" (wait for
+--                     one call), "begin" (begin one), "wait" (wait for all);
+--                     name is the user's function, such as "send"
+--   kick()            there is new work
+--   await(operation)  waits until operation.done; may set its waiter
+--   wait(due)         waits until nothing is pending, or until the moment due
+--   close()           releases what it has of the host
 --   yields()          whether await yields the coroutine or the light thread
---   run(f, ...)       runs a function of the user's, where that takes more than
---                     a call: now or later, in a context of its own
---   tell(f, event)    the same for on_event, which may share its context; false
---                     where it has to be called here and now
---   spawns            true where run does not wait for the function's end
---   coroutines        true where each callback has a coroutine of its own; it
---                     has one elsewhere, too, where a coroutine drives the loop
---   resumes           true where other code of the host's runs while a call
---                     waits, and may resume a function that has yielded
+-- and, if its host needs them:
+--   run(f, ...)       runs a function of the user's in its own context, now or
+--                     later; without it such a function is simply called
+--   emit(f, event)    the same for on_event, which may share a context; returns
+--                     false if the caller must call it
+--   spawns            true if run does not wait for the function's end
+--   coroutines        true if each callback gets a coroutine of its own (in the
+--                     other loops: if a coroutine drives the loop)
+--   resumes           true if the host runs other code while a call waits, which
+--                     can resume a function that has yielded
 
 local LOOPS = {
   blocking = require "close.loop.blocking",
@@ -27,7 +28,7 @@ local LOOPS = {
 
 local loops = {}
 
--- The host's own, by what it defines; nothing of it is called.
+-- The host's loop, by the globals that the host defines.
 local function host()
   local ngx, vim = rawget(_G, "ngx"), rawget(_G, "vim")
   if type(ngx) == "table" and ngx.get_phase then return "ngx" end

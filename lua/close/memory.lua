@@ -1,11 +1,10 @@
--- Lack of memory, as Lua throws it: told apart from all other errors, and from
--- what a function of others' is given.
+-- Lua's error for lack of memory, which is handled apart from all others.
 
 local memory = {}
 
 local MESSAGE = "not enough memory" -- the same in every Lua
 
---- Whether what was thrown says that memory is used up.
+--- Whether an error is the one for lack of memory.
 function memory.is_out_of_memory(thrown) return thrown == MESSAGE end
 
 local function pass(ok, value, ...)
@@ -13,7 +12,7 @@ local function pass(ok, value, ...)
   return ok, value, ...
 end
 
---- pcall that lets lack of memory go on: it says nothing of what f was given.
+--- pcall that raises lack of memory again: it is no error of f's arguments.
 function memory.try(f, ...) return pass(pcall(f, ...)) end
 
 return memory

@@ -1,10 +1,10 @@
--- The options of close.new and close.configure, and those of one call, in two
--- tables: what each may hold and what it is where nobody says.
+-- The options of a client and those of a call, in two tables: the check and the
+-- default of each.
 
 local core = require "close.core"
 
 local options = {
-  MAX_RETRIES = 3, -- where neither the client nor the call says
+  MAX_RETRIES = 3, -- unless the client, the call or the verb says otherwise
 }
 
 local function finite(value)
@@ -12,7 +12,7 @@ local function finite(value)
     value > -math.huge and value < math.huge
 end
 
-local MAX_STRING = 16 * 1024 -- bytes; the engine's own bound lies above it
+local MAX_STRING = 16 * 1024 -- bytes; the engine's own limit is higher
 
 -- Each check returns nil, or what the option must be.
 local check = {}
@@ -111,15 +111,15 @@ local function names(list)
   return table.concat(found, ", ")
 end
 
--- An unknown option's name, where it looks like one: a key may stand there by
--- mistake, and keys are longer or have digits in them.
+-- An unknown option's name, if it looks like a name: it may be a key by
+-- mistake, and keys are longer or contain digits.
 local function shown(name)
   if type(name) ~= "string" then return "(a " .. type(name) .. ")" end
   if #name <= 20 and name:find "^[%a_]+$" then return '"' .. name .. '"' end
   return "(a string, which may be a secret)"
 end
 
--- A copy of given, checked against a table of options and filled up.
+-- A copy of given, checked against a table of options, with defaults.
 local function read(list, given, what)
   if given == nil then given = {} end
   if type(given) ~= "table" then
@@ -151,9 +151,9 @@ local function environment(name)
   return value ~= "" and value or nil
 end
 
--- What the caller left out may stand in the environment.
+-- Adds credentials and base_url from the environment, if the caller gave none.
 local function add_environment(given)
-  local filled = {} -- read raw: a metamethod of the caller's could throw
+  local filled = {} -- copied raw: a metamethod of the caller's could throw
   for name, value in next, given do filled[name] = value end
   if filled.api_key == nil and filled.access_token == nil then
     filled.api_key = environment "CLOSE_API_KEY"
@@ -178,8 +178,8 @@ local function check_credentials(settings)
   return options.check_secret(settings)
 end
 
---- Whether a secret can travel as it is: a Basic user name ends at a colon
---- (RFC 7617, 2), and a header has no room for control characters.
+--- Whether a secret can be sent unchanged: a Basic user name ends at a colon
+--- (RFC 7617, 2), and a header must not contain control characters.
 ---@return string|nil why not; never the secret itself
 function options.check_secret(settings, secret)
   local name = settings.api_key and "api_key" or "access_token"
@@ -249,7 +249,7 @@ function options.read_client(given)
   return settings
 end
 
---- Whether a time to wait is one.
+--- Checks the argument of client:wait().
 ---@return string|nil why not
 function options.check_wait(seconds)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then

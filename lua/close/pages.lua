@@ -1,4 +1,4 @@
--- A page of a list of SMS: the query that asks for it, and what is answered.
+-- A page of a list of SMS: its query, and the answer.
 -- Source: developer.close.com/api/resources/activities/sms/list
 
 local activity = require "close.activity"
@@ -8,13 +8,13 @@ local json = require "close.json"
 
 local pages = {}
 
--- The names in a query, always in the same order.
+-- The names in a query, in a fixed order.
 local names = {}
 for _, filter in ipairs(core.filter_fields()) do
   if not filter.plain then names[#names + 1] = filter.name end
 end
 
---- A query as it stands in an address.
+--- Writes a query for an address.
 ---@param query table as core.filters makes it
 ---@return string such as "?_limit=10", or ""
 function pages.write(query)
@@ -38,7 +38,7 @@ local function is_list(value)
   return true
 end
 
---- The page in an answer, or nil where there is none that can be read.
+--- The page in an answer, or nil.
 ---@param response close.Response
 ---@return close.Page|nil
 function pages.decode(response)
@@ -46,7 +46,7 @@ function pages.decode(response)
   return page and is_list(page.data) and page or nil
 end
 
---- Checks filters and makes a query of them, not yet written.
+--- Checks filters and makes a query from them, as a table.
 ---@param filters close.Filters|nil
 ---@return table|nil query
 ---@return close.Error|nil err
@@ -61,7 +61,7 @@ function pages.request(query)
   return activity.of_all("GET", nil, pages.write(query))
 end
 
---- What a caller gets of an answer that has a page.
+--- The result for an answer with a page.
 function pages.read(response)
   local page = pages.decode(response)
   if page then return page end

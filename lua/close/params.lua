@@ -1,5 +1,5 @@
--- From a caller's table to a request's body: the core's rules, and the bounds
--- of what JSON's writer is given.
+-- From a caller's table to a request's body: the core's rules, and limits for
+-- the JSON writer.
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -38,7 +38,7 @@ function params.check_id(id, field)
       "letters, digits, _ and - only" .. core.describe_odd(id) }
 end
 
--- What the core has not looked at: extra, and the size of it all.
+-- Checks what the core does not: extra, and the total size.
 local function check_rest(given, bytes)
   local extra = rawget(given, "extra")
   if extra ~= nil then
@@ -49,8 +49,7 @@ local function check_rest(given, bytes)
   if bytes > MAX_BODY then return too_large(bytes) end
 end
 
---- Checks a caller's table for what is to be done with it, and makes the body
---- of it, not yet written as JSON.
+--- Checks a caller's table by a verb's rules, and makes the body, as a table.
 ---@param verb string "create", "update", "send" or "send_draft"
 ---@param found close.Violation[]|nil what was found to be wrong already
 ---@return table|nil body

@@ -1,5 +1,5 @@
--- client:request: any request of Close's API, checked as little as can be, as
--- an operation. Source: developer.close.com, "API clients", "Making requests"
+-- client:request: any request of Close's API, as an operation.
+-- Source: developer.close.com, "API clients", "Making requests"
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -22,7 +22,7 @@ end
 
 local VERB = { name = "request", read = read }
 
--- ---- what a caller gives ----
+-- ---- the params ----
 
 local function add(list, field, code, message)
   list[#list + 1] = { field = field, code = code, message = message }
@@ -34,8 +34,8 @@ local function check_method(method, list)
     'method must be "GET", "POST", "PUT", "PATCH" or "DELETE"')
 end
 
--- Printable ASCII, without what would make another address of it. Dots as a
--- whole part of a path would, too: curl resolves them (RFC 3986, 5.2.4).
+-- Printable ASCII, without characters that would change the address. A part of
+-- a path that is dots only would, too: curl resolves it (RFC 3986, 5.2.4).
 local function check_path(path, list)
   if type(path) ~= "string" then
     return add(list, "path", "type",
@@ -81,7 +81,7 @@ local function measure(query)
   return nil, "range", ("query must have at most %d bytes"):format(MAX_QUERY)
 end
 
--- Strings, numbers and booleans by name, in an order of its own.
+-- Writes strings, numbers and booleans by name, sorted.
 local function write_query(query, list)
   if query == nil then return "" end
   if type(query) ~= "table" then
@@ -122,7 +122,7 @@ local function write_body(body, list)
     ("body must have at most %d bytes of JSON"):format(core.max_body))
 end
 
--- What concerns the call, without what concerns the request.
+-- Splits the options: those of the request, those of the call.
 local function split(given)
   if type(given) ~= "table" then return {}, given end
   local own, call_options = {}, {}
@@ -133,7 +133,7 @@ local function split(given)
   return own, call_options
 end
 
---- Makes the operation of a request.
+--- Makes the operation for a request.
 ---@param method string
 ---@param path string
 ---@param given table|nil

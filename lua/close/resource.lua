@@ -1,29 +1,28 @@
--- From descriptions of verbs to the functions of a resource: each verb that
--- waits, and its _async twin. A description, of which all operations of a verb
--- are made, is one table:
+-- Makes the functions of a resource from descriptions of verbs: for each verb
+-- one that waits, and its _async twin. A description is one table:
 --   name           such as "create"
 --   example        how it is called
 --   arguments      how many come before the callback and the options: 1 or 2
 --   may_omit       whether an _async call may leave out the second of them
 --   prepare(state, first, second) -> an operation's first request, task | nil,
 --                  nil, err
---   read(response, task) -> what its caller gets of an answer | nil, err
--- and, where it has one:
---   step(operation, response, failure, state)   takes the end of a request
+--   read(response, task) -> the result for an answer | nil, err
+-- and, if the verb needs it:
+--   step(operation, response, failure, state)   gets the end of a request
 --                  -> the next request | nil, response, failure
 --   goes_on        whether its step makes further requests
---   explain(err, response, task)   says more of the error of a failure
+--   explain(err, response, task)   adds to the error of a failure
 --   describe(task, err)   fills in the error of one that ran out of memory
---   retries        how often its requests are tried again where nobody says
---   asks           whether it calls on_draft
---   perform, launch   what it has instead of those of operation.lua
+--   retries        how often its requests are retried by default
+--   uses_on_draft  whether it takes the option on_draft
+--   perform, launch   replace those of operation.lua
 
 local errors = require "close.errors"
 local operations = require "close.operation"
 
 local resource = {}
 
---- What is wrong where a function was called with a colon, and got its own
+--- The error for a function that was called with a colon, and so got its own
 --- table as the first argument; or nil.
 function resource.check_dot(first, self, name, example)
   if not first or not rawequal(first, self) then return nil end

@@ -1,5 +1,4 @@
--- The SMS resource: what may be done with an SMS activity, as descriptions of
--- verbs (resource.lua).
+-- The SMS resource: descriptions of its verbs (resource.lua).
 -- Source: developer.close.com/api/resources/activities/sms
 
 local activity = require "close.activity"
@@ -72,7 +71,7 @@ function update.prepare(_, id, given)
   return activity.of_one("PUT", id, text, query)
 end
 
---- Back to a draft, for one that was not sent yet.
+--- Makes a message that was not sent yet a draft again.
 local cancel = { name = "cancel", example = 'cancel("acti_...")',
   arguments = 1, read = activity.read }
 
@@ -85,7 +84,7 @@ local delete = { name = "delete", example = 'delete("acti_...")',
 
 function delete.prepare(_, id) return of_one("DELETE", id) end
 
--- Where an earlier try may have deleted it, nobody is there to be found.
+-- A 404 is a success if an earlier attempt may have deleted the SMS.
 function delete.step(operation, response, failure)
   local is_gone = failure and failure.status == 404 and
     operation.request.unknown > 0

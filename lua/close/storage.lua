@@ -1,33 +1,33 @@
--- The storage that Close names for a file, which takes an upload's second
--- request: its address, and what it answers. An address, and what signs for it,
--- let others upload: neither is kept or shown.
--- Source: developer.close.com/api/resources/files; S3's POST object
+-- The second request of an upload, to the storage that Close names: the
+-- address, the form, and the storage's answer. Whoever has the address and its
+-- signature can upload: neither is kept or shown. Source:
+-- developer.close.com/api/resources/files; S3's POST object
 
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 
--- The path in an event: the real one may hold what nobody else should read.
+-- The path in an event: the real one may contain secrets.
 local PATH = "(storage)"
 local ENDPOINT = { method = "POST", group = PATH }
 local MAX_FIELDS = 100 -- of a form; S3's have about ten
 local MAX_KEPT = 16 * 1024 -- bytes of an answer
-local MAX_MESSAGE = 250 -- bytes of what is said of it
+local MAX_MESSAGE = 250 -- bytes of the storage's message in an error
 local WITHHELD = "[withheld: it may hold what lets others upload]"
 
 local storage = {
-  WINDOW = 60, -- seconds for which an address takes the file
+  WINDOW = 60, -- seconds for which an address accepts the file
 }
 
--- A number as JSON has it, whatever the locale's decimal point; nil where it is
--- none that JSON has.
+-- A number as in JSON, with a decimal point in any locale; nil for NaN and
+-- infinities.
 local function written(number)
   if number ~= number or math.abs(number) == math.huge then return nil end
   return (("%.14g"):format(number):gsub("[^%d%+%-e]+", "."))
 end
 
--- The form's fields as a list; nil where one is of no use. In an order of its
--- own, so that equal forms are equal bytes.
+-- The form's fields as a list, sorted, so that equal forms are equal bytes; nil
+-- if one cannot be sent.
 local function read_fields(fields)
   local list = {}
   for name, value in pairs(fields) do
@@ -47,12 +47,12 @@ local function member(object, name, kind)
   return type(value) == kind and value or nil
 end
 
--- Without the body of an answer that named an address and how to sign for it.
+-- Removes the body of an answer that may contain an address and its signature.
 local function withhold(response)
   if response.body:find("upload", 1, true) then response.body = WITHHELD end
 end
 
--- A 2xx that names no address to upload to.
+-- The error for a 2xx without an address.
 local function no_address(response)
   local err = errors.unreadable(response, "an address to upload to")
   withhold(response)
@@ -60,7 +60,7 @@ local function no_address(response)
   return err
 end
 
--- An address that nothing is sent to.
+-- The error for an address that is not used.
 local function bad_address(response, why)
   withhold(response)
   return errors.new {
@@ -72,7 +72,7 @@ local function bad_address(response, why)
   }
 end
 
---- What Close answers to the first request: {url, fields, download}.
+--- Reads the answer to the first request: {url, fields, download}.
 ---@param response table its body is not kept where it names no good address
 ---@param plain boolean whether http may be used
 ---@return table|nil address
@@ -106,11 +106,11 @@ function storage.request(address, bytes, info)
   } }
 end
 
--- ---- what it answers ----
+-- ---- the storage's answer ----
 
 local ENTITIES = { lt = "<", gt = ">", quot = '"', apos = "'", amp = "&" }
 
--- What S3 and its kin say: <Error><Code>...</Code><Message>...</Message>.
+-- Reads an error of S3: <Error><Code>...</Code><Message>...</Message>.
 local function read_xml(body)
   local function element(name)
     local text = body:match("<" .. name .. ">([^<]*)</" .. name .. ">")
@@ -121,7 +121,7 @@ local function read_xml(body)
   return { { code = code, message = message or code } }
 end
 
-local MIN_SECRET = 16 -- bytes; what is shorter signs nothing
+local MIN_SECRET = 16 -- bytes; shorter fields are no signatures
 
 local function blank_out(text, word)
   local parts, from = {}, 1
@@ -134,10 +134,10 @@ local function blank_out(text, word)
   return table.concat(parts) .. text:sub(from)
 end
 
--- The storage may quote what it was sent. S3 does where a signature is wrong,
--- and what was signed in hexadecimal, too: <StringToSignBytes>. No more of an
--- answer is kept than can be gone through at once, and no end of it that may be
--- half of something.
+-- Removes the form's fields from an answer. S3 quotes them if a signature is
+-- wrong, and what was signed also in hexadecimal: <StringToSignBytes>. A long
+-- answer is cut, and its last bytes are dropped, as they may be a part of a
+-- field.
 local function redact(body, fields)
   local is_cut, longest = #body > MAX_KEPT, 0
   body = body:sub(1, MAX_KEPT)
@@ -159,7 +159,7 @@ local function describe(response, list)
     " without a reason that can be read; see err.body")
 end
 
---- Says of an error that it was the storage's.
+--- Turns an error into one of the storage's.
 ---@param err close.Error from errors.from_call; changed
 ---@param response table|nil what the storage answered; changed: its body loses
 ---  what the form's fields held

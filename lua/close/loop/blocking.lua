@@ -1,5 +1,5 @@
--- The loop of a plain script: it waits for the operating system until the call
--- that it was asked for is done. Calls that others began meanwhile go on too.
+-- The loop of a plain script: waits in poll(2) until a call is done. Other
+-- pending calls continue meanwhile.
 
 local blocking = {}
 

@@ -1,15 +1,15 @@
--- The loop of libuv: Neovim's, or a program's own by the module luv. A uv_poll
--- handle for the engine's sockets and a uv_timer for its deadline, and neither
--- while nothing is in flight.
--- Source: docs.libuv.org (poll, timer); Neovim's :help lua-loop, vim.wait()
+-- The loop of libuv: Neovim's, or that of a program with the module luv. It has
+-- a uv_poll handle for the engine's sockets and a uv_timer for its deadline,
+-- while calls are pending. Source: docs.libuv.org (poll, timer); Neovim's :help
+-- lua-loop, vim.wait()
 
 local poll = require "close.loop.poll"
 
 local luv_loop = {}
 
-local BUDGET_S = 0.002 -- seconds that the host's loop is held for in one turn
-local POLL_MS = 10      -- milliseconds between looks, where one has to look
-local MAX_TIMER_S = 3600    -- seconds; a timer's longest time, and vim.wait()'s
+local BUDGET_S = 0.002 -- of one turn
+local POLL_MS = 10     -- between checks, if there is no event for something
+local MAX_TIMER_S = 3600 -- of a timer, and of vim.wait()
 
 local function library()
   local vim = rawget(_G, "vim")
@@ -24,14 +24,14 @@ local function milliseconds(seconds)
   return math.ceil(math.min(seconds, MAX_TIMER_S) * 1000)
 end
 
--- The engine's descriptor and its deadline as handles. Each calls turn.
--- (One uv_poll for each socket would do as well, but luv writes a line to
--- stderr, which is Neovim's screen, for each connection that is reset.)
+-- Handles for the engine's descriptor and its deadline; both call turn. (With
+-- one uv_poll for each socket, luv would write a line to stderr, which is
+-- Neovim's screen, for each connection that is reset.)
 local function handles(uv, driver, turn)
   local set = {}
   local poll_handle, timer
 
-  --- Lets go of all; true where there was something.
+  --- Closes all handles; returns whether there were any.
   function set.close()
     local some = (poll_handle or timer) ~= nil
     if poll_handle then poll_handle:close() end
@@ -44,7 +44,7 @@ local function handles(uv, driver, turn)
     if not due then return timer and timer:stop() end
     timer = timer or uv.new_timer()
     uv.update_time()
-    -- Not 0: a timer that starts itself anew with 0 holds uv_run() for good.
+    -- Not 0: a timer that restarts itself with 0 keeps uv_run() busy forever.
     timer:start(math.max(milliseconds(due), 1), 0, turn)
   end
 
@@ -58,7 +58,7 @@ local function handles(uv, driver, turn)
       if handle then
         handle:start("r", turn)
         poll_handle = handle
-      else -- no such thing here: look again and again
+      else -- no descriptor on this system: check regularly
         due = math.min(due or POLL_MS / 1000, POLL_MS / 1000)
       end
     end
@@ -68,15 +68,15 @@ local function handles(uv, driver, turn)
   return set
 end
 
--- How users' functions are run, and how one waits: Neovim's way. Its API may
--- not be called inside of libuv's callbacks: what is done is handed on later.
+-- How Neovim runs the user's functions and waits. Its API must not be called
+-- inside libuv's callbacks, so finished calls are delivered by vim.schedule().
 local function in_neovim(vim, driver, set, drain)
   local host, scheduled = {}, false
 
   local function deliver()
     scheduled = false
-    -- What is left comes by the timer: scheduled at once, again and again, it
-    -- would leave the editor no turn.
+    -- The timer delivers the rest: scheduling it at once would leave the editor
+    -- no turn.
     drain()
   end
 
@@ -112,8 +112,8 @@ local function in_neovim(vim, driver, set, drain)
       "or vim.schedule()"):format(name, verb == "await" and name or "create")
   end
 
-  -- Whether Ctrl-C was typed. With a function to ask, vim.wait() of Neovim 0.7
-  -- only looks at its end; any call of the API does, fails, and forgets it.
+  -- Whether Ctrl-C was typed. vim.wait() of Neovim 0.7, with a condition,
+  -- notices it only at its end. Any call of the API notices it, and fails.
   local function interrupted()
     local ok, why = pcall(vim.api.nvim_eval, "0")
     if ok or not tostring(why):find "Keyboard interrupt" then return false end
@@ -136,7 +136,7 @@ local function in_neovim(vim, driver, set, drain)
   return host
 end
 
--- The same in a program that runs the loop itself.
+-- The same for a program that runs the loop itself.
 local function in_program(uv, driver, drain)
   local host = { deliver = drain }
 
@@ -149,20 +149,20 @@ local function in_program(uv, driver, drain)
       "a coroutine"):format(name, verb == "await" and name or "create")
   end
 
-  --- luv crashes at a program's end where a handle was closed and the loop has
-  --- not turned since.
+  --- luv crashes at the program's end if a handle was closed and the loop has
+  --- not run since.
   function host.let_go()
     if not uv.loop_mode() then uv.run "nowait" end
   end
 
-  --- Whether a caller that waits has to yield: the loop runs already.
+  --- A caller that waits has to yield if the loop runs already.
   function host.yields() return uv.loop_mode() ~= nil end
 
   function host.turn_until(is_over, due)
     local timer = due < math.huge and uv.new_timer()
     if timer then
       uv.update_time()
-      -- Again each millisecond after that: libuv may round down.
+      -- And every millisecond after that: libuv may round down.
       timer:start(milliseconds(math.max(due - driver.now(), 0)), 1,
         function() end)
     end
@@ -185,14 +185,15 @@ function luv_loop.new(driver)
   if not uv then return nil, 'loop "luv" needs Neovim or the module luv' end
   local loop, host = { resumes = true }, nil
   local set
-  local waiting, thrown = 0, nil -- how many wait; { what they are to throw }
+  local waiting, thrown = 0, nil -- how many wait; {the error to raise there}
 
   local function run(f, ...)
     f(...)
     set.follow()
   end
 
-  -- An interrupt goes on where somebody waits: libuv would end the program.
+  -- An interrupt is raised where a call waits: in libuv's callback it would end
+  -- the program.
   local function guard(f, ...)
     local ok, why = pcall(run, f, ...)
     if ok then return end
@@ -203,7 +204,7 @@ function luv_loop.new(driver)
 
   local function drain() guard(driver.drain, BUDGET_S) end
 
-  -- The host's turn_until, through which such an interrupt goes on.
+  -- The host's turn_until, which raises such an interrupt.
   local function turn_until(is_over, due)
     waiting = waiting + 1
     local ok, goes_on = pcall(host.turn_until, function()

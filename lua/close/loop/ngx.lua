@@ -1,24 +1,25 @@
--- The loop of nginx's Lua module. While anything is in flight, one timer of the
--- worker drives the engine, for all requests together; whoever waits for a call
--- yields its light thread on a semaphore. Where nginx has no timer for us, the
--- requests that wait drive the engine, but call no function of the user's.
--- Source: github.com/openresty/lua-nginx-module, ngx.timer.at, ngx.get_phase
+-- The loop of nginx's Lua module. nginx cannot watch sockets that it did not
+-- open. So while calls are pending, one timer of the worker drives the engine
+-- for all requests, and a request that waits yields on a semaphore. If nginx
+-- has no timer left, the requests that wait drive the engine, but call no user
+-- functions. Source: github.com/openresty/lua-nginx-module, ngx.timer.at,
+-- ngx.get_phase
 
 local ngx_timers = require "close.loop.ngx_timers"
 
 local ngx_loop = {}
 
--- Seconds. What is handled at once in one turn; how long to sleep until the
--- next: a share of the time in which nothing happened, within bounds (less than
--- the least would be no sleep: nginx counts milliseconds).
+-- Seconds: the budget of a turn; the sleep until the next one, which is a share
+-- of the time since something happened, within bounds (nginx counts
+-- milliseconds).
 local BUDGET_S = 0.002
 local MIN_SLEEP_S, MAX_SLEEP_S, IDLE_SHARE = 0.001, 0.003, 1 / 20
 local MAX_TURNS = 1000 -- of one timer
 
--- Seconds. How long a timer is taken to be there after its last turn, and after
--- it was asked for: nginx may drop it, see ngx_timers.lua. When the next one is
--- asked for. When other timers look whether there is one: there may be no
--- request to notice.
+-- Seconds. For how long the timer counts as running after its last turn, and
+-- after it was requested: nginx may drop it, see ngx_timers.lua. When the next
+-- one is requested. When further timers check that there is one, in case no
+-- request does.
 local ALIVE_S, START_S = 1, 0.05
 local RETRY_S = 1
 local CHECKS_S = { 1, 2, 5, 10, 20 }
@@ -36,10 +37,10 @@ function ngx_loop.new(driver)
   if not found then return nil, 'loop "ngx" needs lua-resty-core' end
   local loop = { spawns = true }
   local timers = ngx_timers.new(driver.now)
-  local number = 0            -- of timers that were to drive
+  local number = 0            -- of the last timer that was requested to drive
   local turned, trust = -math.huge, ALIVE_S -- when the last one had its turn
-  local asked = -math.huge    -- when one was asked for that has not run
-  local looked = -math.huge   -- when the looks were made
+  local asked = -math.huge    -- when one was requested that has not run yet
+  local looked = -math.huge   -- when the checks were requested
   local last = 0              -- when something happened
 
   function loop.yields() return true end
@@ -58,7 +59,7 @@ function ngx_loop.new(driver)
       verb == "await" and name or "create")
   end
 
-  -- Sleeps until the next turn is worth its while.
+  -- Sleeps until the next turn.
   local function pause()
     local quiet = (driver.now() - last) * IDLE_SHARE
     local due = math.min(driver.deadline() or MAX_SLEEP_S, quiet, MAX_SLEEP_S)
@@ -82,8 +83,8 @@ function ngx_loop.new(driver)
     if driver.pending() ~= before then last = driver.now() end
   end
 
-  -- Hands over to a new timer now and then: nginx frees what a timer's light
-  -- threads took at its end only. A timer ends at once where there is a later
+  -- A new timer takes over after MAX_TURNS: nginx frees the memory of a timer's
+  -- light threads only at its end. A timer ends at once if there is a later
   -- one.
   local function drive(_, mine)
     asked, trust = -math.huge, ALIVE_S
@@ -117,7 +118,7 @@ function ngx_loop.new(driver)
     end
   end
 
-  -- While the worker ends, too, what was begun is brought to its end.
+  -- Pending calls are finished while the worker shuts down, too.
   function start_driver()
     local now = driver.now()
     if is_driven() or now - asked < RETRY_S then return end
@@ -130,20 +131,20 @@ function ngx_loop.new(driver)
 
   function loop.kick()
     last = driver.now()
-    driver.descriptor() -- with it, asking what is ready is cheap
-    driver.step(BUDGET_S) -- what is new leaves now, not a sleep later
+    driver.descriptor() -- with epoll, checking for ready sockets is cheap
+    driver.step(BUDGET_S) -- a new request leaves now, not after a sleep
     start_driver()
   end
 
   function loop.await(operation)
-    -- It is no function made here: that would refer to the stack of a light
-    -- thread, which nginx may end, and use again, while the call goes on.
+    -- Not a closure: that would refer to the stack of a light thread, which
+    -- nginx may end and reuse while the call continues.
     local signal = semaphore.new()
     operation.waiter = signal
     while not operation.done do
       if is_driven() then
         signal:wait(trust)
-      else -- no timer was to be had: this request drives for all
+      else -- there is no timer: this request drives for all
         turn()
         if not operation.done then pause() end
       end
@@ -151,7 +152,7 @@ function ngx_loop.new(driver)
     operation.waiter = nil
   end
 
-  --- A callback may sleep, or wait for another call, and delays no other one.
+  --- A callback may sleep or wait for another call without delaying others.
   function loop.run(...)
     timers.run(...)
     timers.attend()

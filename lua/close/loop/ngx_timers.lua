@@ -1,16 +1,16 @@
--- The user's functions in nginx, each in a timer of its own. Inside a request
--- they would see that request's ngx.ctx, and could answer its client.
--- nginx may refuse a timer. It may also drop one that it has given, without a
--- word to Lua: where lua_max_running_timers or worker_connections are used up.
--- So a function leaves the queue only when it is called.
--- Source: github.com/openresty/lua-nginx-module, ngx.timer.at
+-- Runs the user's functions in nginx, each in a timer of its own. Inside a
+-- request they would see that request's ngx.ctx, could answer its client, and
+-- would end with it. nginx may refuse a timer. It may also drop one silently,
+-- if lua_max_running_timers or worker_connections are used up. So a function
+-- leaves the queue only when it is called. Source:
+-- github.com/openresty/lua-nginx-module, ngx.timer.at
 
 local ngx_timers = {}
 
 local BUDGET_S = 0.002 -- of functions that are called one after the other
 local LATE_S = 0.05    -- a timer that has not run by then was dropped
 local RETRY_S = 1      -- after one was dropped: nginx logs each of them
-local MAX_RUNNING = 16 -- timers at once; by default nginx has 256 for everybody
+local MAX_RUNNING = 16 -- timers at once; nginx has 256 by default
 
 local function new_queue()
   return { first = 1, last = 0 }
@@ -36,8 +36,9 @@ local function call(job)
   return pcall(job.f, unpack(job, 1, job.n))
 end
 
--- Calls what is in a queue now, until a moment. What that queues has its turn
--- later: a function that queues another one each time must not hold the worker.
+-- Calls the functions that are in a queue now, until a moment. Those that are
+-- queued meanwhile wait: a function that queues another one each time must not
+-- block the worker.
 local function run_queued(queue, run, now, till)
   local last = queue.last
   while queue.first <= last do
@@ -52,7 +53,7 @@ local function count(set)
   return n
 end
 
---- Makes a timer, or says that there is none: some phases have no timers.
+--- Makes a timer; returns whether there is one: some phases have no timers.
 function ngx_timers.at(...)
   local possible, made = pcall(rawget(_G, "ngx").timer.at, ...)
   return possible and made and true or false
@@ -65,13 +66,13 @@ function ngx_timers.new(now)
   -- A timer that calls a callback has a table in here. A callback may end its
   -- timer by ngx.exit(): its table then stays until it is collected.
   local running = setmetatable({}, { __mode = "k" })
-  local asked_at, chain_end -- when a timer was asked for that has not run yet
+  local asked_at, chain_end -- when a timer was requested that has not run yet
 
   function timers.is_idle() return is_empty(events) and is_empty(callbacks) end
 
   local serve
 
-  -- nginx counts everybody's timers, but none that has ended.
+  -- nginx counts all timers, but none that has ended.
   local function may_ask()
     return count(running) < MAX_RUNNING or
       ngx.timer.running_count() < MAX_RUNNING
@@ -83,8 +84,8 @@ function ngx_timers.new(now)
     end
   end
 
-  -- In a timer: all events, or else one callback. The next timer is asked for
-  -- before that, so a function that yields delays no other one. A chain of
+  -- In a timer: all events, or else one callback. The next timer is requested
+  -- before that, so that a function that yields delays no other one. A chain of
   -- timers runs in one turn of nginx's loop, so it has a budget.
   function serve()
     asked_at = nil
@@ -108,14 +109,14 @@ function ngx_timers.new(now)
     end
   end
 
-  -- Calls them here, where there is no timer for them.
+  -- Calls them here, if there is no timer for them.
   local function call_here(run, till)
     run_queued(events, run, now, till)
     run_queued(callbacks, run, now, till)
   end
 
-  --- Sees to it that what is queued is called. To be called again and again
-  --- until is_idle().
+  --- Makes sure that queued functions are called. To be called repeatedly until
+  --- is_idle().
   function timers.attend()
     if timers.is_idle() then return end
     local phase = ngx.get_phase()

@@ -1,13 +1,13 @@
--- The loop of a host with a tick, such as a game server: whatever is to be done
--- is done in client:poll(), which the host calls at each step. A create inside
--- a coroutine yields, and poll resumes it; nothing waits but client:wait().
+-- The loop of a host with a tick, such as a game server: all work is done in
+-- client:poll(), which the host calls at each step. A create inside a coroutine
+-- yields, and poll resumes it. Only client:wait() blocks.
 
 local blocking = require "close.loop.blocking"
 
 local poll = {}
 
--- Whether what a for loop calls can yield: not in Lua 5.1, where that is a C
--- call like any other. It is tried, as LuaJIT names itself Lua 5.1, too.
+-- Whether a for loop's iterator can yield: not in Lua 5.1, where it is called
+-- from C. This is tested, as LuaJIT also calls itself Lua 5.1.
 local function yields_in_for()
   local yielded = coroutine.resume(coroutine.create(function()
     for _ in coroutine.yield do end
@@ -19,10 +19,10 @@ local BY_HAND = "in Lua 5.1 what a for loop calls cannot wait: call the " ..
   "iterator by hand, as in local step = each{...}; local value, err = step()"
 
 -- Whether there is a C function between here and the coroutine's start: Lua 5.1
--- and 5.2 cannot yield across one, and have no other way to ask. (5.2 can
--- across pcall.) A for loop of 5.1 is one, too; then the second value says so.
--- Where a host has no debug library, nobody knows; nor of a for loop whose
--- function ended in a tail call.
+-- and 5.2 cannot yield across one, and have no isyieldable. (5.2 can yield
+-- across pcall.) A for loop of 5.1 counts, too; then the second value says so.
+-- Without a debug library this is not known, nor for an iterator that made a
+-- tail call.
 local function crosses_c()
   local debug = rawget(_G, "debug")
   local info = debug and debug.getinfo
@@ -41,8 +41,8 @@ local function crosses_c()
   return false
 end
 
---- The coroutine that runs, where it may yield; otherwise nil, and why not
---- where that can be said.
+--- The running coroutine, if it can yield; otherwise nil, and why not, if
+--- known.
 function poll.yieldable()
   local thread, is_main = coroutine.running()
   if not thread or is_main then return nil end
@@ -53,11 +53,10 @@ function poll.yieldable()
   return thread
 end
 
---- Yields the coroutine that runs until a call is over; who hands on what is
---- done resumes it.
+--- Yields the running coroutine until a call is over; the drain resumes it.
 function poll.await(operation)
   operation.waiter = coroutine.running()
-  -- Somebody else may resume the coroutine: it goes on waiting.
+  -- If other code resumes the coroutine, it continues to wait.
   while not operation.done do coroutine.yield() end
   operation.waiter = nil
 end
