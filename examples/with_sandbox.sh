@@ -1,11 +1,12 @@
 #!/bin/sh
-# Runs a command, a program whose Lua is LuaJIT, against a sandbox that lives as
-# long as it does: nothing is sent to anybody.
-#   examples/with_sandbox.sh COMMAND [ARGUMENT...]
+# Runs a command against a sandbox that lives as long as it does: nothing is sent
+# to anybody. LUA is the command's Lua, LuaJIT unless told.
+#   [LUA=lua5.4] examples/with_sandbox.sh COMMAND [ARGUMENT...]
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-make -s -C "$root" build LUA=luajit
-eval "$(make -s -C "$root" env LUA=luajit)"
+LUA=${LUA:-luajit}
+make -s -C "$root" build LUA="$LUA"
+eval "$(make -s -C "$root" env LUA="$LUA")"
 
 dir=$(mktemp -d)
 mkfifo "$dir/alive" "$dir/ready"

@@ -8,8 +8,8 @@ local sandbox = require "close.sandbox"
 
 local load = loadstring or load -- luacheck: ignore
 
-local PAGES = { "README.md", "docs/hosts.md", "docs/reference.md",
-  "docs/reliability.md", "docs/sandbox.md" }
+local PAGES = { "README.md", "docs/from-scratch.md", "docs/hosts.md",
+  "docs/reference.md", "docs/reliability.md", "docs/sandbox.md" }
 
 -- What a page takes as given.
 local GIVEN = [[
