@@ -134,35 +134,6 @@ describe("in luv", function()
     assert.equal(MANY, #server:ledger())
   end)
 
-  it("a callback is told what is wrong, in a later turn", function()
-    local facts, early
-    in_loop(function()
-      client().sms.create_async({}, function(...) facts = side.facts(...) end)
-      early = facts
-    end)
-    assert.is_nil(early)
-    assert.equal("validation", facts and facts.kind)
-  end)
-
-  it("callbacks may begin calls, throw, and close the client", function()
-    local ran, left = 0, nil
-    in_loop(function()
-      local one = client()
-      one.sms.create_async(side.params(), function()
-        ran = ran + 1
-        one.sms.create_async(side.params(), function()
-          ran = ran + 1
-          one.sms.create_async(side.params(), function(_, err)
-            ran, left = ran + 1, err.kind
-          end)
-          one:close()
-        end)
-        error "mine"
-      end)
-    end)
-    assert.same({ 3, "cancelled" }, { ran, left })
-  end)
-
   it("nothing is polled while nothing happens", function()
     server:default { status = 200, body = { id = "acti_1" }, delay = 1 }
     local turns, sms = 0, nil

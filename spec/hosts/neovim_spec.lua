@@ -66,15 +66,6 @@ describe("in Neovim", function()
       assert.matches("^acti_", editor:wait_for "return vim.g.id")
     end)
 
-    it("tells a callback of wrong params, too", function()
-      editor:lua([[
-        host.client(arg).sms.create_async({}, function(_, err)
-          vim.g.kind = err.kind
-        end)
-      ]], server.url)
-      assert.equal("validation", editor:wait_for "return vim.g.kind")
-    end)
-
     it("keeps errors of a callback from the screen, and tells on_event",
       function()
         editor:lua([[
@@ -238,16 +229,6 @@ describe("in Neovim", function()
         assert.equal("Basic dG9rZW46", -- "token:"
           server:ledger()[1].headers.authorization)
       end)
-
-    it("may be called in a callback", function()
-      editor:lua([[
-        local client = host.client(arg)
-        client.sms.create_async(host.params(), function()
-          vim.g.facts = host.facts(client.sms.create(host.params()))
-        end)
-      ]], server.url)
-      assert.matches("^acti_", editor:wait_for("return vim.g.facts").id)
-    end)
 
     -- Ctrl-C while create waits: when it comes, what it makes of the call.
     local function interrupted(url)
