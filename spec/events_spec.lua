@@ -118,6 +118,28 @@ describe("a function for events", function()
   end)
 end)
 
+describe("an event", function()
+  it("is told before its call's end, and names its path", function()
+    server:script{ { delay = 0.2 }, { delay = 5 } }
+    local told, request = {}, nil
+    local client = listening(nil, function(event)
+      told[#told + 1] = event.path or "no path"
+    end)
+    client.sms.create_async(support.params(), function()
+      request:cancel()
+    end)
+    for _ = 1, 100 do -- the first one is there first
+      if #server:ledger() == 1 then break end
+      client:wait(0.01)
+    end
+    request = client.sms.get_async("acti_x", function()
+      told[#told + 1] = "end"
+    end)
+    assert.equal(0, client:wait(5))
+    assert.same({ "/activity/sms/", "/activity/sms/acti_x/", "end" }, told)
+  end)
+end)
+
 describe("calls beyond a used-up rate limit", function()
   it("wait for its reset", function()
     server:script{ { status = 200, body = activity, headers = {

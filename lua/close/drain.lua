@@ -73,8 +73,14 @@ local function take(state, request, response, failure, unknown)
   if is_over then operations.go_on(state, operation, response, failure) end
 end
 
+-- The next finished request, once the events of it were emitted.
+local function next_done(state, engine)
+  drain_events(state, engine)
+  return state.engine == engine and engine:next_done()
+end
+
 local function drain_done(state, engine, till)
-  local id = engine:next_done()
+  local id = next_done(state, engine)
   while id do
     local request = state.requests[id] -- before it is taken from the engine
     state.current = request and request.operation
@@ -87,16 +93,14 @@ local function drain_done(state, engine, till)
     end
     state.current = nil
     if state.engine ~= engine or till and core.now() >= till then return end
-    id = engine:next_done()
+    id = next_done(state, engine)
   end
 end
 
 local function drain_all(state, till)
   drain_questions(state)
   drain_deferred(state, till)
-  local engine = state.engine
-  if engine then drain_events(state, engine) end
-  if engine and state.engine == engine then drain_done(state, engine, till) end
+  if state.engine then drain_done(state, state.engine, till) end
 end
 
 -- After an error in a drain: ends the operation that it was handling.
