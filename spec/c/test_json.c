@@ -1,5 +1,7 @@
 /* clo_json: what of a JSON text is to be read differently, and all else as it
  * is. Each text stands in a block with no byte to spare. */
+#include <stdio.h>
+
 #include "clo_json.h"
 #include "expect.h"
 #include "test.h"
@@ -112,6 +114,29 @@ static void each_text_is_read_as_it_is_meant(void **state) {
   }
 }
 
+/* The look for whether a scan is needed misses no place and no length. */
+static void a_place_is_found_wherever_it_is(void **state) {
+  static const char *const odd[][2] = {
+      {"[9007199254740993]", "[\"9007199254740993\"]"},
+      {"[12345678901234567890]", "[\"12345678901234567890\"]"},
+      {"\"\\uDe00\"", "\"\\ufffd\""}};
+  char text[128], expected[128], *got;
+  size_t before, after, i, count;
+
+  (void)state;
+  for (i = 0; i < COUNT(odd); i++)
+    for (before = 0; before < 34; before++)
+      for (after = 0; after < 34; after++) {
+        snprintf(text, sizeof text, "%*s%s%*s", (int)before, "", odd[i][0],
+                 (int)after, "");
+        snprintf(expected, sizeof expected, "%*s%s%*s", (int)before, "",
+                 odd[i][1], (int)after, "");
+        got = read(text, strlen(text), &count);
+        assert_string_equal(got, expected);
+        free(got);
+      }
+}
+
 /* What was read once has nothing left to change. */
 static void random_texts_end(void **state) {
   static const char bytes[] = "\\\\u\"d8dcD3f01239-.e[:, \xEF\xBB\xBF";
@@ -139,6 +164,7 @@ static void random_texts_end(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_text_is_read_as_it_is_meant),
+      cmocka_unit_test(a_place_is_found_wherever_it_is),
       cmocka_unit_test(random_texts_end),
   };
 

@@ -58,10 +58,37 @@ static size_t escape_length(const char *s, size_t len) {
   return low >= 0xDC00 && low <= 0xDFFF ? 2 * ESCAPE : 0;
 }
 
+/* ---- whether a scan is needed: hardly ever, and this looks at few bytes ---- */
+
+/* Whether as many digits as MOST has stand in a row. They have one of their own
+ * at a place that is looked at. */
+static int has_long_number(const char *s, size_t len) {
+  size_t least = sizeof MOST - 1, i, first, end;
+  for (i = least - 1; i < len; i += least) {
+    for (end = i; end < len && s[end] >= '0' && s[end] <= '9';) end++;
+    for (first = end; first > 0 && s[first - 1] >= '0' && s[first - 1] <= '9';)
+      first--;
+    if (end > i && end - first >= least) return 1;
+  }
+  return 0;
+}
+
+static int has_surrogate(const char *s, size_t len) {
+  const char *at = s, *end = s + len;
+  while (len > 0 && (at = memchr(at, '\\', (size_t)(end - at)))) {
+    if (end - at > 2 && at[1] == 'u' && (at[2] == 'd' || at[2] == 'D')) return 1;
+    if (++at == end) break;
+  }
+  return 0;
+}
+
+/* ---- the scan ---- */
+
 /* The next place from `at` on that has to change, or the end. */
 static size_t find(struct clo_json *json, size_t at) {
   const char *s = json->s;
   size_t len = json->len, n;
+  if (!json->may_change) return len;
   while (at < len) {
     if (s[at] == '"') {
       json->in_string = !json->in_string;
@@ -88,6 +115,8 @@ void clo_json_start(struct clo_json *json, const char *s, size_t len) {
   json->len = len - skipped;
   json->at = 0;
   json->in_string = 0;
+  json->may_change = has_long_number(json->s, json->len) ||
+                     has_surrogate(json->s, json->len);
 }
 
 int clo_json_next(struct clo_json *json, struct clo_json_part *part) {

@@ -16,6 +16,7 @@ struct clo_json {
   size_t len;
   size_t at; /* all before it was handed out */
   int in_string;
+  int may_change; /* 0: all of it stays as it is */
 };
 
 struct clo_json_part {

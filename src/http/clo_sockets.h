@@ -44,11 +44,7 @@ void clo_sockets_drop_all(struct clo_sockets *sockets);
 /* A connection has answered over HTTP/1 and is kept. It is corked: the body
  * guard makes libcurl send a request's headers and its body in two writes, and
  * the cork holds the next headers back until the body is there, so that both
- * leave as one packet. CURLOPT_POSTFIELDS would need no cork; but libcurl sets
- * CURLINFO_SIZE_UPLOAD_T to 0 when it begins anew, so that a first copy which
- * left is forgotten where the new connection fails. Tried with 7.88.1 and a
- * CURLOPT_PREREQFUNCTION that refuses to begin twice, the fault matrix had 23
- * cells with two copies and 57 wrong not_sent. All corks are pulled after the next step, whatever it
+ * leave as one packet. All corks are pulled after the next step, whatever it
  * sent: one pulled early costs a packet, one left in would cost 200 ms.
  * (CURLOPT_POSTFIELDS, which libcurl sends in one write, is no substitute, not
  * even with a CURLOPT_PREREQFUNCTION that refuses to begin twice: libcurl sets
