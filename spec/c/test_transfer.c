@@ -25,6 +25,7 @@ static void load(const char *body, size_t len) {
   request.url = "https://api.close.com/";
   request.body = body;
   request.body_len = len;
+  request.auth = CLO_AUTH_BASIC;
   request.secret = "api_secret";
   assert_int_equal(clo_transfer_load(transfer, &request), 1);
   clo_transfer_rewind(transfer);
@@ -107,11 +108,33 @@ static int holds(const struct clo_buf *buf, const char *bytes) {
   return 0;
 }
 
+/* RFC 4648's padding, and bytes above ASCII. */
+static void a_key_becomes_a_header(void **state) {
+  static const char *const keys[][2] = {
+      {"", "Og=="}, {"a", "YTo="}, {"ab", "YWI6"}, {"abc", "YWJjOg=="},
+      {"api_123", "YXBpXzEyMzo="}, {"\xFF\xFE", "//46"}};
+  struct clo_request request;
+  char line[64];
+  size_t i;
+  (void)state;
+  memset(&request, 0, sizeof request);
+  request.method = "GET";
+  request.url = "https://api.close.com/";
+  request.auth = CLO_AUTH_BASIC;
+  for (i = 0; i < sizeof keys / sizeof *keys; i++) {
+    request.secret = keys[i][0];
+    assert_int_equal(clo_transfer_load(transfer, &request), 1);
+    snprintf(line, sizeof line, "Authorization: Basic %s", keys[i][1]);
+    assert_string_equal(transfer->authorization.data, line);
+  }
+}
+
 static void a_cleared_transfer_has_no_secret(void **state) {
   load("0123456789", 10);
-  assert_true(holds(&transfer->secret, "api_secret"));
+  assert_true(holds(&transfer->secret, "YXBpX3NlY3JldDo="));
   clo_transfer_clear(transfer);
-  assert_false(holds(&transfer->secret, "api_secret"));
+  assert_false(holds(&transfer->secret, "YXBp"));
+  assert_false(holds(&transfer->secret, "JldDo="));
   assert_int_equal(transfer->body.len + transfer->url.len, 0);
 }
 
@@ -135,6 +158,7 @@ static void loading_may_lack_memory(void **state) {
   memset(&request, 0, sizeof request);
   request.method = "DELETE";
   request.url = "https://api.close.com/";
+  request.auth = CLO_AUTH_BASIC;
   request.secret = "api_secret";
   request.body = "{}";
   request.body_len = 2;
@@ -161,6 +185,7 @@ int main(void) {
       TEST(only_an_untouched_body_is_rewound),
       TEST(an_answer_has_a_maximum),
       TEST(a_lack_of_memory_is_not_called_too_large),
+      TEST(a_key_becomes_a_header),
       TEST(a_cleared_transfer_has_no_secret),
       TEST(a_large_buffer_is_not_kept),
       TEST(loading_may_lack_memory),

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Older ones let OpenSSL raise SIGPIPE, which would end the host's process. */
@@ -72,21 +73,31 @@ int clo_curl_start(char *why) {
   return pthread_once(&once, start) == 0 && started == CURLE_OK;
 }
 
-struct curl_slist *clo_curl_headers(void) {
-  /* "Expect:" takes away the pause that libcurl makes before a large body. */
-  static const char *const lines[] = {"Content-Type: application/json",
-                                      "Accept: application/json", "Expect:"};
+static int append(struct curl_slist **list, const char *line) {
+  struct curl_slist *longer = curl_slist_append(*list, line);
+  if (longer) *list = longer;
+  return longer != NULL;
+}
+
+struct curl_slist *clo_curl_headers(const struct clo_config *config) {
+  /* "Expect:" takes away the pause that libcurl makes before a large body;
+   * "identity" asks for no compression. libcurl copies these lines once, and
+   * what it makes of its options twice or more. */
+  static const char *const lines[] = {
+      "Content-Type: application/json", "Accept: application/json", "Expect:",
+      "Accept-Encoding: identity"};
+  size_t i, size = strlen(config->user_agent) + sizeof "User-Agent: ";
   struct curl_slist *list = NULL;
-  size_t i;
-  for (i = 0; i < sizeof lines / sizeof *lines; i++) {
-    struct curl_slist *longer = curl_slist_append(list, lines[i]);
-    if (!longer) {
-      curl_slist_free_all(list);
-      return NULL;
-    }
-    list = longer;
-  }
-  return list;
+  char *agent = malloc(size);
+  int ok = agent != NULL;
+  if (agent) snprintf(agent, size, "User-Agent: %s", config->user_agent);
+  for (i = 0; ok && i < sizeof lines / sizeof *lines; i++)
+    ok = append(&list, lines[i]);
+  ok = ok && append(&list, agent);
+  free(agent);
+  if (ok) return list;
+  curl_slist_free_all(list);
+  return NULL;
 }
 
 static long milliseconds(double seconds) {
@@ -147,10 +158,10 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_PIPEWAIT, (long)(config->http2 && !config->plain));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
   SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
-  SET(CURLOPT_USERAGENT, config->user_agent);
+  /* For a proxy's CONNECT; requests have it among their headers. */
+  SET(CURLOPT_USERAGENT, config->proxy ? config->user_agent : NULL);
   SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* none for a proxy */
-  /* Asks for no compression, and decodes an answer that is compressed all the
-   * same (RFC 9110, 8.4). */
+  /* Decodes an answer that is compressed all the same (RFC 9110, 8.4). */
   SET(CURLOPT_ACCEPT_ENCODING, "identity");
 }
 
@@ -245,17 +256,6 @@ int clo_curl_form(struct clo_transfer *t, const struct clo_form *form) {
   return !code && !add_file(t->form, t, form);
 }
 
-static void set_auth(struct setup *s, const struct clo_transfer *t) {
-  int basic = t->auth == CLO_AUTH_BASIC, bearer = t->auth == CLO_AUTH_BEARER;
-  unsigned long scheme = bearer  ? CURLAUTH_BEARER
-                         : basic ? CURLAUTH_BASIC
-                                 : CURLAUTH_NONE;
-  SET(CURLOPT_HTTPAUTH, (long)scheme);
-  SET(CURLOPT_USERNAME, basic ? t->secret.data : NULL);
-  SET(CURLOPT_PASSWORD, basic ? "" : NULL);
-  SET(CURLOPT_XOAUTH2_BEARER, bearer ? t->secret.data : NULL);
-}
-
 /* Reading the bundle holds the thread for 40 ms, three frames of an editor: at
  * each connection where libcurl is left to its default, and once for a multi
  * handle, which keeps it, where the bundle stands alone. A directory costs one
@@ -295,9 +295,16 @@ static void set_target(struct setup *s, const struct clo_transfer *t) {
       !is_left && path && strchr(path, '?') ? path : NULL);
 }
 
+/* A form names its own type, and any answer to it will do. */
+static struct curl_slist *headers_of(struct clo_transfer *t) {
+  struct curl_slist *lines = t->form ? t->lines->next->next : t->lines;
+  if (t->secret.len == 0) return lines;
+  t->authorization.next = lines;
+  return &t->authorization;
+}
+
 CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
-  set_auth(s, t);
   set_trust(s, t->trust);
   SET(CURLOPT_URL, t->url.data);
   set_target(s, t);
@@ -308,8 +315,7 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
   SET(CURLOPT_FRESH_CONNECT,
       (long)(t->body.len == 0 &&
              (!t->repeatable || strcmp(t->method, "GET") != 0)));
-  /* A form names its own type, and any answer to it will do. */
-  SET(CURLOPT_HTTPHEADER, t->form ? t->lines->next->next : t->lines);
+  SET(CURLOPT_HTTPHEADER, headers_of(t));
   if (t->form) {
     SET(CURLOPT_MIMEPOST, t->form);
     SET(CURLOPT_CUSTOMREQUEST, NULL);

@@ -40,9 +40,9 @@ int clo_curl_equip(struct clo_transfer *transfer,
 enum clo_trust clo_curl_trust(const struct clo_config *config);
 enum clo_trust clo_curl_other_trust(enum clo_trust trust);
 
-/* The headers every request carries; NULL if out of memory. Of a form's, the
- * last of them alone. */
-struct curl_slist *clo_curl_headers(void);
+/* The headers every request carries; NULL if out of memory. The first two are
+ * not for forms. */
+struct curl_slist *clo_curl_headers(const struct clo_config *config);
 
 /* Gives the transfer, which has its easy handle, a copy of the form. Its file
  * is read through the guard, as any body is. 0 if out of memory. */

@@ -106,8 +106,9 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why) {
   e->due = e->release = e->overdue = -1;
   e->random = (unsigned long long)(clo_clock_now() * 1e9) | 1;
   e->trust = clo_curl_trust(config);
-  if (copy_config(&e->config, config) && (e->headers = clo_curl_headers()) &&
-      make_multi(e) && rehearse(e, why))
+  if (copy_config(&e->config, config) &&
+      (e->headers = clo_curl_headers(&e->config)) && make_multi(e) &&
+      rehearse(e, why))
     return e;
   clo_engine_free(e);
   return NULL;

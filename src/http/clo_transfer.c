@@ -49,16 +49,51 @@ static int is_idempotent(const char *method) {
   return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
 }
 
+static int add(struct clo_buf *buf, const char *text) {
+  return clo_buf_append(buf, text, strlen(text)) == CLO_BUF_OK;
+}
+
+/* Appends the key and a colon in Base64 (RFC 7617, 2; RFC 4648, 4). */
+static int add_basic(struct clo_buf *buf, const char *key) {
+  static const char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  size_t i, k, n = strlen(key) + 1;
+  for (i = 0; i < n; i += 3) {
+    char four[5] = "====";
+    unsigned long bits = 0;
+    for (k = i; k < i + 3; k++)
+      bits = bits << 8 | (k + 1 < n ? (unsigned char)key[k] : k < n ? ':' : 0);
+    for (k = 0; k < 4 && (k < 2 || i + k <= n); k++)
+      four[k] = digits[bits >> (18 - 6 * k) & 63];
+    if (!add(buf, four)) return 0;
+  }
+  return 1;
+}
+
+/* Makes the line of the header Authorization, once for all attempts. libcurl
+ * would make it for each, and three copies of it. */
+static int load_secret(struct clo_transfer *t, enum clo_auth auth,
+                       const char *secret) {
+  struct clo_buf *line = &t->secret;
+  int ok = 1;
+  clo_buf_reset(line);
+  if (auth == CLO_AUTH_BASIC)
+    ok = add(line, "Authorization: Basic ") && add_basic(line, secret);
+  else if (auth == CLO_AUTH_BEARER)
+    ok = add(line, "Authorization: Bearer ") && add(line, secret);
+  if (line->len > 0) ok = ok && clo_buf_append(line, "", 1) == CLO_BUF_OK;
+  t->authorization.data = line->data;
+  return ok;
+}
+
 int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
-  const char *secret = r->secret ? r->secret : "";
   snprintf(t->method, sizeof t->method, "%s", r->method);
-  t->auth = r->auth;
   t->max_retries = r->max_retries;
   t->repeatable = r->repeatable >= 0 ? r->repeatable
                                      : is_idempotent(r->method);
   t->attempts = t->unsure = t->parents = 0;
   return load(&t->url, r->url, strlen(r->url) + 1) &&
-         load(&t->secret, secret, strlen(secret) + 1) &&
+         load_secret(t, r->auth, r->secret ? r->secret : "") &&
          load(&t->body, r->body, r->body ? r->body_len : 0);
 }
 

@@ -52,9 +52,9 @@ struct clo_transfer {
 
   char method[8];
   struct clo_buf url, body, secret; /* url and secret end in a NUL */
+  struct curl_slist authorization;  /* the header whose line secret is */
   curl_mime *form;          /* what the body is the file of, or NULL */
-  struct curl_slist *lines; /* the engine's: clo_curl_headers() */
-  enum clo_auth auth;
+  struct curl_slist *lines; /* the engine's: those of all requests */
   int max_retries;
   int repeatable; /* 1 or 0 */
   double submitted; /* when, on the engine's clock, */
