@@ -85,6 +85,7 @@ build = {
         "src/http/clo_curl.c",
         "src/http/clo_engine.c",
         "src/http/clo_list.c",
+        "src/http/clo_process.c",
         "src/http/clo_result.c",
         "src/http/clo_sockets.c",
         "src/http/clo_transfer.c",

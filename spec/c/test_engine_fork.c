@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clo_engine_state.h"
 #include "drive.h"
 
 #define BODY "{\"text\": \"parent\"}"
@@ -19,6 +20,13 @@ static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.3}};
   do { \
     if (!(true_thing)) return __LINE__ % 250 + 1; \
   } while (0)
+
+static int has_no_mark; /* the kernel cannot wipe a page in a child */
+
+static void open_scene(const struct reaction *script, size_t count) {
+  scene_open(script, count);
+  if (has_no_mark) clo_process_free(&engine->process);
+}
 
 /* Runs a child and fails where it does not exit with 0 within 10 s. */
 static void in_a_child(int (*work)(void)) {
@@ -66,7 +74,7 @@ static int frees(void) {
 }
 
 static void a_child_frees_an_idle_engine(void **state) {
-  scene_open(answers, 1);
+  open_scene(answers, 1);
   assert_works("POST", BODY);
   in_a_child(frees);
   assert_parent_s_connection_is_kept();
@@ -76,7 +84,7 @@ static void a_child_frees_an_idle_engine(void **state) {
 static void a_child_frees_an_engine_at_work(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
-  scene_open(late, 1);
+  open_scene(late, 1);
   assert_works("POST", BODY);
   request = request_of("POST", BODY);
   submit(&request);
@@ -114,7 +122,7 @@ static int calls_twice_and_frees(void) {
 }
 
 static void a_child_has_a_connection_of_its_own(void **state) {
-  scene_open(answers, 1);
+  open_scene(answers, 1);
   assert_works("POST", BODY);
   in_a_child(calls_twice_and_frees);
   server_await_left(server, 1); /* the child's, and no other */
@@ -148,7 +156,7 @@ static int finds_the_parent_s_calls_ended(void) {
 static void a_child_does_not_send_the_parent_s_calls(void **state) {
   static const char *const methods[] = {"POST", "DELETE"};
   size_t i;
-  scene_open(late, 1);
+  open_scene(late, 1);
   for (i = 0; i < 10; i++) {
     struct clo_request request =
         request_of(methods[i % 2], i % 2 ? NULL : BODY);
@@ -182,7 +190,7 @@ static void a_pausing_call_is_the_parent_s(void **state) {
       {.reply = OK_REPLY}};
   struct clo_request request;
   int i;
-  scene_open(script, COUNT(script));
+  open_scene(script, COUNT(script));
   request = request_of("POST", BODY);
   request.max_retries = 1;
   assert_int_equal(submit(&request), 1);
@@ -208,7 +216,7 @@ static int asks_first(void) {
 
 static void any_verb_may_come_first(void **state) {
   struct clo_request request;
-  scene_open(late, 1);
+  open_scene(late, 1);
   request = request_of("POST", BODY);
   submit(&request);
   step_until_taken(1);
@@ -220,7 +228,7 @@ static void any_verb_may_come_first(void **state) {
 static void a_form_is_the_parent_s_too(void **state) {
   struct clo_form form = {NULL, 0, "a.gif", "image/gif"};
   struct clo_request request;
-  scene_open(late, 1);
+  open_scene(late, 1);
   request = request_of("POST", BODY);
   request.form = &form;
   submit(&request);
@@ -243,7 +251,7 @@ static int forks_again(void) {
 }
 
 static void a_grandchild_has_its_own_too(void **state) {
-  scene_open(answers, 1);
+  open_scene(answers, 1);
   assert_works("POST", BODY);
   in_a_child(forks_again);
   server_await_left(server, 2);
@@ -264,5 +272,14 @@ int main(void) {
       TEST(a_form_is_the_parent_s_too),
       TEST(a_grandchild_has_its_own_too),
   };
-  return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
+  const struct CMUnitTest by_id[] = {
+      TEST(a_child_frees_an_engine_at_work),
+      TEST(a_child_does_not_send_the_parent_s_calls),
+      TEST(any_verb_may_come_first),
+      TEST(a_grandchild_has_its_own_too),
+  };
+  int failed = cmocka_run_group_tests(tests, scene_begin, NULL);
+  has_no_mark = 1;
+  failed += cmocka_run_group_tests(by_id, scene_begin, NULL);
+  return scene_end(failed);
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clo_attempts.h"
 #include "clo_clock.h"
@@ -37,7 +36,7 @@ static int make_multi(struct clo_engine *e) {
   e->timer = -1;
   e->polled = 0;
   e->next_up = 0;
-  e->pid = getpid();
+  clo_process_note(&e->process);
   e->multi = curl_multi_init();
   if (e->multi) set_quick_exit(e->multi);
   return e->multi &&
@@ -175,7 +174,7 @@ static void give_up_multi(struct clo_engine *e) {
 /* Makes the engine this process's own, and gives it a multi handle that works;
  * 0 if out of memory. */
 static int adopt(struct clo_engine *e) {
-  if (e->multi && e->pid != getpid())
+  if (e->multi && clo_process_is_other(&e->process))
     abandon(e);
   else if (e->multi && e->is_broken)
     give_up_multi(e);
@@ -197,7 +196,7 @@ static void free_groups(struct clo_engine *e) {
 
 void clo_engine_free(struct clo_engine *e) {
   if (!e) return;
-  if (e->multi && e->pid != getpid()) abandon(e);
+  if (e->multi && clo_process_is_other(&e->process)) abandon(e);
   free_list(e, &e->running);
   free_list(e, &e->pausing);
   free_list(e, &e->done);
@@ -207,6 +206,7 @@ void clo_engine_free(struct clo_engine *e) {
   curl_multi_cleanup(e->multi);
   curl_slist_free_all(e->headers);
   clo_sockets_free(&e->sockets);
+  clo_process_free(&e->process);
   free((char *)e->config.user_agent);
   free((char *)e->config.ca_file);
   free((char *)e->config.proxy);

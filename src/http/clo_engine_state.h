@@ -4,11 +4,10 @@
 #ifndef CLO_ENGINE_STATE_H
 #define CLO_ENGINE_STATE_H
 
-#include <sys/types.h>
-
 #include "clo_curl.h"
 #include "clo_list.h"
 #include "clo_pace.h"
+#include "clo_process.h"
 #include "clo_sockets.h"
 
 /* The calls to one endpoint group, which share a rate limit. */
@@ -41,7 +40,7 @@ struct clo_engine {
   int is_broken;  /* libcurl failed: the multi handle is to be replaced */
   unsigned long last_id;
   unsigned long long random;
-  pid_t pid;
+  struct clo_process process; /* whose it is */
 };
 
 #endif
