@@ -7,7 +7,7 @@
 #include "clo_violations.h"
 
 /* Where a value stands, and where to report what is wrong with it. */
-struct clo_spot {
+struct clo_check {
   const struct clo_field *field; /* NULL: the attachment itself */
   size_t item; /* the attachment's place, from 1; 0: a field of the SMS */
   struct clo_violations *violations;
@@ -15,8 +15,8 @@ struct clo_spot {
 
 /* Adds a violation; the sentence begins with the field's name, which is not to
  * stand in format. */
-void clo_spot_report(const struct clo_spot *spot, const char *code,
-                     const char *format, ...)
+void clo_check_report(const struct clo_check *check, const char *code,
+                      const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 3, 4)))
 #endif
@@ -24,12 +24,12 @@ void clo_spot_report(const struct clo_spot *spot, const char *code,
 
 /* Reports a value of the wrong type; name, of len bytes, is what to call it, or
  * NULL for the type's own name. */
-void clo_spot_report_type(const struct clo_spot *spot, enum clo_type type,
-                          const char *name, size_t len);
+void clo_check_report_type(const struct clo_check *check, enum clo_type type,
+                           const char *name, size_t len);
 
 /* Reports all that is wrong with a value by itself. */
-void clo_spot_check(const struct clo_spot *spot,
-                    const struct clo_value *value);
+void clo_check_value(const struct clo_check *check,
+                     const struct clo_value *value);
 
 /* Whether the value is of a type that the field takes. */
 int clo_field_takes(const struct clo_field *field,

@@ -1,5 +1,5 @@
-/* The filters of a list and their check. Types, dates and UTF-8 are
- * clo_field.c's to check, as with the fields of an SMS. */
+/* The filters of a list and their check. clo_field.c checks types, dates and
+ * UTF-8, as for the fields of an SMS. */
 #include "clo_filter.h"
 
 #include <stdio.h>
@@ -56,17 +56,17 @@ enum clo_filter clo_filter_meant(enum clo_filter filter) {
 
 /* ---- the check of one value ---- */
 
-#define COUNT_MAX 9007199254740991.0 /* a double counts without gaps so far */
+#define COUNT_MAX 9007199254740991.0 /* 2^53 - 1: doubles are exact to it */
 
-static void check_count(const struct clo_spot *spot, enum clo_filter meant,
+static void check_count(const struct clo_check *check, enum clo_filter meant,
                         double number) {
   double least = meant == CLO_FILTER_LIMIT ? 1 : 0;
   /* Written so that NaN fails; makes the cast defined. */
   if (number >= least && number <= COUNT_MAX &&
       number == (double)(long long)number)
     return;
-  clo_spot_report(spot, "range", "must be a whole number, at least %.0f",
-                  least);
+  clo_check_report(check, "range", "must be a whole number, at least %.0f",
+                   least);
 }
 
 int clo_filter_word(const struct clo_value *value, size_t *at,
@@ -83,7 +83,7 @@ int clo_filter_word(const struct clo_value *value, size_t *at,
   return 1;
 }
 
-static void check_commas(const struct clo_spot *spot,
+static void check_commas(const struct clo_check *check,
                          const struct clo_value *value) {
   const char *word;
   size_t at = 0, len, place = 0;
@@ -91,70 +91,72 @@ static void check_commas(const struct clo_spot *spot,
     place++;
     if (len > 0) continue;
     if (place == 1 && at > value->len)
-      clo_spot_report(spot, "format", "is empty: leave it out for no filter");
+      clo_check_report(check, "format", "is empty: leave it out for no filter");
     else
-      clo_spot_report(spot, "format",
-                      "has nothing between two commas, at its word %zu", place);
+      clo_check_report(check, "format",
+                       "has nothing between two commas, at its word %zu",
+                       place);
     return;
   }
 }
 
 /* One item of a list. It is checked as a field whose name has its place. */
-static void check_item(const struct clo_spot *spot, size_t place,
+static void check_item(const struct clo_check *check, size_t place,
                        const struct clo_value *value) {
-  struct clo_field field = *spot->field;
-  struct clo_spot item = {&field, 0, spot->violations};
+  struct clo_field field = *check->field;
+  struct clo_check item = {&field, 0, check->violations};
   char name[64];
   size_t i;
-  snprintf(name, sizeof name, "%s[%zu]", spot->field->name, place);
+  snprintf(name, sizeof name, "%s[%zu]", check->field->name, place);
   field.name = name;
   field.len = strlen(name);
   field.kind = CLO_KIND_STRING;
-  clo_spot_check(&item, value);
+  clo_check_value(&item, value);
   if (!clo_field_takes(&field, value)) return;
   for (i = 0; i < value->len && value->data[i] == ' ';) i++;
   if (i == value->len)
-    clo_spot_report(&item, "format", "is empty: leave it out of the list");
+    clo_check_report(&item, "format", "is empty: leave it out of the list");
   else if (memchr(value->data, ',', value->len))
-    clo_spot_report(&item, "format",
-                    "has a comma: make an item of each of its words");
+    clo_check_report(&item, "format",
+                     "has a comma: make an item of each of its words");
 }
 
-static void check_words(const struct clo_spot *spot,
+static void check_words(const struct clo_check *check,
                         const struct clo_filters *filters, int filter) {
   size_t i;
   if (filters->value[filter].type == CLO_STRING) {
-    check_commas(spot, &filters->value[filter]);
+    check_commas(check, &filters->value[filter]);
     return;
   }
-  /* To Close nothing in a list would be no filter: everything. */
+  /* Close would ignore an empty list, and list everything. */
   if (filters->count[filter] == 0)
-    clo_spot_report(spot, "range",
-                    "is an empty list: leave it out for no filter");
+    clo_check_report(check, "range",
+                     "is an empty list: leave it out for no filter");
   for (i = 0; i < filters->count[filter]; i++)
-    check_item(spot, i + 1, &filters->items[filter][i]);
+    check_item(check, i + 1, &filters->items[filter][i]);
 }
 
-static void check_filter(const struct clo_spot *spot,
+static void check_filter(const struct clo_check *check,
                          const struct clo_filters *filters, int filter) {
   const struct clo_value *value = &filters->value[filter];
-  /* A null in place of an id is a slip, and would list all there is. */
+  /* A null in place of an id is a mistake, and would list everything. */
   if (value->type == CLO_NULL) {
-    clo_spot_report(spot, "type", "cannot be null: leave it out for no filter");
+    clo_check_report(check, "type",
+                     "cannot be null: leave it out for no filter");
     return;
   }
-  clo_spot_check(spot, value);
-  if (!clo_field_takes(spot->field, value)) return;
-  if (spot->field->kind == CLO_KIND_COUNT)
-    check_count(spot, clo_filter_meant((enum clo_filter)filter),
+  clo_check_value(check, value);
+  if (!clo_field_takes(check->field, value)) return;
+  if (check->field->kind == CLO_KIND_COUNT)
+    check_count(check, clo_filter_meant((enum clo_filter)filter),
                 value->number);
-  else if (spot->field->kind == CLO_KIND_WORDS)
-    check_words(spot, filters, filter);
-  else if (spot->field->kind == CLO_KIND_STRING && value->len == 0)
-    clo_spot_report(spot, "format", "is empty: leave it out for no filter");
+  else if (check->field->kind == CLO_KIND_WORDS)
+    check_words(check, filters, filter);
+  else if (check->field->kind == CLO_KIND_STRING && value->len == 0)
+    clo_check_report(check, "format", "is empty: leave it out for no filter");
 }
 
-/* A string may stand in a list many times, so this comes before all else. */
+/* A string may be in a list many times, so this comes first. */
 static int is_too_large(const struct clo_filters *filters,
                         struct clo_violations *violations) {
   double bytes = 0;
@@ -175,20 +177,20 @@ static int is_too_large(const struct clo_filters *filters,
 
 void clo_filters_check(const struct clo_filters *filters,
                        struct clo_violations *violations) {
-  struct clo_spot spot = {NULL, 0, violations};
+  struct clo_check check = {NULL, 0, violations};
   enum clo_filter meant;
   int i;
   if (is_too_large(filters, violations)) return;
   for (i = 0; i < CLO_FILTERS; i++) {
     if (filters->value[i].type == CLO_ABSENT) continue;
-    spot.field = &clo_filter_fields[i];
-    check_filter(&spot, filters, i);
+    check.field = &clo_filter_fields[i];
+    check_filter(&check, filters, i);
     meant = clo_filter_meant((enum clo_filter)i);
     if ((int)meant != i && filters->value[meant].type != CLO_ABSENT)
-      clo_spot_report(&spot, "conflict",
-                      "is another name of %s, which is there too; leave one of "
-                      "them out",
-                      clo_filter_fields[meant].name);
+      clo_check_report(&check, "conflict",
+                       "is another name of %s, which is there too; leave one "
+                       "of them out",
+                       clo_filter_fields[meant].name);
   }
 }
 

@@ -11,7 +11,7 @@
 #include "clo_sms.h"
 
 /* In the order of the table clo_filter_fields, which is the order in a query.
- * The plain ones are other names, for callers who write fields for _fields. */
+ * The plain ones are other names, such as fields for _fields. */
 enum clo_filter {
   CLO_FILTER_LIMIT,
   CLO_FILTER_SKIP,

@@ -54,7 +54,7 @@ size_t clo_utf8_read(const char *s, size_t len, uint32_t *code) {
   return n;
 }
 
-/* ---- what cannot be seen ----
+/* ---- invisible characters ----
  * From the Unicode Character Database: the categories Cc, Cf, Zl, Zp, and Zs
  * but for the space, as far as they come in texts that people copy. */
 
@@ -115,8 +115,8 @@ int clo_e164_hint(const char *s, size_t len, char out[CLO_E164_SIZE]) {
   for (i = 0; i < len; i += size) {
     c = look_alike(s + i, len - i, &size);
     if (c == ' ') continue;
-    /* "+49 (0) 151 ..." means: no 0 from abroad. Whether it is to go depends
-     * on the country, so there is no hint to give. */
+    /* "+49 (0) 151 ..." means: no 0 from abroad. Whether to leave it out
+     * depends on the country, so there is no hint. */
     if (c == '0' && (before == '(' || before == '[')) return 0;
     before = c;
     if (memchr(".()[]-", c, 6)) continue;

@@ -1,5 +1,5 @@
-/* Wrong words and the right ones that they stand for: a known slip, or else the
- * nearest by edit distance. */
+/* The right word for a wrong one: of a known mistake, or else the nearest by
+ * edit distance. */
 #include "clo_hint.h"
 
 #include <stdio.h>
@@ -9,10 +9,10 @@
 
 #define QUOTED_MAX 40 /* bytes of a word that are shown */
 #define EXACT_MAX 99  /* bytes of an unknown name that stand in `field` */
-#define WORD_MAX 40   /* a longer one is not a slip of the pen */
+#define WORD_MAX 40   /* a longer one is no typing error */
 
-/* A right word counts only for the field that has it among its values. "send"
- * must stand here: the nearest value is "sent", which sends nothing. */
+/* A right word counts only for a field that has it among its values. "send"
+ * must be here: the nearest value is "sent", which sends nothing. */
 static const struct clo_alias value_aliases[] = {
     {"outgoing", "outbound"}, {"incoming", "inbound"}, {"send", "outbox"},
     {NULL, NULL},
@@ -50,7 +50,8 @@ const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]) {
   return out;
 }
 
-const char *clo_tell_odd(const char *s, size_t len, char out[CLO_ODD_SIZE]) {
+const char *clo_describe_odd(const char *s, size_t len,
+                             char out[CLO_ODD_SIZE]) {
   size_t at = clo_find_odd(s, len);
   uint32_t code = 0;
   out[0] = '\0';
@@ -88,8 +89,8 @@ static const char *find_alias(const struct clo_alias *alias, const char *s,
 static size_t least(size_t a, size_t b) { return b < a ? b : a; }
 
 /* The number of single edits from one to the other, without regard to case: to
- * insert, delete or replace a letter, or to swap two neighbours, which is a slip
- * of its own ("optimal string alignment"). len is at most WORD_MAX. */
+ * insert, delete or replace a letter, or to swap two neighbours ("optimal
+ * string alignment"). len is at most WORD_MAX. */
 static size_t edit_distance(const char *s, size_t len, const char *word) {
   size_t rows[3][WORD_MAX + 1], i, j;
   size_t *before = rows[0], *above = rows[1], *row = rows[2], *spare;

@@ -17,7 +17,7 @@ const char *clo_quote(const char *s, size_t len, char out[CLO_QUOTE_SIZE]);
 
 /* Writes to out where s, which should be plain ASCII, is not, such as "; it has
  * U+202A at byte 1", or nothing; and returns out. */
-const char *clo_tell_odd(const char *s, size_t len, char out[CLO_ODD_SIZE]);
+const char *clo_describe_odd(const char *s, size_t len, char out[CLO_ODD_SIZE]);
 
 /* Writes a name to out as it can stand in a violation's field, and returns out:
  * as it is where it can do no harm there, otherwise as clo_quote shows it, but
@@ -32,8 +32,8 @@ struct clo_alias {
   const char *right;
 };
 
-/* The field whose name is nearest to a word and near enough, or NULL. Characters
- * that no name has do not count. */
+/* The field whose name is nearest to a word and near enough, or NULL.
+ * Characters that no name has do not count. */
 const char *clo_hint_nearest(const struct clo_field *fields, size_t count,
                              const char *s, size_t len);
 

@@ -1,11 +1,11 @@
-/* Pacing: a little arithmetic on the last RateLimit header. */
+/* Pacing, computed from the last RateLimit header. */
 #include "clo_pace.h"
 
 #include <string.h>
 
-#define MARGIN 0.01 /* seconds after a reset, for a clock that rounds */
+#define MARGIN 0.01 /* seconds after a reset, for clocks that round */
 #define HASTE 0.9   /* of the even distance between two calls */
-#define PROBE 1.0   /* seconds to the next probe, where one gets no answer */
+#define PROBE 1.0   /* seconds to the next probe, if one gets no answer */
 
 void clo_pace_init(struct clo_pace *pace) {
   memset(pace, 0, sizeof *pace);
@@ -17,7 +17,7 @@ static void hold(struct clo_pace *pace, double until) {
   pace->spread = 1;
 }
 
-/* The same where nobody knows what comes after. */
+/* The same if it is not known what comes after. */
 static void hold_and_probe(struct clo_pace *pace, double until) {
   hold(pace, until);
   pace->probing = 1;
@@ -32,7 +32,7 @@ static double distance(const struct clo_pace *pace) {
 void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
                    size_t running, double now) {
   double reset_at = now + rate->reset + MARGIN;
-  if (rate->reset > CLO_ASKED_MAX) { /* hardly a window: nothing to learn */
+  if (rate->reset > CLO_ASKED_MAX) { /* not a window */
     if (rate->remaining < 1) hold_and_probe(pace, now + CLO_ASKED_MAX);
     return;
   }
@@ -40,11 +40,11 @@ void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
   if (rate->reset > pace->window) pace->window = rate->reset;
   pace->limit = rate->limit;
   if (rate->remaining < 1) hold(pace, reset_at);
-  /* Late news of a window that is used up does not open it again. */
+  /* A late answer from a window that is used up does not open it again. */
   if (now < pace->held_to) return;
   pace->left = rate->remaining - (double)running;
   pace->reset_at = reset_at;
-  /* What was taken for the limit before may have been wrong. */
+  /* The limit that was assumed before may have been wrong. */
   if (pace->next_at > now + distance(pace))
     pace->next_at = now + distance(pace);
 }
@@ -63,8 +63,8 @@ double clo_pace_start(const struct clo_pace *pace, size_t running,
   if (pace->spread && pace->next_at > start) start = pace->next_at;
   if (pace->probing && running > 0 && pace->probe_at > start)
     start = pace->probe_at;
-  /* More under way than remain: an answer, or the reset, says how to go on.
-   * Where none is under way, the next one's answer does. */
+  /* More calls are running than remain: an answer or the reset decides. If none
+   * is running, the next one's answer does. */
   if (running > 0 && pace->left < 1 && now < pace->reset_at &&
       pace->reset_at > start)
     start = pace->reset_at;
@@ -77,10 +77,10 @@ void clo_pace_begun(struct clo_pace *pace, double now) {
   pace->probe_at = now + PROBE;
   if (pace->spread && now > pace->held_to + 2 * pace->window) {
     pace->spread = 0;
-    pace->window = 0; /* to be learnt anew */
+    pace->window = 0; /* to be learnt again */
   }
   if (!pace->spread || pace->limit < 1) return;
-  /* Who woke up late may catch up by one call, not by a burst. */
+  /* After a late wake-up one call may follow at once, not a burst. */
   if (pace->next_at < now - step) pace->next_at = now - step;
   pace->next_at += step;
 }

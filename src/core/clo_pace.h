@@ -38,7 +38,7 @@ void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
 /* A 429: nothing begins for so many seconds. */
 void clo_pace_refused(struct clo_pace *pace, double seconds, double now);
 
-/* Any other answer: who waits for the end of a probe may go. */
+/* Any other answer: calls that wait for the end of a probe may start. */
 void clo_pace_answered(struct clo_pace *pace, double now);
 
 /* The moment at which the next call may begin; now or earlier: at once. What

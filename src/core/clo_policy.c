@@ -15,12 +15,12 @@ static int is_class(int status, int digit) {
 enum clo_outcome clo_policy_outcome(const struct clo_attempt *attempt) {
   int left = attempt->body_len > 0 ? attempt->handed >= attempt->body_len
                                    : attempt->request_left;
-  /* A 2xx says that Close acted, also where it came before our body had left
-   * whole, and its own was lost. */
+  /* A 2xx means that Close acted, even if it came before the whole request had
+   * left, or if its own body was lost. */
   if (is_class(attempt->status, 2))
     return attempt->cause == CLO_CAUSE_ANSWER ? CLO_OUTCOME_ANSWERED
                                               : CLO_OUTCOME_UNKNOWN;
-  /* A status of 4xx is a refusal even where the rest of the answer was lost. */
+  /* A 4xx is a refusal even if the rest of the answer was lost. */
   if (is_class(attempt->status, 4)) return CLO_OUTCOME_REJECTED;
   return left ? CLO_OUTCOME_UNKNOWN : CLO_OUTCOME_NOT_SENT;
 }

@@ -61,8 +61,9 @@ int clo_policy_rate_limit(const char *value, size_t len,
  * Returns them, or -1 where it is something else, such as a date. */
 double clo_policy_retry_after(const char *value, size_t len);
 
-/* What an answer asks for is believed up to this many seconds: a slip, such as
- * the time of day in place of a duration, must not stop an endpoint for good. */
+/* The longest pause that an answer can ask for, in seconds: a mistake, such as
+ * the time of day in place of a duration, must not block an endpoint forever.
+ * */
 #define CLO_ASKED_MAX 60.0
 
 /* Seconds that an answer asks us to wait, at most CLO_ASKED_MAX; -1 where it

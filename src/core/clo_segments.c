@@ -1,5 +1,5 @@
-/* The alphabet as a table, and one walk through the text that cuts it both
- * ways at once: which way counts is known at its end. */
+/* The alphabet as a table, and one pass through the text that counts both
+ * encodings: at its end it is known which one applies. */
 #include "clo_segments.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ static const char greek[] =
     "0001100010010010" /* Gamma, Delta, Theta, Lambda, Xi */
     "1001001011000000"; /* Pi, Sigma, Phi, Psi, Omega */
 
-/* How many septets a character takes; 0 where the alphabet lacks it. */
+/* How many septets a character takes; 0 if the alphabet lacks it. */
 static unsigned septets(uint32_t code) {
   if (code < 0x100) return (unsigned)(latin[code] - '0');
   if (code >= 0x390 && code < 0x3B0)
@@ -46,11 +46,11 @@ static unsigned septets(uint32_t code) {
 /* A text that is cut into segments of one size. */
 struct cut {
   size_t size, full; /* full: segments that are over */
-  size_t used;       /* units of the one at hand */
+  size_t used;       /* units of the current one */
   size_t units;      /* of the text so far */
 };
 
-/* What does not fit whole begins a segment, and leaves a gap. */
+/* A character that does not fit begins the next segment, and leaves a gap. */
 static void put(struct cut *cut, unsigned width) {
   if (cut->used + width > cut->size) {
     cut->full++;
@@ -60,7 +60,7 @@ static void put(struct cut *cut, unsigned width) {
   cut->units += width;
 }
 
-/* single: how many units fit where there is no header. */
+/* single: how many units fit without a header. */
 static void conclude(struct clo_segments *out, const struct cut *cut,
                      size_t single) {
   int one = cut->units <= single;

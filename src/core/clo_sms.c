@@ -1,6 +1,5 @@
-/* The fields of an SMS and of an attachment, and the rules between fields. What
- * stands in a table here stands nowhere else; one field by itself is
- * clo_field.c's to check. */
+/* The fields of an SMS and of an attachment, and the rules between fields. The
+ * tables here are the only ones; clo_field.c checks each field by itself. */
 #include "clo_sms.h"
 
 #include <string.h>
@@ -100,17 +99,17 @@ int clo_attachment_find(const char *name, size_t len) {
 
 static void check_attachment(const struct clo_attachment *attachment,
                              size_t item, struct clo_violations *violations) {
-  struct clo_spot spot = {NULL, item, violations};
+  struct clo_check check = {NULL, item, violations};
   const char *name = attachment->type_name;
   int i;
   if (attachment->type != CLO_OBJECT) {
-    clo_spot_report_type(&spot, attachment->type, name,
-                         name ? strlen(name) : 0);
+    clo_check_report_type(&check, attachment->type, name,
+                          name ? strlen(name) : 0);
     return;
   }
   for (i = 0; i < CLO_ATTACHMENT_FIELDS; i++) {
-    spot.field = &clo_attachment_fields[i];
-    clo_spot_check(&spot, &attachment->field[i]);
+    check.field = &clo_attachment_fields[i];
+    clo_check_value(&check, &attachment->field[i]);
   }
 }
 
@@ -141,14 +140,15 @@ double clo_sms_bytes(const struct clo_sms *sms) {
 
 static void check_attachments(const struct clo_sms *sms,
                               struct clo_violations *violations) {
-  struct clo_spot spot = {&clo_sms_fields[CLO_SMS_ATTACHMENTS], 0, violations};
+  struct clo_check check = {&clo_sms_fields[CLO_SMS_ATTACHMENTS], 0,
+                            violations};
   double bytes = attachment_bytes(sms);
   size_t i;
   /* One long string in many places would take hours to read. */
   if (bytes > CLO_BODY_MAX) {
-    clo_spot_report(&spot, "range",
-                    "have %.0f bytes: give fewer, %d bytes is the most for a "
-                    "request", bytes, CLO_BODY_MAX);
+    clo_check_report(&check, "range",
+                     "have %.0f bytes: give fewer, %d bytes is the most for a "
+                     "request", bytes, CLO_BODY_MAX);
     return;
   }
   for (i = 0; i < sms->attachment_count; i++)
@@ -156,8 +156,8 @@ static void check_attachments(const struct clo_sms *sms,
 }
 
 /* ---- rules between fields ----
- * A value of the wrong type has had its violation; to these rules it counts as
- * given, so that nobody is told twice of one slip. */
+ * A value of the wrong type has its violation already; for these rules it
+ * counts as given, so that a mistake is reported once. */
 
 static int is_given(const struct clo_value *value) {
   return value->type != CLO_ABSENT && value->type != CLO_NULL;
@@ -215,13 +215,13 @@ static int has_content(const struct clo_sms *sms) {
          (list->type != CLO_LIST || sms->attachment_count > 0);
 }
 
-/* Whether the SMS exists: what is not given it may have already. */
+/* Whether the SMS exists: it may have fields that are not given. */
 static int exists(const struct clo_sms *sms) {
   return sms->verb == CLO_UPDATE || sms->verb == CLO_SEND_DRAFT;
 }
 
-/* Whether a field is not given; of an SMS that exists, whether it is taken
- * away. */
+/* Whether a field is not given; for an SMS that exists, whether it is removed.
+ * */
 static int is_without(const struct clo_sms *sms, enum clo_sms_field field) {
   const struct clo_value *value = &sms->field[field];
   if (clo_sms_fields[field].kind == CLO_KIND_STRING && is_empty(value))
@@ -241,40 +241,40 @@ static int is_sending(enum clo_verb verb) {
   return verb == CLO_SEND || verb == CLO_SEND_DRAFT;
 }
 
-/* The sentence is in the words of the verb: whoever sends gives no status. */
+/* The sentence depends on the verb: send takes no status. */
 static void report_at_odds(const struct clo_sms *sms, unsigned status,
                            const struct status_rule *rule,
                            struct clo_violations *violations) {
   const struct clo_field *statuses_of = &clo_sms_fields[CLO_SMS_STATUS];
-  struct clo_spot spot = {&clo_sms_fields[rule->field], 0, violations};
+  struct clo_check check = {&clo_sms_fields[rule->field], 0, violations};
   char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
   clo_field_join(statuses_of, rule->statuses, list);
   if (is_sending(sms->verb)) /* send_in, the only one */
-    clo_spot_report(&spot, "conflict",
-                    "cannot go with date_scheduled; leave one of them out");
+    clo_check_report(&check, "conflict",
+                     "cannot go with date_scheduled; leave one of them out");
   else if (status == 0)
-    clo_spot_report(&spot, "conflict",
-                    "goes only with status %s, which is not given; %s", list,
-                    rule->mend);
+    clo_check_report(&check, "conflict",
+                     "goes only with status %s, which is not given; %s", list,
+                     rule->mend);
   else
-    clo_spot_report(&spot, "conflict",
-                    "goes only with status %s, not with %s; %s", list,
-                    clo_field_join(statuses_of, status, own), rule->mend);
+    clo_check_report(&check, "conflict",
+                     "goes only with status %s, not with %s; %s", list,
+                     clo_field_join(statuses_of, status, own), rule->mend);
 }
 
 static void report_missing(const struct clo_sms *sms, unsigned status,
                            const struct status_rule *rule,
                            struct clo_violations *violations) {
-  struct clo_spot spot = {&clo_sms_fields[rule->field], 0, violations};
+  struct clo_check check = {&clo_sms_fields[rule->field], 0, violations};
   char own[CLO_JOIN_SIZE];
   if (is_sending(sms->verb))
-    clo_spot_report(&spot, "required", "is required to send an SMS: %s",
-                    rule->mend);
+    clo_check_report(&check, "required", "is required to send an SMS: %s",
+                     rule->mend);
   else
-    clo_spot_report(&spot, "required", "is required with status %s: %s",
-                    clo_field_join(&clo_sms_fields[CLO_SMS_STATUS], status,
-                                   own),
-                    rule->mend);
+    clo_check_report(&check, "required", "is required with status %s: %s",
+                     clo_field_join(&clo_sms_fields[CLO_SMS_STATUS], status,
+                                    own),
+                     rule->mend);
 }
 
 /* status is a bit, or 0 for an update that leaves it as it is. */
@@ -301,32 +301,32 @@ int clo_sms_takes(enum clo_verb verb, enum clo_sms_field field) {
 }
 
 /* Reports a field that others of these verbs take. */
-static void report_not_taken(const struct clo_spot *spot,
+static void report_not_taken(const struct clo_check *check,
                              const struct clo_sms *sms) {
   if (!is_sending(sms->verb))
-    clo_spot_report(spot, "unknown_field",
-                    "cannot be changed once the SMS exists: leave it out");
-  else if (spot->field == &clo_sms_fields[CLO_SMS_STATUS])
-    clo_spot_report(spot, "unknown_field",
-                    "is not yours to give here: send sets it, to "
-                    "\"scheduled\" where there is a date_scheduled, otherwise "
-                    "to \"outbox\"; use create for another");
+    clo_check_report(check, "unknown_field",
+                     "cannot be changed once the SMS exists: leave it out");
+  else if (check->field == &clo_sms_fields[CLO_SMS_STATUS])
+    clo_check_report(check, "unknown_field",
+                     "is not yours to give here: send sets it, to "
+                     "\"scheduled\" where there is a date_scheduled, otherwise "
+                     "to \"outbox\"; use create for another");
   else
-    clo_spot_report(spot, "unknown_field",
-                    "goes only with status \"inbox\": use create, or leave it "
-                    "out");
+    clo_check_report(check, "unknown_field",
+                     "goes only with status \"inbox\": use create, or leave it "
+                     "out");
 }
 
 static void check_field(const struct clo_sms *sms, enum clo_sms_field field,
                         struct clo_violations *violations) {
   const struct clo_value *value = &sms->field[field];
-  struct clo_spot spot = {&clo_sms_fields[field], 0, violations};
+  struct clo_check check = {&clo_sms_fields[field], 0, violations};
   if (!clo_sms_takes(sms->verb, field)) {
-    if (value->type != CLO_ABSENT) report_not_taken(&spot, sms);
+    if (value->type != CLO_ABSENT) report_not_taken(&check, sms);
     return;
   }
   if (value->type == CLO_ABSENT && sms->verb != CLO_CREATE) return;
-  clo_spot_check(&spot, value);
+  clo_check_value(&check, value);
   if (field == CLO_SMS_ATTACHMENTS && is_usable(sms, field))
     check_attachments(sms, violations);
 }
@@ -334,34 +334,35 @@ static void check_field(const struct clo_sms *sms, enum clo_sms_field field,
 /* The status that the SMS is to have, as a bit; 0 where there is none. */
 static unsigned find_status(const struct clo_sms *sms,
                             struct clo_violations *violations) {
-  struct clo_spot spot = {&clo_sms_fields[CLO_SMS_STATUS], 0, violations};
+  struct clo_check check = {&clo_sms_fields[CLO_SMS_STATUS], 0, violations};
   char list[CLO_JOIN_SIZE], own[CLO_JOIN_SIZE];
   int status;
   if (is_sending(sms->verb))
     return is_given(&sms->field[CLO_SMS_DATE_SCHEDULED]) ? IS(SCHEDULED)
                                                          : IS(OUTBOX);
-  status = clo_field_value(spot.field, &sms->field[CLO_SMS_STATUS]);
+  status = clo_field_value(check.field, &sms->field[CLO_SMS_STATUS]);
   if (status < 0) return 0;
   if (sms->verb == CLO_UPDATE && !(UPDATES & IS(status)))
-    clo_spot_report(&spot, "enum",
-                    "can only be changed to %s, got %s; use create for another",
-                    clo_field_join(spot.field, UPDATES, list),
-                    clo_field_join(spot.field, IS(status), own));
+    clo_check_report(&check, "enum",
+                     "can only be changed to %s, got %s; use create for "
+                     "another",
+                     clo_field_join(check.field, UPDATES, list),
+                     clo_field_join(check.field, IS(status), own));
   return IS(status);
 }
 
 void clo_sms_check(const struct clo_sms *sms,
                    struct clo_violations *violations) {
-  struct clo_spot spot = {NULL, 0, violations};
+  struct clo_check check = {NULL, 0, violations};
   unsigned status;
   int i;
   for (i = 0; i < CLO_SMS_FIELDS; i++)
     check_field(sms, (enum clo_sms_field)i, violations);
   if (is_usable(sms, CLO_SMS_TEXT) && is_usable(sms, CLO_SMS_TEMPLATE_ID)) {
-    spot.field = &clo_sms_fields[CLO_SMS_TEMPLATE_ID];
-    clo_spot_report(&spot, "conflict",
-                    "cannot go with text, which the template would write; "
-                    "leave one of them out");
+    check.field = &clo_sms_fields[CLO_SMS_TEMPLATE_ID];
+    clo_check_report(&check, "conflict",
+                     "cannot go with text, which the template would write; "
+                     "leave one of them out");
   }
   status = find_status(sms, violations);
   if (status != 0 || (sms->verb == CLO_UPDATE &&

@@ -1,4 +1,4 @@
-/* The slips that are known, and the sentence for each kind of name. */
+/* The known mistakes, and the sentence for each kind of name. */
 #include "clo_unknown.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Names that are no field's, reported with a hint: the right name, by the known
- * slips (to, from, body, message, phone, ...) or the nearest. */
+/* Unknown names, reported with a hint: the right name, by the known mistakes
+ * (to, from, body, message, phone, ...) or the nearest. */
 #ifndef CLO_UNKNOWN_H
 #define CLO_UNKNOWN_H
 

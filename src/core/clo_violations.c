@@ -1,5 +1,5 @@
-/* The list of broken rules: it owns copies of all it holds, and it has a
- * maximum, since a caller's list of attachments has none. */
+/* The list of broken rules. It owns copies of its strings, and has a maximum,
+ * as a caller's list of attachments has none. */
 #include "clo_violations.h"
 
 #include <stdarg.h>

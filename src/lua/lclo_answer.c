@@ -38,8 +38,9 @@ static void push_name(lua_State *L, const struct clo_header *header) {
   lua_pushlstring(L, small, header->name_len);
 }
 
-/* Sets table[name] to the value on top of the stack; where it has one, puts both
- * into the list lists[name]. The name lies below the value; takes both off. */
+/* Sets table[name] to the value on top of the stack; where it has one, puts
+ * both into the list lists[name]. The name lies below the value; takes both
+ * off. */
 static void add_header(lua_State *L, int table, int lists) {
   lua_pushvalue(L, -2);
   lua_rawget(L, table);

@@ -11,7 +11,8 @@ void lclo_push_answer(lua_State *L, const struct clo_transfer *transfer);
 /* Pushes an event as the table that on_event gets. */
 void lclo_push_event(lua_State *L, const struct clo_event *event);
 
-/* The function clean(value), which takes JSON's nulls out of a decoded value. */
+/* The function clean(value), which takes JSON's nulls out of a decoded value.
+ * */
 int lclo_clean(lua_State *L);
 
 /* The function readable_json(text), which gives the text of an answer as

@@ -1,4 +1,4 @@
-/* The module close.core: what lua/close builds on, and nobody else calls. */
+/* The module close.core, for lua/close alone. */
 #include "lclo_compat.h"
 
 #include <locale.h>
@@ -78,11 +78,11 @@ static int describe_odd(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
   char out[CLO_ODD_SIZE];
-  lua_pushstring(L, clo_tell_odd(text, len, out));
+  lua_pushstring(L, clo_describe_odd(text, len, out));
   return 1;
 }
 
-/* now() -> seconds on a clock that nobody sets */
+/* now() -> seconds on the monotonic clock */
 static int now(lua_State *L) {
   lua_pushnumber(L, clo_clock_now());
   return 1;

@@ -1,5 +1,5 @@
 /* The engine as a userdata. Its methods are the engine's verbs and know
- * nothing of SMS; what they are given was checked by lua/close/options.lua. */
+ * nothing of SMS; lua/close/options.lua has checked the config. */
 #include "lclo_engine.h"
 
 #include <string.h>
@@ -10,15 +10,15 @@
 
 #define ENGINE "close.engine"
 
-struct box {
+struct handle {
   struct clo_engine *engine; /* NULL once closed */
 };
 
 /* The engine, after all other arguments were read. */
 static struct clo_engine *check_engine(lua_State *L) {
-  struct box *box = luaL_checkudata(L, 1, ENGINE);
-  if (!box->engine) luaL_error(L, "the engine is closed");
-  return box->engine;
+  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
+  if (!handle->engine) luaL_error(L, "the engine is closed");
+  return handle->engine;
 }
 
 static const char *string_field(lua_State *L, const char *name) {
@@ -53,7 +53,7 @@ static size_t size_field(lua_State *L, const char *name) {
 static int new_engine(lua_State *L) {
   struct clo_config config;
   char why[CLO_WHY_MAX];
-  struct box *box;
+  struct handle *handle;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   config.user_agent = string_field(L, "user_agent");
@@ -66,12 +66,12 @@ static int new_engine(lua_State *L) {
   config.attempt_timeout = number_field(L, "attempt_timeout");
   config.max_response_bytes = size_field(L, "max_response_bytes");
   config.max_in_flight = (int)number_field(L, "max_in_flight");
-  box = lua_newuserdata(L, sizeof *box);
-  box->engine = NULL;
+  handle = lua_newuserdata(L, sizeof *handle);
+  handle->engine = NULL;
   luaL_getmetatable(L, ENGINE);
   lua_setmetatable(L, -2);
-  box->engine = clo_engine_new(&config, why);
-  if (!box->engine) {
+  handle->engine = clo_engine_new(&config, why);
+  if (!handle->engine) {
     lua_pushstring(L, why);
     return lua_error(L);
   }
@@ -124,7 +124,7 @@ static void read_form(lua_State *L, struct clo_form *form) {
  * where the engine is closed, maybe by a finalizer that ran while the form was
  * read. */
 static int submit(lua_State *L) {
-  struct box *box = luaL_checkudata(L, 1, ENGINE);
+  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
   struct clo_request request;
   struct clo_form form;
   const char *scheme = luaL_optstring(L, 6, "");
@@ -146,8 +146,8 @@ static int submit(lua_State *L) {
   request.ticket = (unsigned long)luaL_optnumber(L, TICKET, 0);
   request.form = lua_isnil(L, FORM) ? NULL : &form;
   if (request.form) read_form(L, &form);
-  if (!box->engine) return 0;
-  id = clo_engine_submit(box->engine, &request);
+  if (!handle->engine) return 0;
+  id = clo_engine_submit(handle->engine, &request);
   if (id == 0) return lclo_no_memory(L);
   lua_pushnumber(L, (lua_Number)id);
   return 1;
@@ -192,14 +192,14 @@ static int descriptor(lua_State *L) {
   return 1;
 }
 
-/* engine:ready() -> whether there is something done, or an event */
+/* engine:ready() -> whether there is a finished call or an event */
 static int ready(lua_State *L) {
   struct clo_engine *engine = check_engine(L);
   lua_pushboolean(L, clo_engine_done(engine) || clo_engine_event(engine));
   return 1;
 }
 
-/* Makes the values of a call that is done. */
+/* Makes the values of a finished call. */
 static int push_done(lua_State *L) {
   const struct clo_transfer *transfer = lua_touserdata(L, 1);
   lua_pushnumber(L, (lua_Number)transfer->id);
@@ -208,13 +208,13 @@ static int push_done(lua_State *L) {
   return 4;
 }
 
-/* The same once more, after what the collector could free. */
+/* The same once more, after a full collection. */
 static int push_done_again(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT, 0);
   return push_done(L);
 }
 
-/* Pushes the values of a call that is done, or the error that came instead. */
+/* Pushes the values of a finished call, or an error. */
 static int try_push_done(lua_State *L, struct clo_transfer *transfer) {
   int failed;
   lua_pushlightuserdata(L, transfer);
@@ -234,22 +234,23 @@ static int try_push_done(lua_State *L, struct clo_transfer *transfer) {
  * Making them may run finalizers, and those may call anything here: the call
  * that is read belongs to no list meanwhile, and the engine may be closed. */
 static int done(lua_State *L) {
-  struct box *box = luaL_checkudata(L, 1, ENGINE);
+  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
   struct clo_transfer *transfer;
   unsigned long id;
   int failed;
   if (!clo_engine_done(check_engine(L))) return 0;
   lua_pushcfunction(L, push_done); /* which may have run a finalizer, too */
-  if (!box->engine || !(transfer = clo_engine_done(box->engine))) return 0;
-  clo_engine_take(box->engine, transfer);
+  if (!handle->engine || !(transfer = clo_engine_done(handle->engine)))
+    return 0;
+  clo_engine_take(handle->engine, transfer);
   failed = try_push_done(L, transfer);
   id = transfer->id;
-  if (!box->engine)
+  if (!handle->engine)
     clo_transfer_free(transfer);
   else if (failed && failed != LUA_ERRMEM)
-    clo_engine_put_back(box->engine, transfer);
+    clo_engine_put_back(handle->engine, transfer);
   else
-    clo_engine_release(box->engine, transfer);
+    clo_engine_release(handle->engine, transfer);
   if (!failed) return 4;
   if (failed != LUA_ERRMEM) return lua_error(L);
   lua_pushnumber(L, (lua_Number)id);
@@ -278,9 +279,9 @@ static int next_event(lua_State *L) {
 
 /* engine:close(), which may be called twice; also __gc */
 static int close_engine(lua_State *L) {
-  struct box *box = luaL_checkudata(L, 1, ENGINE);
-  struct clo_engine *engine = box->engine;
-  box->engine = NULL;
+  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
+  struct clo_engine *engine = handle->engine;
+  handle->engine = NULL;
   clo_engine_free(engine);
   return 0;
 }

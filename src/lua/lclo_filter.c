@@ -10,9 +10,9 @@
 #include "lclo_read.h"
 #include "lclo_sms.h"
 
-/* The arguments of filters(filters, null2), the query being made, what was read
- * from lists, and a place for each filter. */
-enum { FILTERS = LCLO_PARAMS, QUERY = LCLO_NULL2 + 1, KEPT, PLACES };
+/* The arguments of filters(filters, host_null), the query being made, what was
+ * read from lists, and a place for each filter. */
+enum { FILTERS = LCLO_PARAMS, QUERY = LCLO_HOST_NULL + 1, KEPT, PLACES };
 
 /* Reads the list on top of the stack. */
 static void read_list(lua_State *L, struct clo_filters *filters, int at) {
@@ -128,7 +128,7 @@ static void make_query(lua_State *L, const struct clo_filters *filters) {
   }
 }
 
-/* filters(filters, null2) -> query | nil, errors, unlisted
+/* filters(filters, host_null) -> query | nil, errors, unlisted
  * The query has strings, not escaped, and numbers for _limit and _skip. */
 static int check(lua_State *L) {
   struct clo_filters filters;

@@ -4,7 +4,7 @@
 
 #include "lclo_compat.h"
 
-/* The function filters(filters, null2). */
+/* The function filters(filters, host_null). */
 void lclo_push_filters(lua_State *L);
 
 /* The function filter_fields() -> a list of {name, kind, plain}. */

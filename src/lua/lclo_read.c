@@ -5,13 +5,13 @@
 #include <limits.h>
 #include <string.h>
 
-/* JSON's null: cjson.null and ngx.null are the light userdata NULL; null2 is
- * the host's own, such as vim.NIL. */
+/* JSON's null: cjson.null and ngx.null are the light userdata NULL; host_null
+ * is the host's own, such as vim.NIL. */
 static int is_null(lua_State *L, int index) {
   int type = lua_type(L, index);
   if (type == LUA_TLIGHTUSERDATA && !lua_touserdata(L, index)) return 1;
   return (type == LUA_TUSERDATA || type == LUA_TLIGHTUSERDATA) &&
-         lua_rawequal(L, index, LCLO_NULL2);
+         lua_rawequal(L, index, LCLO_HOST_NULL);
 }
 
 void lclo_name_value(struct clo_value *value, const char *name) {

@@ -7,9 +7,9 @@
 #include "lclo_compat.h"
 
 /* Where functions that do so have the table, and the host's own null. */
-enum { LCLO_PARAMS = 1, LCLO_NULL2 };
+enum { LCLO_PARAMS = 1, LCLO_HOST_NULL };
 
-/* Makes of value one that is called so in a sentence. */
+/* Sets the type name that error messages use for value. */
 void lclo_name_value(struct clo_value *value, const char *name);
 
 /* Reads the scalar on top of the stack. */

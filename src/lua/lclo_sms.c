@@ -10,11 +10,12 @@
 #include "clo_unknown.h"
 #include "lclo_read.h"
 
-/* The arguments of validate(params, null2, verb); then params.extra, what was
- * read from attachments, a place for each field, and the body being made. */
+/* The arguments of validate(params, host_null, verb); then params.extra, what
+ * was read from attachments, a place for each field, and the body being made.
+ * */
 enum {
   PARAMS = LCLO_PARAMS,
-  VERB = LCLO_NULL2 + 1,
+  VERB = LCLO_HOST_NULL + 1,
   EXTRA,
   KEPT,
   PLACES,
@@ -22,7 +23,7 @@ enum {
   BODY
 };
 
-#define EXTRA_MAX 1000000 /* that the body is made for; more fit, too */
+#define EXTRA_MAX 1000000 /* members that room is made for; more fit, too */
 
 /* Replaces the item on top of the stack by a copy of what a request takes of
  * it, which keeps what was read, whatever its owner does with it meanwhile. */
@@ -112,7 +113,7 @@ static void put_in_body(lua_State *L, const struct clo_field *field,
 }
 
 /* extra = {...}: the body gets its members as they are. They are put there
- * last, so that they win. Returns how many there are. */
+ * last, so that they replace others. Returns how many there are. */
 static int check_extra(lua_State *L, struct clo_violations *violations) {
   int count = 0;
   if (lua_type(L, EXTRA) != LUA_TTABLE) {
@@ -208,9 +209,9 @@ static int read_params(lua_State *L, struct clo_sms *sms, char *is_given,
   return lua_isnil(L, EXTRA) ? 0 : check_extra(L, violations);
 }
 
-/* validate(params, null2, verb|nil) -> body, query, bytes
+/* validate(params, host_null, verb|nil) -> body, query, bytes
  *                                   | nil, errors, unlisted
- * verb is "create" unless told, "update", "send" or "send_draft" */
+ * verb is "create" by default, "update", "send" or "send_draft" */
 static int validate(lua_State *L) {
   static const char *const verbs[] = {"create", "update", "send", "send_draft",
                                       NULL}; /* as in enum clo_verb */

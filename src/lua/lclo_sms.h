@@ -5,7 +5,7 @@
 #include "clo_value.h"
 #include "lclo_compat.h"
 
-/* Pushes the function validate(params, null2, verb). */
+/* Pushes the function validate(params, host_null, verb). */
 void lclo_push_validate(lua_State *L);
 
 /* The function fields() -> those of an SMS, those of an attachment, each a list

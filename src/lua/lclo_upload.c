@@ -28,7 +28,7 @@ static void read_upload(lua_State *L, struct clo_upload *upload,
   }
 }
 
-/* check_upload(info, null2) -> true | nil, errors, unlisted */
+/* check_upload(info, host_null) -> true | nil, errors, unlisted */
 static int check_upload(lua_State *L) {
   struct clo_upload upload;
   struct lclo_held *held;

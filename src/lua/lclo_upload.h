@@ -4,7 +4,7 @@
 
 #include "lclo_compat.h"
 
-/* Pushes the function check_upload(info, null2). */
+/* Pushes the function check_upload(info, host_null). */
 void lclo_push_check_upload(lua_State *L);
 
 #endif
