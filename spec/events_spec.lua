@@ -1,6 +1,8 @@
 -- on_event: one table for each attempt, whatever the function does with it.
 
 local activity = require "spec.support.activity"
+local core = require "close.core"
+local drain = require "close.drain"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"
 
@@ -150,4 +152,22 @@ describe("calls beyond a used-up rate limit", function()
     assert.is_true(response.elapsed >= 0.3)
     assert.equal(1, response.attempts)
   end)
+end)
+
+-- In nginx a call may be over as soon as it is begun, while on_event begins it.
+it("on_event that causes an event each time does not block its host", function()
+  local events = 0
+  local state = {
+    settings = { on_event = function() events = events + 1 end }, loop = {},
+    engine = { event = function() return { id = 0 } end }, requests = {},
+    questions = {}, deferred = {}, deferred_first = 1, deferred_last = 0,
+    depth = 0, uncounted = 0, live = {}, pending = 0,
+  }
+  local till = core.now() + 0.01
+  debug.sethook(function()
+    if core.now() > till + 10 then error "it does not end" end
+  end, "", 1e6)
+  drain(state, till)
+  debug.sethook()
+  assert.is_true(events > 0)
 end)

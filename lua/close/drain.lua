@@ -50,13 +50,19 @@ local function report(state, event)
   user.emit(state, event)
 end
 
-local function drain_events(state, engine)
+-- on_event may begin a request that has ended by the time it returns, and so
+-- on: this must not block the host.
+-- -> whether all were emitted, and the engine is still the client's
+local function drain_events(state, engine, till)
   local event = state.settings.on_event and engine:event()
   while event do
     report(state, event)
-    if state.engine ~= engine then return end
+    if state.engine ~= engine or till and core.now() >= till then
+      return false
+    end
     event = engine:event()
   end
+  return true
 end
 
 -- Takes the engine's result of a request.
@@ -74,13 +80,12 @@ local function take(state, request, response, failure, unknown)
 end
 
 -- The next finished request, once the events of it were emitted.
-local function next_done(state, engine)
-  drain_events(state, engine)
-  return state.engine == engine and engine:next_done()
+local function next_done(state, engine, till)
+  return drain_events(state, engine, till) and engine:next_done()
 end
 
 local function drain_done(state, engine, till)
-  local id = next_done(state, engine)
+  local id = next_done(state, engine, till)
   while id do
     local request = state.requests[id] -- before it is taken from the engine
     state.current = request and request.operation
@@ -93,7 +98,7 @@ local function drain_done(state, engine, till)
     end
     state.current = nil
     if state.engine ~= engine or till and core.now() >= till then return end
-    id = next_done(state, engine)
+    id = next_done(state, engine, till)
   end
 end
 

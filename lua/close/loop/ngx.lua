@@ -145,8 +145,8 @@ function ngx_loop.new(driver)
       if is_driven() then
         signal:wait(trust)
       else -- there is no timer: this request drives for all
-        turn()
-        if not operation.done then pause() end
+        pause() -- first: it may be what a turn calls that waits here
+        if not operation.done then turn() end
       end
     end
     operation.waiter = nil
