@@ -16,8 +16,8 @@
 --   spawns            true if run does not wait for the function's end
 --   coroutines        true if each callback gets a coroutine of its own (in the
 --                     other loops: if a coroutine drives the loop)
---   resumes           true if the host runs other code while a call waits, which
---                     can resume a function that has yielded
+--   resumes           true if the host runs other code while a call waits,
+--                     which can resume a function that has yielded
 
 local LOOPS = {
   blocking = require "close.loop.blocking",
