@@ -1,5 +1,5 @@
-# make demo | test | build | env | install | spec | c-test | lint | layers |
-#   torture | bench | clean
+# make demo | test | build | env | install | uninstall | spec | c-test | lint |
+#   layers | torture | bench | clean
 # Everything that is built stands below build/.
 
 LUA ?= lua5.4
@@ -258,8 +258,27 @@ install: $(MODULE)
 	install -D -m 755 $(MODULE) \
 	  "$(TO)/lib/lua/$(VERSION_DIR)/close/core.so"
 
-# And what LuaRocks leaves in a checkout.
+# What install has put there, of this $(LUA). Where something else is in a
+# directory, that stays.
+.PHONY: uninstall
+uninstall: TO = $(DESTDIR)$(PREFIX)
+uninstall: HERE = $(TO)/share/lua/$(VERSION_DIR)
+uninstall: CORE_HERE = $(TO)/lib/lua/$(VERSION_DIR)/close
+uninstall:
+	@test -n "$(VERSION_DIR)" || \
+	  { echo 'There is no program $(LUA). Name yours: LUA=lua5.4'; exit 1; }
+	@find lua -name '*.lua' | while read -r file; do \
+	  rm -f "$(HERE)/$${file#lua/}"; done
+	@find lua -depth -mindepth 1 -type d | while read -r dir; do \
+	  rmdir "$(HERE)/$${dir#lua/}" 2>/dev/null || :; done
+	@rm -f "$(CORE_HERE)/core.so"
+	@rmdir "$(CORE_HERE)" 2>/dev/null || :
+	@program="$(TO)/bin/close-sandbox"; if [ -f "$$program" ] && \
+	  [ "$$(head -n 1 "$$program")" = "#!$$(command -v $(LUA))" ]; then \
+	  rm -f "$$program"; fi
+
+# And what LuaRocks and managers of Neovim's plugins leave in a checkout.
 .PHONY: clean
 clean:
 	rm -rf build close lua_modules .luarocks
-	rm -f src/*/*.o *.rock
+	rm -f src/*/*.o *.rock lua/close/core.so

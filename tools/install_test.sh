@@ -1,8 +1,8 @@
 #!/bin/sh
 # What users and developers type, tried in a copy of the checkout: make install
-# into a fresh prefix, for each Lua, and the main job from there; make env,
-# which adds to what the user has set; another Lua's headers, which are refused;
-# make spec and make c-test; warnings; make clean.
+# into a fresh prefix, for each Lua, and the main job from there; make
+# uninstall; make env, which adds to what the user has set; another Lua's
+# headers, which are refused; make spec and make c-test; warnings; make clean.
 set -eu
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
@@ -73,13 +73,33 @@ load "$prefix" luajit 5.1 luajit "$smoke"
 ln -s "$(command -v lua5.4)" "$dir/bin/lua"
 (export PATH="$dir/bin:$PATH" && make -s install LUA=lua GLUE= \
   MODULE=build/lua5.4/close/core.so DESTDIR="$dir/stage" PREFIX=/usr &&
-  try "$dir/stage/usr" lua 5.4)
+  try "$dir/stage/usr" lua 5.4 &&
+  make -s uninstall LUA=lua DESTDIR="$dir/stage" PREFIX=/usr)
+[ -z "$(find "$dir/stage" ! -type d)" ]
 
 # Nothing went into the checkout.
 if git ls-files --others --exclude-standard | grep .; then
   fail 'make install has put these into the checkout'
 fi
 git diff --exit-code
+
+# ---- make uninstall ----
+
+# Of one Lua only; the program is the last one's, whose Lua is lua5.1.
+echo 'return "theirs"' >"$prefix/share/lua/5.4/close/theirs.lua"
+make -s uninstall LUA=lua5.4 PREFIX="$prefix"
+find "$prefix/share/lua/5.4" "$prefix/lib/lua/5.4" ! -type d >"$dir/left"
+echo "$prefix/share/lua/5.4/close/theirs.lua" | diff "$dir/left" -
+try "$prefix" lua5.1 5.1
+rm "$prefix/share/lua/5.4/close/theirs.lua"
+for lua in lua5.4 lua5.3 lua5.2 lua5.1; do
+  make -s uninstall LUA="$lua" PREFIX="$prefix"
+  make -s uninstall LUA="$lua" PREFIX="$prefix" # nothing is left to remove
+done
+if find "$prefix" ! -type d -o -name close | grep .; then
+  fail 'make uninstall has left these'
+fi
+says 'no program lua0' make -s uninstall LUA=lua0 PREFIX="$prefix"
 
 # ---- another Lua's headers ----
 
