@@ -1,8 +1,8 @@
 -- docs/from-scratch.md, followed word for word: its scripts are saved, its
--- commands typed in one shell, and what they print is compared. Two commands
--- are not typed: that which installs packages, which are compared with those of
--- packages.txt, and git clone. Where the reader pastes a key, the shell gets a
--- sandbox's instead, so nothing is sent.
+-- commands typed in one shell, and what they print is compared. Not typed are
+-- git clone and what installs packages; those are compared with packages.txt.
+-- Where the reader pastes a key, the shell gets a sandbox's instead, so nothing
+-- is sent.
 
 local files = require "spec.support.files"
 local page = require "spec.support.page"
@@ -113,7 +113,7 @@ describe("docs/from-scratch.md #once", function()
     for line in demo:gmatch "[^\n]+" do
       wanted[#wanted + 1] = line:match "^%S+"
     end
-    local words = read_commands()[1].typed:match "^apt%-get install %-y (.*)"
+    local words = read_commands()[2].typed:match "^apt%-get install %-y (.*)"
     assert.equal(table.concat(wanted, " "), words)
   end)
 end)
