@@ -5,9 +5,10 @@
 set -u
 cd "$(dirname "$0")/../.." || exit
 step=${1:-1} luas=${2:-lua5.4,luajit} kinds=${3:-lua,c}
-scenarios=${4:-new,create,create_async,poll,send,send_async,poll_send,list}
+scenarios=${4:-new,create,create_async,poll,send,send_async,poll_send}
 [ $# -ge 4 ] ||
-  scenarios=$scenarios,each,each_async,poll_each,upload,token,cancel,wrong
+  scenarios=$scenarios,draft,poll_draft,request,list,each,each_async
+[ $# -ge 4 ] || scenarios=$scenarios,poll_each,upload,token,cancel,wrong
 words() { echo "$1" | tr , ' '; }
 
 work=$(mktemp -d)

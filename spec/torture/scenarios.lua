@@ -77,6 +77,26 @@ scenarios.poll_send = { sends = "text", is_async = true,
     results.request = assert(client.sms.send_async(given, callback))
   end, act = turn }
 
+-- on_draft, which may be what memory lacks for.
+local function asked() return true end
+
+scenarios.draft = { sends = "text", in_function = "cancelled",
+  act = function()
+    given.status = nil
+    keep(client.sms.send(given, { on_draft = asked }))
+  end }
+
+scenarios.poll_draft = { sends = "text", is_async = true,
+  in_function = "cancelled", prepare = function()
+    given.status = nil
+    results.request = assert(client.sms.send_async(given, callback,
+      { on_draft = asked }))
+  end, act = turn }
+
+scenarios.request = { sends = "text", act = function()
+  keep(client:request("POST", "/activity/sms/", { body = given }))
+end }
+
 scenarios.list = { act = function() keep(client.sms.list{ lead_id = "a" }) end }
 
 scenarios.each = { act = function()
