@@ -9,6 +9,7 @@ local calmly = support.calmly
 local params, fault = messages.params, messages.fault
 local is_delivered, has_failed = messages.is_delivered, messages.has_failed
 local draft = messages.draft
+local sends_of = require("spec.support.sends").of
 
 local LEAD = messages.LEAD
 
@@ -221,43 +222,31 @@ describe("max_retries", function()
     return err, messages.wire()
   end
 
+  local FAILS = { kind = "status", status = 500, times = 100 }
+  local EMPTY = { kind = "body", body = "", times = 100 }
+  -- What a step is answered, max_retries, and what becomes of it.
+  local ROWS = {
+    { FAILS, "POST", 0, "POST", "server", "not_sent", 1 },
+    { FAILS, "POST", 1, "POST POST", "server", "not_sent", 2 },
+    { EMPTY, "POST", 0, "POST", "protocol", "not_sent", 1 },
+    { EMPTY, "POST", 1, "POST POST", "protocol", "not_sent", 2 },
+    { FAILS, "PUT", 0, "POST PUT GET", "server", "unknown", 0 },
+    { FAILS, "PUT", 1, "POST PUT GET PUT GET", "server", "unknown", 0 },
+    { FAILS, "GET", 1, "POST GET GET", "server", "unknown", 0 },
+    { EMPTY, "GET", 1, "POST GET GET", "protocol", "unknown", 0 },
+  }
+
   for _, how in ipairs{ "client", "call" } do
     it("of the " .. how .. " bounds each step", function()
-      local broken = { kind = "status", status = 500, times = 100,
-        method = "POST" }
-      local err, wire = attempts(broken, 0, how)
-      assert.equal("not_sent", err.outcome)
-      assert.equal("POST", wire)
-      err, wire = attempts(broken, 1, how)
-      assert.equal("POST POST", wire)
-      assert.equal(2, err.stray_drafts)
-      broken = { kind = "body", body = "", times = 100, method = "POST" }
-      err, wire = attempts(broken, 0, how)
-      assert.equal("protocol", err.kind)
-      assert.equal("not_sent", err.outcome)
-      assert.equal("POST", wire)
-      assert.equal(1, err.stray_drafts)
-      err, wire = attempts(broken, 1, how)
-      assert.equal("POST POST", wire)
-      assert.equal(2, err.stray_drafts)
-      broken = { kind = "status", status = 500, times = 100, method = "PUT" }
-      err, wire = attempts(broken, 0, how)
-      assert.equal("server", err.kind)
-      assert.equal("unknown", err.outcome)
-      assert.equal("string", type(err.draft_id))
-      assert.equal("POST PUT GET", wire)
-      err, wire = attempts(broken, 1, how)
-      assert.equal("unknown", err.outcome)
-      assert.equal("POST PUT GET PUT GET", wire)
-      broken = { kind = "status", status = 500, times = 100, method = "GET" }
-      err, wire = attempts(broken, 1, how, true)
-      assert.equal("unknown", err.outcome)
-      assert.equal("POST GET GET", wire)
-      broken = { kind = "body", body = "", times = 100, method = "GET" }
-      err, wire = attempts(broken, 1, how, true)
-      assert.equal("protocol", err.kind)
-      assert.equal("unknown", err.outcome)
-      assert.equal("POST GET GET", wire)
+      for _, row in ipairs(ROWS) do
+        local broken, method = row[1], row[2]
+        local err, wire = attempts(sends_of(method, broken), row[3], how,
+          method == "GET")
+        assert.equal(row[4], wire)
+        assert.same({ row[5], row[6], row[7] },
+          { err.kind, err.outcome, err.stray_drafts })
+        assert.equal(method ~= "POST", err.draft_id ~= nil)
+      end
     end)
   end
 

@@ -33,7 +33,8 @@ static void run(void **state) {
 
 static int tear_down(void **state) {
   const struct CMUnitTest *test = *state;
-  if (row_name[0] != '\0') print_error("row: %s\n", row_name);
+  if (row_name[0] != '\0')
+    print_error("[  ERROR   ] --- row: %s\n", row_name); /* as cmocka does */
   return test->teardown_func ? test->teardown_func(state) : 0;
 }
 
