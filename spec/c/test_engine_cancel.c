@@ -59,7 +59,7 @@ static void a_queued_call_after_a_refused_one(void **state) {
   assert_cancelled_once(submit(&request));
   t = clo_engine_done(engine);
   assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
-  assert_true(t->asked == -1);
+  assert_true(t->server_delay == -1);
   assert_int_equal(t->answer.len + t->headers.len, 0);
 }
 

@@ -143,7 +143,7 @@ static int finds_the_parent_s_calls_ended(void) {
   CHECK(clo_engine_step(engine, 0.01) == 0);
   while ((t = clo_engine_done(engine))) {
     CHECK(t->end.cause == CLO_CAUSE_CANCELLED);
-    CHECK(t->parents);
+    CHECK(t->from_parent);
     CHECK(clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN);
     CHECK(clo_policy_kind(t->end.cause, t->end.status) != NULL);
     release(t);

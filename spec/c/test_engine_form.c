@@ -188,7 +188,7 @@ static struct clo_transfer *second(const struct reaction *script, size_t count,
 static void assert_one_copy(const struct clo_transfer *t) {
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
   assert_int_equal(t->end.cause, CLO_CAUSE_CONNECTION);
-  assert_int_equal(t->end.handed, t->body.len);
+  assert_int_equal(t->end.body_read, t->body.len);
   nap(0.05);
   assert_int_equal(server_counts(server).begun, 2);
   assert_int_equal(server_counts(server).taken, 2);
@@ -232,7 +232,7 @@ static void a_large_file_ended_on_its_way(void **state) {
                                 {.reply = OK_REPLY}};
     struct clo_transfer *t = second(script, COUNT(script), large_upload);
     assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
-    assert_true(t->end.handed > 0 && t->end.handed < t->end.body_len);
+    assert_true(t->end.body_read > 0 && t->end.body_read < t->end.body_len);
     assert_int_equal(server_counts(server).taken, 1);
     assert_int_equal(server_counts(server).begun, 2);
     scene_close(state);

@@ -66,7 +66,7 @@ static struct clo_transfer *second_call(const struct reaction *script,
 static void assert_unknown_with_one_copy(const struct clo_transfer *t) {
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
   assert_int_equal(t->end.cause, CLO_CAUSE_CONNECTION);
-  assert_int_equal(t->end.handed, t->body.len);
+  assert_int_equal(t->end.body_read, t->body.len);
   assert_true(strlen(t->message) > 0 && !strstr(t->message, "seek"));
   assert_int_equal(server_copies(server, t->body.data, t->body.len), 1);
 }
@@ -124,7 +124,7 @@ static void a_delete_is_repeated_by_the_engine(void **state) {
   struct clo_transfer *t = second_call(
       reads_and_closes, COUNT(reads_and_closes), "DELETE", NULL, 3);
   assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
-  assert_int_equal(t->unsure, 1);
+  assert_int_equal(t->unknown, 1);
 }
 
 static void ended_after_the_headers(void **state) {
@@ -142,7 +142,7 @@ static void ended_after_the_headers(void **state) {
 
 static void assert_not_sent_partly(const struct clo_transfer *t) {
   assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
-  assert_true(t->end.handed > 0 && t->end.handed < t->end.body_len);
+  assert_true(t->end.body_read > 0 && t->end.body_read < t->end.body_len);
   assert_int_equal(server_copies(server, t->body.data, t->body.len), 0);
   assert_int_equal(server_counts(server).begun, 2);
 }

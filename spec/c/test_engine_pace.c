@@ -17,7 +17,8 @@ static unsigned long submit_within(const char *method, double timeout) {
 static void assert_held(const struct clo_transfer *t, double from, double to) {
   assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
   assert_string_equal(clo_policy_kind(t->end.cause, 0), "rate_limited");
-  if (t->asked < from || t->asked > to) fail_msg("after %g s", t->asked);
+  if (t->server_delay < from || t->server_delay > to)
+    fail_msg("after %g s", t->server_delay);
 }
 
 static void a_place_that_was_not_used_is_given_back(void **state) {

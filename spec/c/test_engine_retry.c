@@ -210,7 +210,7 @@ static void a_429_past_the_deadline_ends_at_once(void **state) {
                                            {.reply = OK_REPLY}};
   struct clo_transfer *t = tried(script, COUNT(script), "POST");
   assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
-  assert_true(t->asked == 30);
+  assert_true(t->server_delay == 30);
   assert_true(seconds_taken(t) < 2);
   assert_int_equal(t->answer.len, 2);
 }
@@ -229,11 +229,12 @@ static void a_429_asks_for_a_minute_at_most(void **state) {
     struct clo_transfer *t = tried(&cases[i], 1, "POST");
     row("%s", cases[i].reply);
     assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
-    assert_true(t->asked == CLO_ASKED_MAX);
+    assert_true(t->server_delay == CLO_SERVER_DELAY_MAX);
     release(t);
     t = call_of("POST", BODY); /* the next one of the group */
     assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
-    assert_true(t->asked > 50 && t->asked <= CLO_ASKED_MAX);
+    assert_true(t->server_delay > 50 &&
+                t->server_delay <= CLO_SERVER_DELAY_MAX);
     scene_close(state);
   }
 }
@@ -264,7 +265,7 @@ static void a_429_for_ever_ends_with_the_retries(void **state) {
   struct clo_transfer *t = told(script, COUNT(script), "POST", -1, 2);
   assert_end(t, CLO_OUTCOME_REJECTED, 429, 3);
   assert_int_equal(server_counts(server).taken, 3);
-  assert_true(t->asked == 0);
+  assert_true(t->server_delay == 0);
 }
 
 /* ---- other answers ---- */
@@ -304,13 +305,13 @@ static void attempts_that_may_have_acted_are_counted(void **state) {
   static const struct reaction fine[] = {{.reply = OK_REPLY}};
   struct clo_transfer *t = told(script, COUNT(script), "PUT", -1, 3);
   assert_end(t, CLO_OUTCOME_REJECTED, 400, 4);
-  assert_int_equal(t->unsure, 2);
+  assert_int_equal(t->unknown, 2);
   release(t);
   t = call_of("PUT", BODY); /* the count is the call's */
-  assert_int_equal(t->unsure, 0);
+  assert_int_equal(t->unknown, 0);
   scene_close(state);
   t = told(fine, 1, "PUT", -1, 3);
-  assert_int_equal(t->unsure, 0);
+  assert_int_equal(t->unknown, 0);
 }
 
 static void a_call_may_begin_later(void **state) {

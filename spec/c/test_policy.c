@@ -6,13 +6,13 @@
 enum { BODY = 100 };
 
 static struct clo_attempt post(enum clo_cause cause, int status,
-                               size_t handed) {
+                               size_t body_read) {
   struct clo_attempt a;
   memset(&a, 0, sizeof a);
   a.cause = cause;
   a.status = status;
   a.body_len = BODY;
-  a.handed = handed;
+  a.body_read = body_read;
   a.request_left = 1;
   return a;
 }
@@ -208,7 +208,7 @@ static void a_429_is_repeated_as_asked(void **state) {
   struct clo_attempt a = post(CLO_CAUSE_ANSWER, 429, BODY);
   struct clo_budget b = budget();
   assert_true(clo_policy_retry(&a, &b) > 0);
-  b.asked = 2.5;
+  b.server_delay = 2.5;
   assert_true(clo_policy_retry(&a, &b) == 2.5);
   b.remaining = 2;
   assert_true(clo_policy_retry(&a, &b) == -1);
@@ -217,7 +217,7 @@ static void a_429_is_repeated_as_asked(void **state) {
 static double asked(int status, double reset, double retry_after) {
   struct clo_rate_limit rate = {9, 0, 0};
   rate.reset = reset;
-  return clo_policy_asked(status, reset < 0 ? NULL : &rate, retry_after);
+  return clo_policy_server_delay(status, reset < 0 ? NULL : &rate, retry_after);
 }
 
 static void an_answer_asks_by_its_reset_or_retry_after(void **state) {
@@ -238,9 +238,9 @@ static void what_an_answer_asks_for_is_bounded(void **state) {
   size_t i;
   for (i = 0; i < sizeof absurd / sizeof *absurd; i++) {
     row("%g s", absurd[i]);
-    assert_true(asked(429, absurd[i], -1) == CLO_ASKED_MAX);
-    assert_true(asked(429, -1, absurd[i]) == CLO_ASKED_MAX);
-    assert_true(asked(503, -1, absurd[i]) == CLO_ASKED_MAX);
+    assert_true(asked(429, absurd[i], -1) == CLO_SERVER_DELAY_MAX);
+    assert_true(asked(429, -1, absurd[i]) == CLO_SERVER_DELAY_MAX);
+    assert_true(asked(503, -1, absurd[i]) == CLO_SERVER_DELAY_MAX);
   }
   assert_true(asked(429, -1, 60) == 60);
 }
@@ -258,7 +258,7 @@ static void what_is_asked_never_shortens_the_backoff(void **state) {
       assert_true(wait >= 0.1 && wait >= 2 * before);
       b.attempts = attempts;
       b.max_retries = 100;
-      b.asked = asks[i];
+      b.server_delay = asks[i];
       b.random = 0;
       assert_true(clo_policy_pause(&b) == wait);
       before = wait;
@@ -275,7 +275,7 @@ static void what_may_be_repeated_is_after_unknown_too(void **state) {
   a.cause = CLO_CAUSE_CONNECTION;
   a.status = 0;
   assert_true(retry(a) > 0);
-  a.handed = BODY / 2;
+  a.body_read = BODY / 2;
   assert_true(retry(a) > 0);
   a.cause = CLO_CAUSE_ANSWER;
   a.status = 404;

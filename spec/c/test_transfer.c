@@ -38,19 +38,19 @@ static void a_body_is_handed_over_in_parts(void **state) {
   load("0123456789", 10);
   assert_int_equal(clo_transfer_on_read(into, 1, 4, transfer), 4);
   assert_memory_equal(into, "0123", 4);
-  assert_int_equal(transfer->handed, 4);
+  assert_int_equal(transfer->body_read, 4);
   assert_int_equal(clo_transfer_on_read(into, 2, 4, transfer), 6);
   assert_memory_equal(into, "456789", 6);
-  assert_int_equal(transfer->handed, 10);
+  assert_int_equal(transfer->body_read, 10);
   assert_int_equal(clo_transfer_on_read(into, 1, 8, transfer), 0);
-  assert_int_equal(transfer->handed, 10);
+  assert_int_equal(transfer->body_read, 10);
 }
 
 static void no_body_is_handed_over_as_nothing(void **state) {
   char into[8];
   load(NULL, 0);
   assert_int_equal(clo_transfer_on_read(into, 1, 8, transfer), 0);
-  assert_int_equal(transfer->handed, 0);
+  assert_int_equal(transfer->body_read, 0);
 }
 
 static int seek(curl_off_t offset, int origin) {

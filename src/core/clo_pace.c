@@ -32,8 +32,8 @@ static double distance(const struct clo_pace *pace) {
 void clo_pace_seen(struct clo_pace *pace, const struct clo_rate_limit *rate,
                    size_t running, double now) {
   double reset_at = now + rate->reset + MARGIN;
-  if (rate->reset > CLO_ASKED_MAX) { /* not a window */
-    if (rate->remaining < 1) hold_and_probe(pace, now + CLO_ASKED_MAX);
+  if (rate->reset > CLO_SERVER_DELAY_MAX) { /* not a window */
+    if (rate->remaining < 1) hold_and_probe(pace, now + CLO_SERVER_DELAY_MAX);
     return;
   }
   if (rate->limit != pace->limit) pace->window = 0;

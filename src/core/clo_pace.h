@@ -6,8 +6,8 @@
  * the limit, so that the whole of it is used. A window without waiting ends the
  * spreading.
  *
- * Nothing holds for longer than CLO_ASKED_MAX. After that, and after a 429, one
- * call is sent to see; the others follow once it is answered. */
+ * Nothing holds for longer than CLO_SERVER_DELAY_MAX. After that, and after a
+ * 429, one call is sent to see; the others follow once it is answered. */
 #ifndef CLO_PACE_H
 #define CLO_PACE_H
 

@@ -13,7 +13,7 @@ static int is_class(int status, int digit) {
 }
 
 enum clo_outcome clo_policy_outcome(const struct clo_attempt *attempt) {
-  int left = attempt->body_len > 0 ? attempt->handed >= attempt->body_len
+  int left = attempt->body_len > 0 ? attempt->body_read >= attempt->body_len
                                    : attempt->request_left;
   /* A 2xx means that Close acted, even if it came before the whole request had
    * left, or if its own body was lost. */
@@ -133,26 +133,28 @@ static double backoff(int attempts, double random) {
   return seconds * (0.5 + 0.5 * random);
 }
 
-double clo_policy_asked(int status, const struct clo_rate_limit *rate,
-                        double retry_after) {
-  double asked = retry_after;
+double clo_policy_server_delay(int status, const struct clo_rate_limit *rate,
+                               double retry_after) {
+  double server_delay = retry_after;
   if (status < 400) return -1;
   /* Close's Retry-After is the reset, rounded up to whole seconds. Where it is
    * more than that, it is about another limit. */
   if (status == 429 && rate && retry_after <= rate->reset + 1)
-    asked = rate->reset;
-  return asked < CLO_ASKED_MAX ? asked : CLO_ASKED_MAX;
+    server_delay = rate->reset;
+  return server_delay < CLO_SERVER_DELAY_MAX ? server_delay
+                                             : CLO_SERVER_DELAY_MAX;
 }
 
-double clo_policy_wait(int attempts, double asked, double random) {
+double clo_policy_wait(int attempts, double server_delay, double random) {
   double seconds = backoff(attempts, random);
-  return asked > seconds ? asked : seconds;
+  return server_delay > seconds ? server_delay : seconds;
 }
 
 double clo_policy_pause(const struct clo_budget *budget) {
   double wait;
   if (budget->attempts > budget->max_retries) return -1;
-  wait = clo_policy_wait(budget->attempts, budget->asked, budget->random);
+  wait = clo_policy_wait(budget->attempts, budget->server_delay,
+                         budget->random);
   return wait < budget->remaining ? wait : -1;
 }
 
@@ -165,7 +167,7 @@ double clo_policy_retry(const struct clo_attempt *attempt,
                         const struct clo_budget *budget) {
   enum clo_outcome outcome = clo_policy_outcome(attempt);
   int again = attempt->status == 429 ||
-              (outcome == CLO_OUTCOME_NOT_SENT && attempt->handed == 0) ||
+              (outcome == CLO_OUTCOME_NOT_SENT && attempt->body_read == 0) ||
               (attempt->repeatable && (outcome == CLO_OUTCOME_UNKNOWN ||
                                        outcome == CLO_OUTCOME_NOT_SENT));
   if (!again || is_final(attempt->cause)) return -1;

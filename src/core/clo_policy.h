@@ -32,7 +32,7 @@ struct clo_attempt {
   enum clo_cause cause;
   int status;       /* the HTTP status that was read whole, or 0 */
   size_t body_len;  /* bytes in the request's body */
-  size_t handed;    /* of them, handed to the layer below */
+  size_t body_read;    /* of them, read by libcurl */
   int request_left; /* a request without a body: may it have left? */
   int repeatable;   /* GET, PUT, DELETE: a repeat does no harm */
 };
@@ -64,25 +64,25 @@ double clo_policy_retry_after(const char *value, size_t len);
 /* The longest pause that an answer can ask for, in seconds: a mistake, such as
  * the time of day in place of a duration, must not block an endpoint forever.
  * */
-#define CLO_ASKED_MAX 60.0
+#define CLO_SERVER_DELAY_MAX 60.0
 
-/* Seconds that an answer asks us to wait, at most CLO_ASKED_MAX; -1 where it
- * does not ask. rate is its RateLimit header or NULL, retry_after what its
- * Retry-After header says or -1. */
-double clo_policy_asked(int status, const struct clo_rate_limit *rate,
-                        double retry_after);
+/* Seconds that an answer asks us to wait, at most CLO_SERVER_DELAY_MAX; -1
+ * where it does not ask. rate is its RateLimit header or NULL, retry_after what
+ * its Retry-After header says or -1. */
+double clo_policy_server_delay(int status, const struct clo_rate_limit *rate,
+                               double retry_after);
 
 /* Seconds to wait after so many attempts: the backoff, which doubles, or what
  * the answer asks for (or -1), whichever is longer. RFC 9110, 10.2.3: a server
  * says how long to wait at least. random in [0, 1). */
-double clo_policy_wait(int attempts, double asked, double random);
+double clo_policy_wait(int attempts, double server_delay, double random);
 
 /* What a call has spent and may still spend. */
 struct clo_budget {
   int attempts; /* made so far, the ended one included */
   int max_retries;
   double remaining; /* seconds to the call's deadline */
-  double asked;     /* seconds the answer asks us to wait, or -1 */
+  double server_delay;     /* seconds the answer asks us to wait, or -1 */
   double random;    /* in [0, 1) */
 };
 
@@ -92,7 +92,7 @@ struct clo_budget {
 double clo_policy_pause(const struct clo_budget *budget);
 
 /* The same after an attempt; -1, too, where it may not be repeated. A POST is
- * tried again only where no byte of its body had been handed over, or where
+ * tried again only if no byte of its body had been read, or if
  * Close said 429. */
 double clo_policy_retry(const struct clo_attempt *attempt,
                         const struct clo_budget *budget);

@@ -1,5 +1,4 @@
-/* Each attempt's end passes through settle(), which asks the policy what is
- * next. */
+/* Each attempt ends in settle(), which asks the policy what is next. */
 #include "clo_attempts.h"
 
 #include <stdlib.h>
@@ -38,9 +37,9 @@ struct clo_group *clo_attempts_group(struct clo_engine *e, const char *name) {
   return e->groups = group;
 }
 
-/* Whether a is to start before b: what goes on with begun work comes first,
- * then what was asked for first. So work that has begun is finished in time, and
- * a call that is tried again keeps its place. */
+/* Whether a is to start before b. Requests of work that has begun come first,
+ * then in the order of submission. So such work is finished in time, and a
+ * request that is retried keeps its place. */
 static int goes_before(const struct clo_transfer *a,
                        const struct clo_transfer *b) {
   if (!a->ticket != !b->ticket) return a->ticket != 0;
@@ -61,7 +60,7 @@ static void put_in_order(struct clo_list *list, struct clo_transfer *t) {
 void clo_attempts_queue(struct clo_engine *e, struct clo_transfer *t) {
   put_in_order(&t->group->queued, t);
   t->group->checked = 0;
-  e->release = -1; /* it may be free to go */
+  e->release = -1; /* it may start at once */
   e->queued++;
   note_due(e, t->deadline);
 }
@@ -80,7 +79,7 @@ void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
     t->group->running--;
     if (!t->has_rate && clo_policy_outcome(&t->end) == CLO_OUTCOME_NOT_SENT)
       clo_pace_unsent(&t->group->pace);
-    e->release = -1; /* to be found anew */
+    e->release = -1; /* to be computed again */
     /* Its easy handle may still be in the other, which goes first. */
     if (curl_multi_remove_handle(e->multi, t->easy) != CURLM_OK)
       e->is_broken = 1;
@@ -114,9 +113,9 @@ static void settle(struct clo_engine *e, struct clo_transfer *t) {
   budget.attempts = t->attempts;
   budget.max_retries = t->max_retries;
   budget.remaining = t->deadline - at;
-  budget.asked = t->asked;
+  budget.server_delay = t->server_delay;
   budget.random = next_random(e);
-  if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unsure++;
+  if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unknown++;
   wait = clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED
              ? -1
              : clo_policy_retry(&t->end, &budget);
@@ -141,7 +140,7 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   t->attempts++;
   t->started_at = at;
   t->overdue_at = at + timeout + GRACE;
-  code = clo_curl_aim(t, timeout, t->message);
+  code = clo_curl_prepare(t, timeout, t->message);
   if (!code && curl_multi_add_handle(e->multi, t->easy) == CURLM_OK) {
     clo_pace_begun(&t->group->pace, at);
     t->group->running++;
@@ -153,8 +152,8 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   settle(e, t);
 }
 
-/* Ends one that can begin no attempt before its deadline. Who has failed
- * before says why, and keeps what that failure was. */
+/* Ends one that can begin no attempt before its deadline. Keeps the error of
+ * the last attempt, if there was one. */
 static void end_late(struct clo_engine *e, struct clo_transfer *t, double at) {
   const struct clo_group *group = t->group;
   double start = clo_pace_start(&group->pace, group->running, at);
@@ -164,8 +163,9 @@ static void end_late(struct clo_engine *e, struct clo_transfer *t, double at) {
                       held ? "the rate limit is used up, and its reset is past "
                              "the call's timeout"
                            : "the call's timeout passed before it could start");
-  t->asked = !held ? -1 : start - at < CLO_ASKED_MAX ? start - at
-                                                     : CLO_ASKED_MAX;
+  t->server_delay = !held                               ? -1
+                    : start - at < CLO_SERVER_DELAY_MAX ? start - at
+                                                        : CLO_SERVER_DELAY_MAX;
   clo_attempts_finish(e, t);
 }
 
@@ -198,7 +198,7 @@ static void resume(struct clo_engine *e, double at) {
 }
 
 /* Ends those of a held group that cannot start before their deadline. A hold
- * by our count of those under way may end with any of them. */
+ * that comes from our count of running ones may end with any of them. */
 static void give_up(struct clo_engine *e, struct clo_group *group, double at) {
   double start = clo_pace_start(&group->pace, 0, at);
   struct clo_transfer *t, *next;
@@ -255,13 +255,13 @@ int clo_attempts_start(struct clo_engine *e) {
   if (!(t = next_up(e, at))) return 0;
   clo_attempts_leave(e, &t->group->queued, t);
   t->trust = e->trust;
-  t->asked_others = 0;
+  t->tried_other = 0;
   begin(e, t, at);
   return 1;
 }
 
-/* What an answer says of its group's rate limit. A 429 holds the whole group,
- * and for no less than a first backoff, whatever it asks for. */
+/* Notes the rate limit in an answer. A 429 holds the whole group, for at least
+ * a first backoff. */
 static void note_rate(struct clo_engine *e, const struct clo_transfer *t) {
   struct clo_group *group = t->group;
   double at = clo_clock_now();
@@ -269,13 +269,13 @@ static void note_rate(struct clo_engine *e, const struct clo_transfer *t) {
     clo_pace_seen(&group->pace, &t->rate, group->running, at);
   if (t->end.status == 429)
     clo_pace_refused(&group->pace,
-                     clo_policy_wait(1, t->asked, next_random(e)), at);
+                     clo_policy_wait(1, t->server_delay, next_random(e)), at);
   else if (t->end.status != 0)
     clo_pace_answered(&group->pace, at);
 }
 
 /* A connection that has just answered over HTTP/1 waits for the next request.
- * HTTP/2 looks after its connections itself. */
+ * libcurl manages HTTP/2 connections itself. */
 static void keep(struct clo_engine *e, const struct clo_transfer *t) {
   curl_socket_t fd = CURL_SOCKET_BAD;
   long version = 0;
@@ -285,17 +285,17 @@ static void keep(struct clo_engine *e, const struct clo_transfer *t) {
   if (fd != CURL_SOCKET_BAD) clo_sockets_keep(&e->sockets, fd);
 }
 
-/* Where the authorities that were asked do not vouch for a certificate, asks the
- * others: the same attempt goes on, as none of its request has left. Returns
+/* If a certificate is not trusted by the authorities that were used, begins the
+ * attempt again with the others; nothing of its request has left. Returns
  * whether it does. */
-static int ask_others(struct clo_engine *e, struct clo_transfer *t) {
+static int try_other_trust(struct clo_engine *e, struct clo_transfer *t) {
   enum clo_trust other = clo_curl_other_trust(t->trust);
   double at = clo_clock_now();
-  if (t->code != CURLE_PEER_FAILED_VERIFICATION || t->asked_others ||
+  if (t->code != CURLE_PEER_FAILED_VERIFICATION || t->tried_other ||
       other == t->trust || t->deadline <= at)
     return 0;
   t->trust = other;
-  t->asked_others = 1;
+  t->tried_other = 1;
   t->attempts--;
   begin(e, t, at);
   return 1;
@@ -309,7 +309,7 @@ static void break_off(struct clo_engine *e, struct clo_transfer *t,
   settle(e, t);
 }
 
-/* Ends the attempts that have a socket which nobody watches. */
+/* Ends the attempts that have a socket which is not watched. */
 static void drop_unwatched(struct clo_engine *e) {
   struct clo_transfer *t, *next;
   if (!e->sockets.unwatched) return;
@@ -356,7 +356,7 @@ void clo_attempts_collect(struct clo_engine *e) {
       e->trust = t->trust;
     }
     clo_attempts_leave(e, &e->running, t);
-    if (ask_others(e, t)) continue;
+    if (try_other_trust(e, t)) continue;
     note_rate(e, t);
     settle(e, t);
   }

@@ -17,19 +17,19 @@ void clo_attempts_queue(struct clo_engine *engine,
 void clo_attempts_pause(struct clo_engine *engine,
                         struct clo_transfer *transfer);
 
-/* Takes a transfer off the list it is on, whichever that is; the multi handle
- * lets go of one that runs. */
+/* Takes a transfer off the list it is on, whichever that is; one that runs is
+ * removed from the multi handle. */
 void clo_attempts_leave(struct clo_engine *engine, struct clo_list *list,
                         struct clo_transfer *transfer);
 
-/* Ends what waited past its deadline, and queues again what has paused; looks
- * the kept connections over. */
+/* Ends what waited past its deadline, and queues again what has paused; drops
+ * stale connections. */
 void clo_attempts_prepare(struct clo_engine *engine);
 
-/* Starts one that is due and has a place; 0 where there is none. */
+/* Starts one that is due, if there is room; 0 if none was started. */
 int clo_attempts_start(struct clo_engine *engine);
 
-/* Takes in what libcurl has ended. */
+/* Handles the attempts that libcurl has ended. */
 void clo_attempts_collect(struct clo_engine *engine);
 
 /* Ends the running attempts that libcurl should have ended some time ago. */

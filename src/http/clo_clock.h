@@ -2,7 +2,7 @@
 #ifndef CLO_CLOCK_H
 #define CLO_CLOCK_H
 
-/* Seconds on a clock that nobody sets. */
+/* Seconds on the monotonic clock. */
 double clo_clock_now(void);
 
 #endif

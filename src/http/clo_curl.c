@@ -1,5 +1,5 @@
-/* libcurl's options, constant ones and those of an attempt. Why each is as it
- * is stands beside it; what is not set is libcurl's default on purpose. */
+/* libcurl's options, constant ones and those of an attempt, each with its
+ * reason. What is not set has libcurl's default on purpose. */
 #define _GNU_SOURCE /* dladdr */
 #include "clo_curl.h"
 
@@ -21,20 +21,20 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started = CURLE_FAILED_INIT;
 
 /* The system's authorities, which libcurl takes from both by default. NULL
- * where it has not got both. */
+ * if it does not have both. */
 static const char *bundle;    /* all in one file */
 static const char *directory; /* a file for each, under its hash */
 static int has_hashed_dir;    /* there is such a file */
 
-/* A look-up that was given up goes on in a thread of libcurl's, so neither
- * libcurl nor what loaded it may be unloaded any more. */
+/* A look-up that was given up continues in a thread of libcurl's, so neither
+ * libcurl nor this module may be unloaded. */
 static void stay_loaded(void) {
   Dl_info here;
   if (dladdr(&once, &here)) dlopen(here.dli_fname, RTLD_NOW | RTLD_NODELETE);
 }
 
-/* Whether authorities stand in a directory as OpenSSL looks them up: by names
- * such as 5ed36f99.0. */
+/* Whether a directory has authorities under the names by which OpenSSL looks
+ * them up, such as 5ed36f99.0. */
 static int is_hashed(const char *path) {
   DIR *dir = opendir(path);
   const struct dirent *entry;
@@ -80,7 +80,7 @@ static int append(struct curl_slist **list, const char *line) {
 }
 
 struct curl_slist *clo_curl_headers(const struct clo_config *config) {
-  /* "Expect:" takes away the pause that libcurl makes before a large body;
+  /* "Expect:" removes the pause that libcurl makes before a large body;
    * "identity" asks for no compression. libcurl copies these lines once, and
    * what it makes of its options twice or more. */
   static const char *const lines[] = {
@@ -127,7 +127,7 @@ static void set_security(struct setup *s, const struct clo_config *config) {
     SET(CURLOPT_CAPATH, NULL); /* those and no others */
   }
   SET(CURLOPT_PROTOCOLS_STR, config->plain ? "http,https" : "https");
-  SET(CURLOPT_FOLLOWLOCATION, 0L); /* a redirect would carry the message on */
+  SET(CURLOPT_FOLLOWLOCATION, 0L); /* it would send the message elsewhere */
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -140,15 +140,15 @@ static void set_security(struct setup *s, const struct clo_config *config) {
 }
 
 /* Seconds that a connection may wait for its next request: less than the
- * minute after which common servers and balancers end it, so that their goodbye
- * does not cross a request on the way. */
+ * minute after which common servers and balancers end it, so that its end
+ * does not cross a request. */
 #define IDLE_MAX 50L
 
 static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_NOSIGNAL, 1L); /* the process's signals are its host's */
   /* Giving a call up must not wait for the thread that looks its host up. */
   SET(CURLOPT_QUICK_EXIT, 1L);
-  /* HTTP/1.1 unless asked: libcurl has no way to tell that an HTTP/2 server
+  /* HTTP/1.1 by default: libcurl has no way to tell that an HTTP/2 server
    * refused a request unprocessed (RFC 9113, 8.7), and does not limit the
    * control frames that it reads in one go. */
   SET(CURLOPT_HTTP_VERSION, config->http2 ? (long)CURL_HTTP_VERSION_2TLS
@@ -178,7 +178,7 @@ static void set_callbacks(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_WRITEDATA, t);
 }
 
-/* Keeps the system's error for the transfer: libcurl does not tell it. */
+/* Keeps the system's error for the transfer: libcurl does not report it. */
 static curl_socket_t open_socket(void *transfer, curlsocktype purpose,
                                  struct curl_sockaddr *address) {
   struct clo_transfer *t = transfer;
@@ -188,7 +188,7 @@ static curl_socket_t open_socket(void *transfer, curlsocktype purpose,
   return fd;
 }
 
-static void tell_refused(const struct setup *s, char *why) {
+static void describe_refusal(const struct setup *s, char *why) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   if (s->code == CURLE_OUT_OF_MEMORY) return;
   snprintf(why, CLO_WHY_MAX,
@@ -197,7 +197,7 @@ static void tell_refused(const struct setup *s, char *why) {
            LIBCURL_VERSION);
 }
 
-int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
+int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
                    struct curl_slist *headers,
                    curl_opensocket_callback on_open,
                    curl_closesocket_callback on_close, void *sockets,
@@ -215,7 +215,7 @@ int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
   SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
   SET(CURLOPT_CLOSESOCKETDATA, sockets);
   if (s->code) {
-    tell_refused(s, why);
+    describe_refusal(s, why);
     curl_easy_cleanup(s->easy);
     return 0;
   }
@@ -226,8 +226,8 @@ int clo_curl_equip(struct clo_transfer *t, const struct clo_config *config,
 
 /* The file: read and rewound by the guard's callbacks, which count it. libcurl
  * rewinds a form part by part, and only those that it has begun to read; so the
- * fields, which it keeps itself, may be sent anew as long as the file is
- * untouched. */
+ * fields, which it keeps itself, may be sent again as long as no byte of the
+ * file was read. */
 static CURLcode add_file(curl_mime *mime, struct clo_transfer *t,
                          const struct clo_form *form) {
   curl_mimepart *part = curl_mime_addpart(mime);
@@ -256,10 +256,10 @@ int clo_curl_form(struct clo_transfer *t, const struct clo_form *form) {
   return !code && !add_file(t->form, t, form);
 }
 
-/* Reading the bundle holds the thread for 40 ms, three frames of an editor: at
- * each connection where libcurl is left to its default, and once for a multi
- * handle, which keeps it, where the bundle stands alone. A directory costs one
- * small file for each connection. So the two are asked one after the other. */
+/* Reading the bundle takes 40 ms, three frames of an editor: by libcurl's
+ * default at each connection, and once for a multi handle, which keeps it, if
+ * only the bundle is set. A directory costs one small file for each connection.
+ * So the directory is tried first, then the bundle. */
 static void set_trust(struct setup *s, enum clo_trust trust) {
   if (trust == CLO_TRUST_AS_SET) return;
   SET(CURLOPT_CAINFO, trust == CLO_TRUST_BUNDLE ? bundle : NULL);
@@ -277,8 +277,8 @@ enum clo_trust clo_curl_other_trust(enum clo_trust trust) {
                                                      : trust;
 }
 
-/* Whether a request that has no body says so: Content-Length: 0, as some servers
- * ask for. RFC 9110, 8.6 */
+/* Whether a request that has no body says so: Content-Length: 0, as some
+ * servers ask for. RFC 9110, 8.6 */
 static int means_content(const struct clo_transfer *t) {
   return strcmp(t->method, "GET") != 0 && strcmp(t->method, "DELETE") != 0;
 }
@@ -295,7 +295,7 @@ static void set_target(struct setup *s, const struct clo_transfer *t) {
       !is_left && path && strchr(path, '?') ? path : NULL);
 }
 
-/* A form names its own type, and any answer to it will do. */
+/* A form sets its own type, and accepts any answer. */
 static struct curl_slist *headers_of(struct clo_transfer *t) {
   struct curl_slist *lines = t->form ? t->lines->next->next : t->lines;
   if (t->secret.len == 0) return lines;
@@ -303,7 +303,7 @@ static struct curl_slist *headers_of(struct clo_transfer *t) {
   return &t->authorization;
 }
 
-CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
+CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   set_trust(s, t->trust);
   SET(CURLOPT_URL, t->url.data);
@@ -327,6 +327,6 @@ CURLcode clo_curl_aim(struct clo_transfer *t, double timeout, char *why) {
     SET(CURLOPT_HTTPGET, 1L);
     SET(CURLOPT_CUSTOMREQUEST, strcmp(t->method, "GET") ? t->method : NULL);
   }
-  if (s->code) tell_refused(s, why);
+  if (s->code) describe_refusal(s, why);
   return s->code;
 }

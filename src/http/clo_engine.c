@@ -1,5 +1,5 @@
-/* An engine's life, and the verbs that a loop drives it with. What an attempt
- * is and becomes is clo_attempts.c's. */
+/* An engine's life, and the functions by which a loop drives it. clo_attempts.c
+ * handles the attempts. */
 #include "clo_engine.h"
 
 #include <stdio.h>
@@ -71,7 +71,7 @@ static struct clo_transfer *blank(struct clo_engine *e, char *why) {
                     : clo_transfer_new(e->config.max_response_bytes);
   if (!t) return NULL;
   /* A spare one of before a fork has lost its handle. */
-  if (t->easy || clo_curl_equip(t, &e->config, e->headers, clo_sockets_on_open,
+  if (t->easy || clo_curl_setup(t, &e->config, e->headers, clo_sockets_on_open,
                                 clo_sockets_on_close, &e->sockets, why))
     return t;
   clo_transfer_free(t);
@@ -80,7 +80,7 @@ static struct clo_transfer *blank(struct clo_engine *e, char *why) {
 
 /* Prepares requests, so that an option which this libcurl refuses is found
  * before there is a call. */
-static int rehearse(struct clo_engine *e, char *why) {
+static int check_options(struct clo_engine *e, char *why) {
   static const struct clo_request requests[] = {
       {.method = "POST", .url = "https://localhost/", .body = "{}",
        .body_len = 2, .auth = CLO_AUTH_BEARER, .secret = "none"},
@@ -90,7 +90,7 @@ static int rehearse(struct clo_engine *e, char *why) {
   int ok = t != NULL;
   size_t i;
   for (i = 0; ok && i < sizeof requests / sizeof *requests; i++)
-    ok = clo_transfer_load(t, &requests[i]) && !clo_curl_aim(t, 1, why);
+    ok = clo_transfer_load(t, &requests[i]) && !clo_curl_prepare(t, 1, why);
   if (t) clo_engine_release(e, t);
   return ok;
 }
@@ -107,7 +107,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why) {
   e->trust = clo_curl_trust(config);
   if (copy_config(&e->config, config) &&
       (e->headers = clo_curl_headers(&e->config)) && make_multi(e) &&
-      rehearse(e, why))
+      check_options(e, why))
     return e;
   clo_engine_free(e);
   return NULL;
@@ -124,24 +124,24 @@ static void free_list(struct clo_engine *e, struct clo_list *list) {
   }
 }
 
-/* Ends all on a list as calls of the parent, which goes on with them: nothing
- * is known here of their end. */
+/* Ends all on a list as calls of the parent, which continues them: their end is
+ * not known here. */
 static void disown(struct clo_engine *e, struct clo_list *list) {
   struct clo_transfer *t;
   while ((t = list->first)) {
     clo_result_set(t, CLO_CAUSE_CANCELLED,
                       "the process forked: this call is the parent's");
     t->end.status = 0;
-    t->end.handed = t->end.body_len;
+    t->end.body_read = t->end.body_len;
     t->end.request_left = 1;
-    t->parents = 1;
+    t->from_parent = 1;
     t->easy = NULL;
     clo_list_put(&e->done, clo_list_take(list, t));
   }
 }
 
 /* In a child process: libcurl's handles hold connections that are the
- * parent's. Cleaning them up would write to those (a TLS farewell), so they
+ * parent's. Cleaning them up would end those (TLS close_notify), so they
  * are left as they are, which costs their memory once per fork. */
 static void abandon(struct clo_engine *e) {
   struct clo_transfer *t;
@@ -160,9 +160,8 @@ static void abandon(struct clo_engine *e) {
   e->multi = NULL;
 }
 
-/* libcurl has failed, and may have lost sight of any transfer or socket. Those
- * that run end as what is known of them; to go on with the others, its handle is
- * of no use. */
+/* libcurl has failed, and may have lost any transfer or socket. The running
+ * ones end with what is known of them; the others need a new handle. */
 static void give_up_multi(struct clo_engine *e) {
   clo_attempts_end_broken(e);
   curl_multi_cleanup(e->multi);
@@ -240,7 +239,7 @@ unsigned long clo_engine_submit(struct clo_engine *e,
   return t->id;
 }
 
-/* ---- the verbs of a loop ---- */
+/* ---- functions for a loop ---- */
 
 static void act(struct clo_engine *e, curl_socket_t fd, int bits) {
   int running;
@@ -277,7 +276,7 @@ static void act_on_timer(struct clo_engine *e) {
 
 size_t clo_engine_step(struct clo_engine *e, double budget) {
   double until = clo_clock_now() + budget;
-  adopt(e); /* where it fails, so does what is started */
+  adopt(e); /* if it fails, what is started fails */
   e->full = 0;
   clo_attempts_prepare(e);
   act_on_timer(e);
@@ -285,9 +284,8 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
       (e->polled || clo_sockets_poll(&e->sockets)))
     act_on_ready(e, until);
   e->polled = 0;
-  /* New ones come last, and only as fast as the sockets are dealt with. A
-   * transfer's first moves, connecting or sending, are libcurl's when its timer
-   * says so, which is at once. */
+  /* New ones come last, and only as fast as the sockets are handled. libcurl
+   * begins to connect or send when its timer says so, which is at once. */
   while (!e->full && !e->is_broken && clo_attempts_start(e)) {
     act_on_timer(e);
     if (clo_clock_now() >= until) break;
@@ -321,9 +319,9 @@ void clo_engine_wait(struct clo_engine *e, double seconds) {
   int ms;
   if (!adopt(e)) return;
   first = clo_engine_deadline(e);
-  if (first < 0 && seconds < 0 && e->sockets.count == 0) return; /* for good */
+  if (first < 0 && seconds < 0 && e->sockets.count == 0) return; /* forever */
   if (first >= 0 && (seconds < 0 || first < seconds)) seconds = first;
-  /* Rounded up: waking before the moment would only turn in circles. */
+  /* Rounded up: waking too early would only cause another wait. */
   ms = seconds < 0 ? -1 : seconds > 3600 ? 3600000 : (int)(seconds * 1000 + 1);
   if (seconds == 0) ms = 0;
   e->polled = poll(e->sockets.interest, e->sockets.count, ms) > 0;
@@ -349,7 +347,7 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   clo_attempts_leave(e, list, t);
   clo_result_set(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
   if (list == &e->running) {
-    if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unsure++;
+    if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unknown++;
     clo_attempts_record(e, t, -1);
   }
   clo_attempts_finish(e, t);

@@ -1,7 +1,6 @@
-/* Many transfers on one multi handle. A loop adapter drives an engine with a
- * handful of verbs: submit, step, wait, cancel; and asks it for its next
- * deadline, its descriptor, and what is done. Nothing here blocks but
- * clo_engine_wait(), nothing calls back into the caller.
+/* Many transfers on one multi handle. A loop drives an engine with submit,
+ * step, wait and cancel, and reads its deadline, descriptor and finished calls.
+ * Only clo_engine_wait() blocks, and nothing calls back into the caller.
  *
  * A transfer is queued, running, pausing before another attempt, or done. */
 #ifndef CLO_ENGINE_H
@@ -16,8 +15,8 @@ struct clo_engine;
  * one that can be used; why (CLO_WHY_MAX bytes) says which. */
 struct clo_engine *clo_engine_new(const struct clo_config *config, char *why);
 
-/* Ends all transfers and connections. After a fork, the child's free closes
- * its copies of the sockets and says nothing on them. NULL is fine. */
+/* Ends all transfers and connections. After a fork, in the child, it only
+ * closes the child's copies of the sockets. NULL is fine. */
 void clo_engine_free(struct clo_engine *engine);
 
 /* Takes a call in; nothing is sent before the next step. Returns its id, from
@@ -26,8 +25,8 @@ void clo_engine_free(struct clo_engine *engine);
 unsigned long clo_engine_submit(struct clo_engine *engine,
                                 const struct clo_request *request);
 
-/* Does what can be done now and starts nothing new once budget seconds have
- * passed. Returns how many transfers are not done yet. */
+/* Does what can be done now; starts nothing new after budget seconds.
+ * Returns how many transfers are not done yet. */
 size_t clo_engine_step(struct clo_engine *engine, double budget);
 
 /* Waits until there is something to step for, at most seconds (less than 0:
@@ -44,7 +43,7 @@ double clo_engine_deadline(struct clo_engine *engine);
 
 /* One descriptor for all sockets, for a loop that watches by itself: readable
  * while one of them is ready. -1 where the system has no such thing (it is
- * epoll's). The engine's; a fork's child has to ask anew. */
+ * epoll's). The engine's; after a fork the child has to ask again. */
 int clo_engine_descriptor(struct clo_engine *engine);
 
 /* The oldest call that is done, or NULL. */

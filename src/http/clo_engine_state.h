@@ -29,7 +29,7 @@ struct clo_engine {
   struct clo_list running, pausing, done, spare;
   size_t queued; /* in all groups */
   struct clo_event *events, **events_end;
-  enum clo_trust trust; /* the authorities that vouched last */
+  enum clo_trust trust; /* the authorities that worked last */
   double timer;   /* when libcurl wants to be called, or -1 */
   double due;     /* no deadline or pause ends before it; -1: there is none */
   double release; /* when a rate limit lets the next one go, or -1 */

@@ -1,5 +1,5 @@
-/* What ended an attempt, read off libcurl's result code and easy handle, and
- * off the answer's headers. */
+/* What ended an attempt, from libcurl's result code and easy handle, and from
+ * the answer's headers. */
 #include "clo_result.h"
 
 #include <errno.h>
@@ -67,8 +67,8 @@ static enum clo_cause cause_of(CURL *easy, CURLcode code) {
   }
 }
 
-/* Whether one header was longer than libcurl takes. Older ones say "out of
- * memory" of that; they are believed where there is no memory for such a one. */
+/* Whether one header was longer than libcurl takes. Older ones report it as
+ * "out of memory", which is believed if such a header cannot be allocated. */
 static int may_be_too_long(const struct clo_transfer *t, CURLcode code) {
   void *room;
   if (code != CURLE_OUT_OF_MEMORY || !t->answer_began || t->headers_whole ||
@@ -124,7 +124,7 @@ static double read_date(const char *value, size_t len) {
   return (double)curl_getdate(date, NULL);
 }
 
-/* Seconds until a date, on the clock of who wrote it: the answer's own Date. */
+/* Seconds until a date, by the server's clock: the answer's own Date. */
 static double seconds_to(const struct clo_transfer *t, double when) {
   size_t len = 0;
   const char *value = clo_transfer_header(t, "date", &len);
@@ -166,8 +166,8 @@ static int read_rate(struct clo_transfer *t) {
 /* What the answer says of its rate limit, and how long it asks us to wait. */
 static void read_limits(struct clo_transfer *t) {
   t->has_rate = read_rate(t);
-  t->asked = clo_policy_asked(t->end.status, t->has_rate ? &t->rate : NULL,
-                              read_retry_after(t));
+  t->server_delay = clo_policy_server_delay(
+      t->end.status, t->has_rate ? &t->rate : NULL, read_retry_after(t));
 }
 
 static void explain(struct clo_transfer *t, const char *message) {
@@ -177,7 +177,7 @@ static void explain(struct clo_transfer *t, const char *message) {
 static void fill_end(struct clo_transfer *t, enum clo_cause cause) {
   t->end.cause = cause;
   t->end.body_len = t->body.len;
-  t->end.handed = t->handed;
+  t->end.body_read = t->body_read;
   t->end.repeatable = t->repeatable;
 }
 
@@ -246,12 +246,12 @@ void clo_result_read(struct clo_transfer *t, CURLcode code) {
   t->end.status = t->headers_whole && status >= 200 ? (int)status : 0;
   t->code = code;
   cause = explain_code(t, code);
-  /* libcurl is content with a connection that ends in the headers. */
+  /* libcurl accepts a connection that ends in the headers. */
   if (code == CURLE_OK && t->end.status == 0) {
     cause = CLO_CAUSE_CONNECTION;
     explain(t, "the connection ended before the answer's headers did");
   }
-  /* A server may answer before it has read all of the request, and go. */
+  /* A server may answer before it has read the whole request, and close. */
   if (t->end.status / 100 == 2 && is_whole(t, cause) &&
       (cause == CLO_CAUSE_CONNECTION || cause == CLO_CAUSE_TIMEOUT ||
        cause == CLO_CAUSE_MEMORY)) {

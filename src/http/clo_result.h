@@ -5,10 +5,10 @@
 
 #include "clo_transfer.h"
 
-/* After an attempt: reads off the easy handle what happened. */
+/* After an attempt: reads what happened from the easy handle. */
 void clo_result_read(struct clo_transfer *transfer, CURLcode code);
 
-/* After an end that libcurl had no part in: a deadline in the queue, a
+/* After an end that did not come from libcurl: a deadline in the queue, a
  * cancelled call. */
 void clo_result_set(struct clo_transfer *transfer, enum clo_cause cause,
                     const char *message);

@@ -1,6 +1,7 @@
-/* Bookkeeping of descriptors. If out of memory, opening a socket fails; but
- * of the interest, failure is only noted: told of it, libcurl would give up all
- * transfers of the multi handle, and would not ask to be called for that. */
+/* Bookkeeping of descriptors. If out of memory, opening a socket fails. A
+ * failure to store the interest is only noted: reported to libcurl, it would
+ * end all transfers of the multi handle, without asking to be called for that.
+ * */
 #include "clo_sockets.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ void clo_sockets_abandon(struct clo_sockets *s) {
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
   s->open_count = s->corked_count = s->count = 0;
   if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
-  if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made anew */
+  if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made again */
   s->epoll = -1;
   if (s->http1) memset(s->http1, 0, s->http1_cap);
 }
@@ -191,7 +192,7 @@ static int drop(int *array, size_t *count, int fd) {
 
 int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
   struct clo_sockets *s = sockets;
-  /* Its number may be somebody else's by now. */
+  /* Its number may belong to another file by now. */
   if (!drop(s->open, &s->open_count, fd)) return 0;
   drop(s->corked, &s->corked_count, fd);
   if ((size_t)fd < s->http1_cap) s->http1[fd] = 0;

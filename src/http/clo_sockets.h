@@ -1,5 +1,5 @@
 /* The sockets of one multi handle: which are open, so that a child process can
- * let go of them, and which libcurl waits for, as an array for poll(2). */
+ * close them, and which libcurl waits for, as an array for poll(2). */
 #ifndef CLO_SOCKETS_H
 #define CLO_SOCKETS_H
 
@@ -12,7 +12,7 @@ struct clo_sockets {
   size_t count, cap;
   size_t *place; /* a descriptor's place in interest, plus 1; owned */
   size_t places;
-  int epoll; /* the same interest for the kernel, or -1: nobody asked */
+  int epoll; /* the same interest for the kernel, or -1: not used yet */
   int *open; /* all open ones, kept-alive connections too; owned */
   size_t open_count, open_cap;
   char *http1; /* by descriptor: it has answered over HTTP/1; owned */
@@ -33,11 +33,11 @@ int clo_sockets_descriptor(struct clo_sockets *sockets);
  * descriptor for all of them, those that are not ready cost nothing. */
 int clo_sockets_poll(struct clo_sockets *sockets);
 
-/* Closes every open socket and libcurl's own pair, and nothing else: no farewell
- * is sent. For the child of a fork. */
+/* Closes every open socket and libcurl's own pair, without sending anything.
+ * For the child of a fork. */
 void clo_sockets_abandon(struct clo_sockets *sockets);
 
-/* The same in the process that they are of: libcurl has lost them. The
+/* The same in the process that owns them, after libcurl has lost them. The
  * descriptor for all of them stays. */
 void clo_sockets_drop_all(struct clo_sockets *sockets);
 
@@ -48,13 +48,13 @@ void clo_sockets_drop_all(struct clo_sockets *sockets);
  * sent: one pulled early costs a packet, one left in would cost 200 ms.
  * (CURLOPT_POSTFIELDS, which libcurl sends in one write, is no substitute, not
  * even with a CURLOPT_PREREQFUNCTION that refuses to begin twice: libcurl sets
- * its count of sent bytes to 0 when it begins again. With 7.88.1 the fault matrix
- * had 23 cells with two copies, and 57 not_sent that the server had.) */
+ * its count of sent bytes to 0 when it begins again. With 7.88.1 the fault
+ * matrix had 23 cells with two copies, and 57 not_sent that the server had.) */
 void clo_sockets_keep(struct clo_sockets *sockets, curl_socket_t fd);
 void clo_sockets_uncork(struct clo_sockets *sockets);
 
-/* Shuts the kept connections down on which something has come while nothing was
- * asked: their end, or bytes that libcurl would take for the answer to the next
+/* Shuts down the kept connections on which something came while they were idle:
+ * their end, or bytes that libcurl would take for the answer to the next
  * request. libcurl then sees that they are dead, and opens new ones. */
 void clo_sockets_drop_stale(struct clo_sockets *sockets);
 

@@ -1,7 +1,7 @@
 /* The guard and the answer's buffers. The guard is what keeps libcurl from
  * sending a POST a second time by itself: when a kept connection dies, libcurl
  * rewinds the body and sends it again on a new one. Rewinding needs the seek
- * callback, and ours agrees only while no byte was handed over. */
+ * callback, and ours allows it only while no byte was read. */
 #include "clo_transfer.h"
 
 #include <stdio.h>
@@ -91,7 +91,7 @@ int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
   t->max_retries = r->max_retries;
   t->repeatable = r->repeatable >= 0 ? r->repeatable
                                      : is_idempotent(r->method);
-  t->attempts = t->unsure = t->parents = 0;
+  t->attempts = t->unknown = t->from_parent = 0;
   return load(&t->url, r->url, strlen(r->url) + 1) &&
          load_secret(t, r->auth, r->secret ? r->secret : "") &&
          load(&t->body, r->body, r->body ? r->body_len : 0);
@@ -116,13 +116,13 @@ void clo_transfer_clear(struct clo_transfer *t) {
 }
 
 void clo_transfer_rewind(struct clo_transfer *t) {
-  t->handed = 0;
+  t->body_read = 0;
   t->too_large = t->no_memory = t->unwatched = 0;
   t->open_error = 0;
   t->head = 0;
   t->headers_whole = t->answer_began = t->interim = t->codings = 0;
   t->code = CURLE_OK;
-  t->asked = -1;
+  t->server_delay = -1;
   t->has_rate = 0;
   t->message[0] = '\0';
   memset(&t->end, 0, sizeof t->end);
@@ -132,16 +132,16 @@ void clo_transfer_rewind(struct clo_transfer *t) {
 
 size_t clo_transfer_on_read(char *into, size_t size, size_t n, void *transfer) {
   struct clo_transfer *t = transfer;
-  size_t left = t->body.len - t->handed;
+  size_t left = t->body.len - t->body_read;
   if (left > size * n) left = size * n;
-  if (left > 0) memcpy(into, t->body.data + t->handed, left);
-  t->handed += left;
+  if (left > 0) memcpy(into, t->body.data + t->body_read, left);
+  t->body_read += left;
   return left;
 }
 
 int clo_transfer_on_seek(void *transfer, curl_off_t offset, int origin) {
   const struct clo_transfer *t = transfer;
-  int untouched = t->handed == 0 && offset == 0 && origin == SEEK_SET;
+  int untouched = t->body_read == 0 && offset == 0 && origin == SEEK_SET;
   return untouched ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
@@ -167,8 +167,8 @@ static void begin_answer(struct clo_transfer *t, const char *line, size_t n) {
   t->interim = status && status < end && *status == '1';
 }
 
-/* A line that begins with a blank goes on with the one before; a space takes
- * the place of what is between them (RFC 9112, 5.2). */
+/* A line that begins with a blank continues the one before; a space replaces
+ * what is between them (RFC 9112, 5.2). */
 static int unfold(struct clo_transfer *t, const char *line, size_t n) {
   struct clo_buf *headers = &t->headers;
   for (; n > 0 && is_blank(*line); line++) n--;
@@ -193,8 +193,8 @@ size_t clo_transfer_on_header(char *line, size_t size, size_t n,
   }
   if (!t->headers_whole) t->codings += clo_coding_count(line, n);
   if (n > 0 && (line[0] == '\r' || line[0] == '\n')) t->headers_whole = 1;
-  /* Codings in each other could keep libcurl busy for a minute with some MB
-   * that yield nothing, so that no limit on what they yield ends it. */
+  /* Nested codings could keep libcurl busy for a minute with some MB that
+   * decode to nothing, which no limit on the decoded bytes ends. */
   if (t->headers_whole && t->codings > 1) return 0;
   if (n > 0 && (*line == ' ' || *line == '\t'))
     return unfold(t, line, n) ? n : 0;

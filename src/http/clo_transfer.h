@@ -1,6 +1,6 @@
 /* One call's life: its request, its attempts, the guard over its body, and the
  * answer's bytes. An engine owns every transfer and moves it between its
- * lists; nobody else keeps a pointer to one. */
+ * lists; nothing else keeps a pointer to one. */
 #ifndef CLO_TRANSFER_H
 #define CLO_TRANSFER_H
 
@@ -11,8 +11,8 @@
 
 enum clo_auth { CLO_AUTH_NONE, CLO_AUTH_BASIC, CLO_AUTH_BEARER };
 
-/* Whom to trust: what was set for good, which is ca_file or libcurl's default;
- * or the system's authorities, by their directory or their bundle. */
+/* Whom to trust: as set up, by ca_file or libcurl's default; or the system's
+ * authorities, in their directory or their bundle. */
 enum clo_trust { CLO_TRUST_AS_SET, CLO_TRUST_DIRECTORY, CLO_TRUST_BUNDLE };
 
 /* A form to send (RFC 7578): fields, and as its last part a file. */
@@ -28,7 +28,7 @@ struct clo_form {
 /* What a call asks for. Strings are the caller's; submitting copies them. */
 struct clo_request {
   unsigned long id;     /* the caller's own number for it; 0: the engine's */
-  unsigned long ticket; /* 0, or the first id of the work that it goes on with:
+  unsigned long ticket; /* 0, or the first id of the work that it continues:
                            that goes before all that has not begun */
   const char *method; /* GET, POST, PUT or DELETE */
   const char *group;  /* the endpoint group, which a rate limit holds for */
@@ -46,7 +46,7 @@ struct clo_request {
 
 struct clo_transfer {
   unsigned long id, ticket; /* as in its request */
-  CURL *easy; /* made once, aimed anew at each attempt */
+  CURL *easy; /* made once, prepared for each attempt */
   struct clo_transfer *prev, *next;
   struct clo_group *group; /* the engine's */
 
@@ -66,10 +66,10 @@ struct clo_transfer {
 
   int by_proxy; /* the engine has one */
   enum clo_trust trust; /* of the running attempt; */
-  int asked_others;     /* the others did not vouch for the server */
+  int tried_other;     /* the first ones did not trust the server */
   int attempts;
-  int unsure;    /* of them, those that Close may have acted on, unseen */
-  size_t handed; /* bytes of the body that libcurl was given; of a form's, its
+  int unknown;   /* of them, those that Close may have acted on */
+  size_t body_read; /* bytes of the body that libcurl has read; of a form's, its
                     file's: what goes before it is of no use alone */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
   struct clo_buf answer;  /* its body */
@@ -80,7 +80,7 @@ struct clo_transfer {
   size_t head;            /* bytes of headers, those of 1xx answers too */
   int too_large;          /* headers or answer hit their maximum, */
   int no_memory;          /* or there was no memory for them */
-  int parents;            /* it is that of the process we were forked from */
+  int from_parent;        /* of a fork, which runs it */
   curl_opensocket_callback on_open; /* the engine's, and its data; */
   void *sockets;
   int open_error;         /* the system's, where that did not open a socket */
@@ -88,7 +88,7 @@ struct clo_transfer {
 
   CURLcode code; /* how the last attempt ended */
   struct clo_attempt end;
-  double asked; /* seconds that the answer asks us to wait, or -1 */
+  double server_delay; /* seconds that the answer asks us to wait, or -1 */
   struct clo_rate_limit rate; /* of the last answer, */
   int has_rate;               /* where it has one */
   char message[CURL_ERROR_SIZE];
@@ -120,7 +120,7 @@ int clo_transfer_load(struct clo_transfer *transfer,
 /* Forgets the request and the answer, the secret's bytes included. */
 void clo_transfer_clear(struct clo_transfer *transfer);
 
-/* Before an attempt: nothing handed over, nothing answered. */
+/* Before an attempt: nothing read, nothing answered. */
 void clo_transfer_rewind(struct clo_transfer *transfer);
 
 /* Finds a header of the last answer by its lower-case name. Returns its value

@@ -144,8 +144,8 @@ static void push_failure(lua_State *L, const struct clo_transfer *t) {
   set_number(L, "attempts", t->attempts);
   if (t->end.status != 0) set_number(L, "status", t->end.status);
   if (t->code != CURLE_OK) set_number(L, "code", t->code);
-  if (t->asked >= 0) set_number(L, "retry_after", t->asked);
-  if (t->parents) {
+  if (t->server_delay >= 0) set_number(L, "retry_after", t->server_delay);
+  if (t->from_parent) {
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "is_from_parent");
   }

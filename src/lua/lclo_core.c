@@ -96,7 +96,7 @@ static int pause_before(lua_State *L) {
   budget.attempts = (int)luaL_checknumber(L, 1);
   budget.max_retries = (int)luaL_checknumber(L, 2);
   budget.remaining = luaL_checknumber(L, 3);
-  budget.asked = luaL_optnumber(L, 4, -1);
+  budget.server_delay = luaL_optnumber(L, 4, -1);
   budget.random = micros - (double)(long long)micros; /* jitter, no secret */
   seconds = clo_policy_pause(&budget);
   if (seconds < 0) return 0;

@@ -204,7 +204,7 @@ static int push_done(lua_State *L) {
   const struct clo_transfer *transfer = lua_touserdata(L, 1);
   lua_pushnumber(L, (lua_Number)transfer->id);
   lclo_push_answer(L, transfer);
-  lclo_pushnumber(L, transfer->unsure);
+  lclo_pushnumber(L, transfer->unknown);
   return 4;
 }
 
