@@ -290,6 +290,52 @@ describe("a finalizer at any turn of the collector", function()
     ]]))
     assert.equal("true\t0", said)
   end)
+
+  it("may wait while a call is begun, and its callback still comes later",
+  function()
+    local said = process.capture(process.lua(TURNS .. ("local url = %q\n")
+      :format(server.url) .. [[
+      local close = require "close"
+      local client = close.new{ base_url = url, api_key = "api_x" }
+      local params = { status = "draft", text = "x" }
+      local early, calls, begun = 0, 0, 0
+      local is_inside = false
+
+      local function begin(verb, given)
+        local is_returned = false
+        local request = client.sms[verb](given, function()
+          calls = calls + 1
+          if not is_returned then early = early + 1 end
+        end)
+        is_returned = true
+        begun = begun + 1
+        return request
+      end
+
+      local function wait()
+        if is_inside then return end
+        is_inside = true
+        client:wait(0.02)
+        is_inside = false
+      end
+
+      for verb, given in pairs{ create_async = params, each_async = {} } do
+        local k, reached = 0, true
+        while reached and k < 12 do
+          k = k + 1
+          local stop = at_turn(k, function()
+            begin("create_async", params)
+            wait()
+          end, wait)
+          begin(verb, given)
+          reached = stop()
+          client:wait()
+        end
+      end
+      print(begun > 4, early, calls == begun, client:pending())
+    ]]))
+    assert.equal("true\t0\ttrue\t0", said)
+  end)
 end)
 
 -- Calls that wait for a function's credentials.
