@@ -243,9 +243,15 @@ local function begin(state, operation, request)
   return requests.begin(state, request)
 end
 
+-- Something was deferred for an operation that is over by now: a finalizer may
+-- have come in between, and have counted or ended it.
+local function settle(state, operation)
+  if not operation.waiter then uncount(state, operation) end
+end
+
 --- Continues an operation whose request is over.
 function operations.go_on(state, operation, response, failure)
-  if operation.done then return end
+  if operation.done then return settle(state, operation) end
   repeat
     local request
     request, response, failure = step(state, operation, response, failure)
@@ -300,7 +306,7 @@ end
 
 -- Ends an operation that was cancelled while it waited.
 local function end_wait(state, operation)
-  if operation.done then return end
+  if operation.done then return settle(state, operation) end
   local response, failure = requests.cancel_wait(operation.request)
   operations.go_on(state, operation, response, failure)
 end

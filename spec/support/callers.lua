@@ -168,11 +168,12 @@ end
 
 function acts.wait_in_coroutine()
   if not may_begin() then return end
-  local thread = coroutine.create(function()
+  local thread
+  thread = coroutine.create(function()
+    round.threads[#round.threads + 1] = thread
     wait_for[any(WAIT_FOR)](any(round.clients))
     act()
   end)
-  round.threads[#round.threads + 1] = thread
   local ok, why = coroutine.resume(thread)
   if not ok then error(why, 0) end
 end
