@@ -7,8 +7,9 @@ local json = require "close.json"
 local PATH = "/activity/sms/"
 local WANTED = "an SMS activity"
 
-local function endpoint(method, path)
-  return { method = method, group = method .. " " .. path }
+local function endpoint(method, path, repeatable)
+  return { method = method, group = method .. " " .. path,
+    repeatable = repeatable }
 end
 
 local OF_ALL = { GET = endpoint("GET", PATH), POST = endpoint("POST", PATH) }
@@ -17,6 +18,8 @@ local OF_ONE = {
   PUT = endpoint("PUT", PATH .. "{id}/"),
   DELETE = endpoint("DELETE", PATH .. "{id}/"),
 }
+local DRAFT = endpoint("POST", PATH, true) -- a second draft sends nothing
+local PROMOTION = endpoint("PUT", PATH .. "{id}/", false) -- a look comes first
 
 local activity = {}
 
@@ -39,6 +42,16 @@ end
 function activity.of_one(method, id, body, query)
   return { endpoint = OF_ONE[method], path = PATH .. id .. "/" .. (query or ""),
     body = body }
+end
+
+--- The request that makes a draft.
+function activity.draft(body)
+  return { endpoint = DRAFT, path = PATH, body = body }
+end
+
+--- The request that has a draft sent, or scheduled.
+function activity.promotion(id, body)
+  return { endpoint = PROMOTION, path = PATH .. id .. "/", body = body }
 end
 
 --- The SMS in an answer, or nil.

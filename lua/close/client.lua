@@ -10,7 +10,6 @@
 --   live, pending       the operations that are not over; how many
 --   deferred, deferred_first, deferred_last   what the next drain does
 --   current             the operation that a drain is handling
---   starting            how many _async functions are beginning one (nested)
 --   depth               of nested callbacks
 --   uncounted           operations that wait while on_event runs for them
 
@@ -243,7 +242,6 @@ function client.new(given)
     deferred = {},
     deferred_first = 1,
     deferred_last = 0,
-    starting = 0,
     depth = 0,
     uncounted = 0,
   }

@@ -151,8 +151,9 @@ function raw.prepare(method, path, given)
   end
   if list[1] then return nil, errors.validation(list) end
   return operations.new(VERB, {
-    endpoint = { method = method, group = method .. " " .. path },
-    path = path .. query, body = body, repeatable = own.repeatable,
+    endpoint = { method = method, group = method .. " " .. path,
+      repeatable = own.repeatable },
+    path = path .. query, body = body,
   }), nil, call_options
 end
 

@@ -2,13 +2,13 @@
 -- (a second one after a 401), and their result. All functions work on the
 -- client's state, see client.lua. A request is one table:
 --   set by the step that makes it
---     endpoint      {method = , group = }: Close counts a rate limit for a
---                   group, method and path without ids
+--     endpoint      {method = , group = , repeatable = }: Close counts a rate
+--                   limit for a group, method and path without ids; whether a
+--                   second copy does no harm; nil: by its method
 --     path          below base_url, with the query
 --     body          its bytes, or nil
 --     form          for a storage, which gets no credentials of ours:
 --                   {url = , fields = , filename = , content_type = }
---     repeatable    whether a second copy does no harm; nil: by its method
 --     delay         seconds before it is sent first, or nil
 --     question      one that it asks, instead of being sent
 --   set here
@@ -102,7 +102,7 @@ local function submit(state, request)
     form and form.url or state.settings.base_url .. request.path,
     endpoint.group, request.body, not form and state.scheme or nil,
     not form and state.secret or nil, operation.due - core.now(), retries,
-    request.repeatable, delay, form, id, ticket)
+    endpoint.repeatable, delay, form, id, ticket)
   request.is_submitted = taken ~= nil
   if taken then return nil end
   state.requests[id] = nil -- a finalizer closed the client meanwhile

@@ -139,11 +139,7 @@ end
 
 local after_look, after_promotion, after_question
 
-local function to_draft(task)
-  local request = activity.of_all("POST", task.draft)
-  request.repeatable = true -- a second draft sends nothing
-  return request
-end
+local function to_draft(task) return activity.draft(task.draft) end
 
 local function to_look(task) return activity.of_one("GET", task.id) end
 
@@ -162,10 +158,8 @@ end
 local function to_promote(task)
   local text = json.encode_body(task.promotion)
   if task.changes then text = text:sub(1, -2) .. "," .. task.changes:sub(2) end
-  local request = activity.of_one("PUT", task.id, text)
-  request.repeatable = false -- after a lost answer a look comes first
   task.is_promotion_sent = true
-  return request
+  return activity.promotion(task.id, text)
 end
 
 -- Why the draft must not be promoted, by what on_draft returned or threw; or
