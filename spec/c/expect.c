@@ -9,7 +9,6 @@ static const char *const codes[] = {"required", "type",     "enum",
 
 static void assert_known_code(const char *code) {
   size_t i;
-
   for (i = 0; i < COUNT(codes); i++)
     if (strcmp(code, codes[i]) == 0) return;
   fail_msg("code %s", code);
@@ -17,7 +16,6 @@ static void assert_known_code(const char *code) {
 
 void expect_one_line(const char *message) {
   const char *c;
-
   assert_true(strlen(message) > 0 && strlen(message) < 600);
   assert_int_equal(clo_utf8_check(message, strlen(message)), strlen(message));
   for (c = message; *c != '\0'; c++)
@@ -27,7 +25,6 @@ void expect_one_line(const char *message) {
 void expect_violations(const char *name, const struct clo_violations *got,
                        const struct expected *want, size_t max) {
   size_t i;
-
   row("%s", name);
   for (i = 0; i < max && want[i].field != NULL; i++) {
     if (i >= got->count)
@@ -49,7 +46,6 @@ void expect_violations(const char *name, const struct clo_violations *got,
 void expect_sms(const char *name, const struct clo_sms *sms,
                 const struct expected *want, size_t max) {
   struct clo_violations got;
-
   clo_violations_init(&got);
   clo_sms_check(sms, &got);
   expect_violations(name, &got, want, max);
@@ -59,7 +55,6 @@ void expect_sms(const char *name, const struct clo_sms *sms,
 void expect_case_of(enum clo_verb verb, const struct rule_case *c) {
   struct clo_sms sms;
   size_t i;
-
   memset(&sms, 0, sizeof sms);
   sms.verb = verb;
   for (i = 0; i < COUNT(c->sets); i++)
@@ -68,7 +63,6 @@ void expect_case_of(enum clo_verb verb, const struct rule_case *c) {
   for (i = 0; i < CLO_SMS_FIELDS; i++)
     if (sms.field[i].data != NULL)
       sms.field[i].data = exact(sms.field[i].data, sms.field[i].len);
-
   expect_sms(c->name, &sms, c->expected, COUNT(c->expected));
   for (i = 0; i < CLO_SMS_FIELDS; i++)
     free((void *)(uintptr_t)sms.field[i].data);

@@ -5,7 +5,6 @@
 
 static void starts_empty_without_allocating(void **state) {
   struct clo_buf buf;
-
   alloc_fail(0);
   clo_buf_init(&buf, 10);
   assert_null(buf.data);
@@ -19,7 +18,6 @@ static void keeps_the_bytes_in_order(void **state) {
   struct clo_buf buf;
   char byte;
   int i;
-
   clo_buf_init(&buf, 5000);
   for (i = 0; i < 5000; i++) {
     byte = (char)(i % 251);
@@ -34,7 +32,6 @@ static void keeps_the_bytes_in_order(void **state) {
 static void doubles_so_that_appends_stay_cheap(void **state) {
   struct clo_buf buf;
   int i;
-
   alloc_fail(0);
   clo_buf_init(&buf, 1000000);
   for (i = 0; i < 1000000; i++)
@@ -47,7 +44,6 @@ static void fills_up_to_the_maximum_and_no_further(void **state) {
   static const size_t maxima[] = {1, 2, 255, 256, 257, 511, 1000, 4097};
   struct clo_buf buf;
   size_t i, n;
-
   for (i = 0; i < sizeof maxima / sizeof *maxima; i++) {
     row("a maximum of %zu", maxima[i]);
     clo_buf_init(&buf, maxima[i]);
@@ -63,7 +59,6 @@ static void fills_up_to_the_maximum_and_no_further(void **state) {
 static void takes_the_whole_maximum_at_once(void **state) {
   static char bytes[10000];
   struct clo_buf buf;
-
   clo_buf_init(&buf, sizeof bytes);
   assert_int_equal(clo_buf_append(&buf, bytes, sizeof bytes), CLO_BUF_OK);
   assert_int_equal(buf.cap, sizeof bytes);
@@ -72,7 +67,6 @@ static void takes_the_whole_maximum_at_once(void **state) {
 
 static void refuses_what_would_overflow(void **state) {
   struct clo_buf buf;
-
   clo_buf_init(&buf, 16);
   assert_int_equal(clo_buf_append(&buf, "abc", 3), CLO_BUF_OK);
   assert_int_equal(clo_buf_append(&buf, "x", SIZE_MAX), CLO_BUF_TOO_LARGE);
@@ -84,7 +78,6 @@ static void refuses_what_would_overflow(void **state) {
 
 static void survives_an_unlimited_maximum(void **state) {
   struct clo_buf buf;
-
   clo_buf_init(&buf, SIZE_MAX);
   assert_int_equal(clo_buf_append(&buf, "abc", 3), CLO_BUF_OK);
   /* Doubling stops at the maximum instead of wrapping round to 0. */
@@ -97,7 +90,6 @@ static void survives_an_unlimited_maximum(void **state) {
 
 static void takes_nothing_from_nowhere(void **state) {
   struct clo_buf buf;
-
   clo_buf_init(&buf, 0);
   assert_int_equal(clo_buf_append(&buf, NULL, 0), CLO_BUF_OK);
   assert_int_equal(clo_buf_append(&buf, "x", 1), CLO_BUF_TOO_LARGE);
@@ -107,7 +99,6 @@ static void takes_nothing_from_nowhere(void **state) {
 static void keeps_its_memory_over_a_reset(void **state) {
   struct clo_buf buf;
   char *data;
-
   clo_buf_init(&buf, 100);
   assert_int_equal(clo_buf_append(&buf, "first", 5), CLO_BUF_OK);
   data = buf.data;
@@ -121,7 +112,6 @@ static void keeps_its_memory_over_a_reset(void **state) {
 
 static void can_be_freed_twice_and_used_again(void **state) {
   struct clo_buf buf;
-
   clo_buf_init(&buf, 100);
   assert_int_equal(clo_buf_append(&buf, "first", 5), CLO_BUF_OK);
   clo_buf_free(&buf);
@@ -137,7 +127,6 @@ static void can_be_freed_twice_and_used_again(void **state) {
 static void stays_as_it_was_without_memory(void **state) {
   struct clo_buf buf;
   size_t nth, len, failures;
-
   for (nth = 1;; nth++) {
     clo_buf_init(&buf, 5000);
     alloc_fail(nth);
@@ -171,6 +160,5 @@ int main(void) {
       cmocka_unit_test(can_be_freed_twice_and_used_again),
       cmocka_unit_test(stays_as_it_was_without_memory),
   };
-
   return cmocka_run_group_tests_name("clo_buf", tests, NULL, NULL);
 }

@@ -199,7 +199,6 @@ static const struct rule_case field_cases[] = {
 
 static void refuses_a_bad_field(void **state) {
   size_t i;
-
   for (i = 0; i < COUNT(field_cases); i++) expect_case(&field_cases[i]);
 }
 
@@ -219,7 +218,6 @@ static void takes_the_types_of_the_schema(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
   size_t f, v;
-
   for (f = 0; f < CLO_SMS_FIELDS; f++)
     for (v = 0; v < COUNT(values); v++) {
       memset(&sms, 0, sizeof sms);
@@ -243,7 +241,6 @@ static void wants_utf8_of_each_string(void **state) {
       NULL, {STATUS("draft"), {0, STR("+123\xFF")}},
       {{NULL, "format", "byte 5 is 0xFF"}}};
   size_t f;
-
   for (f = 0; f < CLO_SMS_FIELDS; f++) {
     if (strchr(types[f], 's') == NULL) continue;
     made.name = clo_sms_fields[f].name;
@@ -261,7 +258,6 @@ static void refuses_numbers_that_are_not_finite(void **state) {
       {{NULL, "range", ""}}};
   double infinity = 1e300 * 1e300;
   size_t i;
-
   for (i = 0; i < 3 * COUNT(fields); i++) {
     made.sets[4].field = fields[i / 3];
     made.sets[4].value.number =
@@ -271,13 +267,12 @@ static void refuses_numbers_that_are_not_finite(void **state) {
   }
 }
 
-/* -- what a message may say ----------------------------------------------- */
+/* ---- what a message may say ---- */
 
 static void keeps_secrets_out_of_messages(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
   size_t i;
-
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("outbox");
   sms.field[CLO_SMS_TEXT] = (struct clo_value)STR("secret\xFF");
@@ -297,7 +292,6 @@ static void cuts_and_escapes_a_quoted_value(void **state) {
   char value[5000];
   struct clo_violations got;
   struct clo_sms sms;
-
   memset(value, 'a', sizeof value);
   memcpy(value, "\"\n\0\\", 4);
   memset(&sms, 0, sizeof sms);
@@ -321,7 +315,6 @@ static void cuts_the_long_name_of_a_type(void **state) {
   char name[200];
   struct clo_violations got;
   struct clo_sms sms;
-
   memset(name, 'x', sizeof name);
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
@@ -346,6 +339,5 @@ int main(void) {
       cmocka_unit_test(cuts_and_escapes_a_quoted_value),
       cmocka_unit_test(cuts_the_long_name_of_a_type),
   };
-
   return cmocka_run_group_tests_name("clo_field", tests, NULL, NULL);
 }

@@ -64,7 +64,6 @@ static void checks_each_filter(void **state) {
   struct clo_violations got;
   char *block = NULL;
   size_t i;
-
   (void)state;
   for (i = 0; i < COUNT(cases); i++) {
     struct clo_value *value = &filters.value[cases[i].filter];
@@ -100,7 +99,6 @@ static void checks_each_item_of_a_list(void **state) {
       {0}};
   struct clo_filters filters;
   struct clo_violations got;
-
   (void)state;
   memset(&filters, 0, sizeof filters);
   filters.value[CLO_FILTER_ID_IN].type = CLO_LIST;
@@ -117,7 +115,6 @@ static void refuses_an_empty_list(void **state) {
       {"user_id", "range", "an empty list: leave it out"}, {0}};
   struct clo_filters filters;
   struct clo_violations got;
-
   (void)state;
   memset(&filters, 0, sizeof filters);
   filters.value[CLO_FILTER_USER_ID].type = CLO_LIST;
@@ -135,7 +132,6 @@ static void refuses_both_names_of_one(void **state) {
   static const struct clo_value five = NUM(5), word = STR("id");
   struct clo_filters filters;
   struct clo_violations got;
-
   (void)state;
   memset(&filters, 0, sizeof filters);
   filters.value[CLO_FILTER_LIMIT] = five;
@@ -154,7 +150,6 @@ static void parts_words_at_commas(void **state) {
   static const char *const want[] = {"a", "b", "", "c d", ""};
   const char *word;
   size_t at = 0, len, i;
-
   (void)state;
   for (i = 0; i < COUNT(want); i++) {
     assert_true(clo_filter_word(&value, &at, &word, &len));
@@ -192,7 +187,6 @@ static void hints_at_the_right_filter(void **state) {
   struct clo_violations got;
   char *name;
   size_t i, len;
-
   (void)state;
   for (i = 0; i < COUNT(unknown_cases); i++) {
     len = strlen(unknown_cases[i].name);
@@ -213,7 +207,6 @@ static void hints_at_the_right_filter(void **state) {
 
 static void finds_every_filter(void **state) {
   int i;
-
   (void)state;
   for (i = 0; i < CLO_FILTERS; i++) {
     const struct clo_field *field = &clo_filter_fields[i];
@@ -235,6 +228,5 @@ int main(void) {
       cmocka_unit_test(parts_words_at_commas),
       cmocka_unit_test(hints_at_the_right_filter),
   };
-
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

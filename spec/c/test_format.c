@@ -6,12 +6,11 @@
 
 #define BYTES(literal) literal, sizeof literal - 1
 
-/* -- UTF-8 ---------------------------------------------------------------- */
+/* ---- UTF-8 ---- */
 
 static size_t utf8_check(const char *s, size_t len) {
   char *copy = exact(s, len);
   size_t offset = clo_utf8_check(copy, len);
-
   free(copy);
   return offset;
 }
@@ -82,7 +81,6 @@ static size_t utf8_within(const char *before, const char *bytes, size_t len,
                           const char *after) {
   size_t before_len = strlen(before), after_len = strlen(after);
   char whole[128];
-
   assert_true(before_len + len + after_len <= sizeof whole);
   memcpy(whole, before, before_len);
   memcpy(whole + before_len, bytes, len);
@@ -96,13 +94,11 @@ static const char *const paddings[] = {"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 
 static void takes_utf8_at_every_offset(void **state) {
   size_t i, p, skip;
-
   for (i = 0; i < COUNT(good_utf8); i++)
     for (p = 0; p < COUNT(paddings); p++)
       for (skip = 0; skip <= strlen(paddings[p]); skip++) {
         const char *before = paddings[p] + skip;
         size_t len = strlen(before) + good_utf8[i].len + 5;
-
         if (clo_utf8_check(before, strlen(before)) != strlen(before)) continue;
         if (utf8_within(before, good_utf8[i].bytes, good_utf8[i].len,
                         "after") != len)
@@ -113,13 +109,11 @@ static void takes_utf8_at_every_offset(void **state) {
 static void finds_the_first_byte_that_breaks_utf8(void **state) {
   static const char *const afters[] = {"", "z", "zzzzzzzzzzzzzzzz"};
   size_t i, p, a, skip, found;
-
   for (i = 0; i < COUNT(bad_utf8); i++)
     for (p = 0; p < COUNT(paddings); p++)
       for (skip = 0; skip <= strlen(paddings[p]); skip++)
         for (a = 0; a < COUNT(afters); a++) {
           const char *before = paddings[p] + skip;
-
           if (clo_utf8_check(before, strlen(before)) != strlen(before))
             continue;
           found = utf8_within(before, bad_utf8[i].bytes, bad_utf8[i].len,
@@ -134,7 +128,6 @@ static void reads_no_character_that_is_not_there(void **state) {
   uint32_t code = 7;
   char *copy;
   size_t i;
-
   for (i = 0; i < COUNT(bad_utf8); i++) {
     row("%s", bad_utf8[i].name);
     copy = exact(bad_utf8[i].bytes, bad_utf8[i].len);
@@ -149,7 +142,6 @@ static void reads_no_character_that_is_not_there(void **state) {
 static size_t encode(uint32_t code, unsigned char out[4]) {
   size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4, i;
   static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-
   for (i = n - 1; i > 0; i--, code >>= 6)
     out[i] = (unsigned char)(0x80 | (code & 0x3F));
   out[0] = (unsigned char)(lead[n] | code);
@@ -160,7 +152,6 @@ static void takes_each_character_but_surrogates(void **state) {
   unsigned char bytes[4];
   uint32_t code, read;
   size_t len, want;
-
   for (code = 0; code < 0x200000; code++) {
     len = encode(code, bytes);
     want = (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF ? 0 : len;
@@ -178,7 +169,6 @@ static void takes_each_character_but_surrogates(void **state) {
 static void takes_nothing_but_characters(void **state) {
   unsigned char b[3];
   uint32_t i, found[4] = {0, 0, 0, 0};
-
   for (i = 0x800000; i < 0x1000000; i++) { /* no ASCII at the start */
     b[0] = (unsigned char)(i >> 16);
     b[1] = (unsigned char)(i >> 8);
@@ -194,7 +184,7 @@ static void takes_nothing_but_characters(void **state) {
                                  + (0x800 - 0x80) * 0x80 /* two and ASCII */);
 }
 
-/* -- E.164 ---------------------------------------------------------------- */
+/* ---- E.164 ---- */
 
 static const struct {
   const char *s;
@@ -231,7 +221,6 @@ static const struct {
 static void tells_e164_from_the_rest(void **state) {
   size_t i;
   char *copy;
-
   for (i = 0; i < COUNT(phones); i++) {
     copy = exact(phones[i].s, phones[i].len);
     row("%s", phones[i].s);
@@ -285,7 +274,6 @@ static void hints_at_the_number_behind_the_dashes(void **state) {
   char out[CLO_E164_SIZE], *copy;
   size_t i;
   int got;
-
   for (i = 0; i < COUNT(hints); i++) {
     copy = exact(hints[i].s, hints[i].len);
     got = clo_e164_hint(copy, hints[i].len, out);
@@ -296,7 +284,7 @@ static void hints_at_the_number_behind_the_dashes(void **state) {
   }
 }
 
-/* -- RFC 3339 ------------------------------------------------------------- */
+/* ---- RFC 3339 ---- */
 
 static const char *const good_dates[] = {
     "1985-04-12T23:20:50.52Z", /* the five of RFC 3339, 5.8 */
@@ -416,7 +404,6 @@ static const struct {
 static const char *date_check(const char *s, size_t len) {
   char *copy = exact(s, len);
   const char *clause = clo_rfc3339_check(copy, len);
-
   free(copy);
   return clause;
 }
@@ -424,7 +411,6 @@ static const char *date_check(const char *s, size_t len) {
 static void takes_rfc3339(void **state) {
   const char *clause;
   size_t i;
-
   for (i = 0; i < COUNT(good_dates); i++) {
     clause = date_check(good_dates[i], strlen(good_dates[i]));
     if (clause != NULL) fail_msg("%s: %s", good_dates[i], clause);
@@ -434,7 +420,6 @@ static void takes_rfc3339(void **state) {
 static void says_what_is_wrong_with_a_date(void **state) {
   const char *clause;
   size_t i;
-
   for (i = 0; i < COUNT(bad_dates); i++) {
     clause = date_check(bad_dates[i].s, bad_dates[i].len);
     if (clause == NULL || strstr(clause, bad_dates[i].clause) == NULL)
@@ -444,7 +429,6 @@ static void says_what_is_wrong_with_a_date(void **state) {
 
 static void refuses_each_part_of_a_date(void **state) {
   size_t i, len;
-
   for (i = 0; i < COUNT(good_dates); i++)
     for (len = 0; len < strlen(good_dates[i]); len++) {
       row("%.*s", (int)len, good_dates[i]);
@@ -466,7 +450,6 @@ static void knows_the_days_of_each_month(void **state) {
   size_t i;
   int month, day, good;
   char date[] = "yyyy-mm-ddT12:00:00Z";
-
   for (i = 0; i < COUNT(calendar); i++)
     for (month = 0; month < 100; month++)
       for (day = 0; day < 100; day++) {
@@ -524,7 +507,6 @@ static const struct {
 static void writes_an_instant_in_utc(void **state) {
   char out[CLO_RFC3339_SIZE];
   size_t i, len;
-
   for (i = 0; i < COUNT(instants); i++) {
     row("%g s", instants[i].seconds);
     len = clo_rfc3339_write(instants[i].seconds, out);
@@ -538,7 +520,6 @@ static void writes_no_number_that_is_not_finite(void **state) {
   static const double zero = 0.0;
   char out[CLO_RFC3339_SIZE];
   double infinity = 1e300 * 1e300;
-
   assert_int_equal(clo_rfc3339_write(infinity - infinity, out), 0);
   assert_int_equal(clo_rfc3339_write(infinity, out), 0);
   assert_int_equal(clo_rfc3339_write(-infinity, out), 0);
@@ -560,7 +541,6 @@ static void reads_an_instant(void **state) {
   };
   double seconds;
   size_t i;
-
   for (i = 0; i < COUNT(dates); i++) {
     row("%s", dates[i].date);
     assert_true(clo_rfc3339_read(dates[i].date, strlen(dates[i].date),
@@ -577,7 +557,6 @@ static void writes_and_reads_each_day_there_is(void **state) {
   char out[CLO_RFC3339_SIZE], want[] = "yyyy-mm-ddT12:34:56Z";
   double noon = -62167219200.0 + 45296;
   int year, month, day, i, days, value;
-
   for (year = 0; year < 10000; year++)
     for (month = 1; month <= 12; month++) {
       days = calendar[2].days[month];
@@ -616,6 +595,5 @@ int main(void) {
       cmocka_unit_test(reads_an_instant),
       cmocka_unit_test(writes_and_reads_each_day_there_is),
   };
-
   return cmocka_run_group_tests_name("clo_format", tests, NULL, NULL);
 }

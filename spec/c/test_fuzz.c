@@ -35,7 +35,6 @@ static char *random_string(size_t *len, int mutate) {
   const char *seed = seeds[below(COUNT(seeds))];
   char bytes[LONGEST], *block;
   size_t i, n = strlen(seed);
-
   memcpy(bytes, seed, n);
   if (mutate && below(8) == 0)
     while (n < LONGEST - 1) bytes[n++] = (char)below(256);
@@ -50,12 +49,11 @@ static char *random_string(size_t *len, int mutate) {
   return block;
 }
 
-/* -- strings -------------------------------------------------------------- */
+/* ---- strings ---- */
 
 static void agree_on(const char *s, size_t len) {
   char number[CLO_E164_SIZE];
   size_t bad = clo_utf8_check(s, len);
-
   assert_true(bad <= len);
   assert_int_equal(clo_utf8_check(s, bad), bad);
   if (clo_e164_hint(s, len, number))
@@ -68,7 +66,6 @@ static void survives_random_strings(void **state) {
   struct clo_violations got;
   size_t i, len;
   char *s;
-
   for (i = 0; i < STRINGS; i++) {
     s = random_string(&len, 1);
     agree_on(s, len);
@@ -84,7 +81,6 @@ static void writes_only_dates_that_it_takes(void **state) {
   char out[CLO_RFC3339_SIZE];
   double seconds;
   size_t i, len;
-
   for (i = 0; i < STRINGS; i++) {
     seconds = (double)below(400000000) * 1000.0 - 1e11;
     seconds += (double)below(1000000) / 1000.0;
@@ -95,7 +91,7 @@ static void writes_only_dates_that_it_takes(void **state) {
   }
 }
 
-/* -- the rules once more -------------------------------------------------- */
+/* ---- the rules once more ---- */
 
 static int is(const struct clo_value *value, const char *word) {
   return value->type == CLO_STRING && value->len == strlen(word) &&
@@ -110,7 +106,6 @@ static int value_is_good(const struct clo_field *field,
                          const struct clo_value *v) {
   char out[CLO_RFC3339_SIZE];
   const char *const *word;
-
   if (v->type == CLO_ABSENT) return !field->required;
   if (v->type == CLO_NULL) return field->nullable;
   if (field->kind == CLO_KIND_BOOLEAN) return v->type == CLO_BOOLEAN;
@@ -132,7 +127,6 @@ static int value_is_good(const struct clo_field *field,
 
 static int fields_are_good(const struct clo_sms *sms) {
   size_t i, f;
-
   for (f = 0; f < CLO_SMS_FIELDS; f++)
     if (!value_is_good(&clo_sms_fields[f], &sms->field[f])) return 0;
   if (sms->field[CLO_SMS_ATTACHMENTS].type != CLO_LIST) return 1;
@@ -150,7 +144,6 @@ static int sms_is_good(const struct clo_sms *sms) {
   const struct clo_value *v = sms->field, *status = &v[CLO_SMS_STATUS];
   int sends = is(status, "outbox") || is(status, "scheduled");
   int text = given(&v[CLO_SMS_TEXT]), template = given(&v[CLO_SMS_TEMPLATE_ID]);
-
   if (!fields_are_good(sms)) return 0;
   if (text && template) return 0;
   if (is(status, "scheduled") && !given(&v[CLO_SMS_DATE_SCHEDULED])) return 0;
@@ -169,11 +162,10 @@ static int sms_is_good(const struct clo_sms *sms) {
   return 1;
 }
 
-/* -- random SMS ----------------------------------------------------------- */
+/* ---- random SMS ---- */
 
 static void make_string(struct clo_value *value, const char *s) {
   char *block;
-
   value->type = CLO_STRING;
   value->len = strlen(s);
   block = malloc(value->len > 0 ? value->len : 1);
@@ -185,7 +177,6 @@ static void make_string(struct clo_value *value, const char *s) {
 /* A value that the field takes by itself. */
 static void make_good(const struct clo_field *field, struct clo_value *value) {
   size_t count = 0;
-
   switch (field->kind) {
     case CLO_KIND_STRING: make_string(value, below(4) ? "text" : ""); break;
     case CLO_KIND_PHONE: make_string(value, "+14154445555"); break;
@@ -209,7 +200,6 @@ static void make_random(struct clo_value *value) {
   static const double numbers[] = {0, -1, 59.9, 60, 1e9, 1e300, -1e300};
   double number = numbers[below(COUNT(numbers))];
   char *block;
-
   value->type = (enum clo_type)below(CLO_OBJECT + 1);
   value->boolean = (int)below(2);
   value->number = below(9) ? number : number * 1e300 - number * 1e300;
@@ -229,13 +219,11 @@ static void make_value(const struct clo_field *field, struct clo_value *value,
 
 static void free_values(struct clo_value *values, size_t count) {
   size_t i;
-
   for (i = 0; i < count; i++) free((void *)(uintptr_t)values[i].data);
 }
 
 static void make_sms(struct clo_sms *sms, struct clo_attachment items[3]) {
   size_t i, f, one_bad_in = below(2) ? 200 : 5;
-
   memset(sms, 0, sizeof *sms);
   for (f = 0; f < CLO_SMS_FIELDS; f++)
     make_value(&clo_sms_fields[f], &sms->field[f], one_bad_in);
@@ -255,7 +243,6 @@ static void refuses_what_the_rules_refuse(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
   size_t i, v, good = 0;
-
   for (i = 0; i < SMS; i++) {
     make_sms(&sms, items);
     clo_violations_init(&got);
@@ -278,6 +265,5 @@ int main(void) {
       cmocka_unit_test(writes_only_dates_that_it_takes),
       cmocka_unit_test(refuses_what_the_rules_refuse),
   };
-
   return cmocka_run_group_tests_name("clo_fuzz", tests, NULL, NULL);
 }

@@ -78,7 +78,6 @@ static void hints_at_the_right_name(void **state) {
   struct expected want[2];
   char *name;
   size_t i, len;
-
   (void)state;
   for (i = 0; i < COUNT(unknown_cases); i++) {
     len = strlen(unknown_cases[i].name);
@@ -101,7 +100,6 @@ static void shows_a_nul_in_a_name(void **state) {
   const struct expected want[] = {
       {"text\\x00", "unknown_field", "\"text\\x00\" is not"}, {0}};
   struct clo_violations got;
-
   (void)state;
   clo_violations_init(&got);
   clo_sms_unknown(CLO_CREATE, "text\0", 5, 0, &got);
@@ -112,7 +110,6 @@ static void shows_a_nul_in_a_name(void **state) {
 static void cuts_a_long_name(void **state) {
   char name[1000], want[200];
   struct clo_violations got;
-
   (void)state;
   memset(name, 'x', sizeof name);
   clo_violations_init(&got);
@@ -133,7 +130,6 @@ static void has_room_for_the_longest_name(void **state) {
   char name[41];
   struct clo_violations got;
   const char *field;
-
   (void)state;
   memset(name, '\xFF', sizeof name);
   clo_violations_init(&got);
@@ -149,7 +145,6 @@ static void cuts_between_characters(void **state) {
   char name[200];
   struct clo_violations got;
   size_t shift, i;
-
   (void)state;
   for (shift = 0; shift < 4; shift++) {
     memset(name, 'x', shift);
@@ -171,6 +166,5 @@ int main(void) {
       cmocka_unit_test(has_room_for_the_longest_name),
       cmocka_unit_test(cuts_between_characters),
   };
-
   return cmocka_run_group_tests_name("clo_hint", tests, NULL, NULL);
 }

@@ -82,7 +82,6 @@ static char *read(const char *text, size_t len, size_t *count) {
   struct clo_json_part part;
   char *copy = malloc(len > 0 ? len : 1), *all = malloc(2 * len + 3);
   size_t used = 0;
-
   assert_non_null(copy);
   assert_non_null(all);
   memcpy(copy, text, len);
@@ -102,7 +101,6 @@ static char *read(const char *text, size_t len, size_t *count) {
 
 static void each_text_is_read_as_it_is_meant(void **state) {
   size_t i, count;
-
   for (i = 0; i < COUNT(cases); i++) {
     const char *text = cases[i].text;
     const char *wanted = cases[i].readable ? cases[i].readable : text;
@@ -122,7 +120,6 @@ static void a_place_is_found_wherever_it_is(void **state) {
       {"\"\\uDe00\"", "\"\\ufffd\""}};
   char text[128], expected[128], *got;
   size_t before, after, i, count;
-
   (void)state;
   for (i = 0; i < COUNT(odd); i++)
     for (before = 0; before < 34; before++)
@@ -143,7 +140,6 @@ static void random_texts_end(void **state) {
   uint32_t seed = 2463534242u;
   char text[64], *once, *twice;
   size_t round, i, len, count;
-
   for (round = 0; round < 100000; round++) {
     for (i = 0; i < sizeof text; i++) {
       seed ^= seed << 13;
@@ -167,6 +163,5 @@ int main(void) {
       cmocka_unit_test(a_place_is_found_wherever_it_is),
       cmocka_unit_test(random_texts_end),
   };
-
   return cmocka_run_group_tests_name("clo_json", tests, NULL, NULL);
 }

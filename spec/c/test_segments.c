@@ -8,7 +8,7 @@
 #define EURO "\xE2\x82\xAC"
 #define EMOJI "\xF0\x9F\x91\x8B"
 
-/* -- the tables of 3GPP TS 23.038, in the order of the septets ------------- */
+/* ---- the tables of 3GPP TS 23.038, in the order of the septets ---- */
 
 #define ESCAPE 0xFFFFFFFF
 
@@ -37,7 +37,6 @@ static const uint32_t extension_table[] = {
 
 static size_t listed(const uint32_t *list, size_t count, uint32_t code) {
   size_t i, found = 0;
-
   for (i = 0; i < count; i++) found += list[i] == code;
   return found;
 }
@@ -51,7 +50,6 @@ static size_t septets(uint32_t code) {
 static size_t encode(uint32_t code, char out[4]) {
   static const unsigned lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
   size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4, i;
-
   for (i = n - 1; i > 0; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3F));
   out[0] = (char)(lead[n] | code);
   return n;
@@ -62,7 +60,6 @@ static void knows_the_alphabet_and_no_more(void **state) {
   uint32_t code;
   char bytes[4];
   size_t len, want;
-
   for (code = 0; code < 0x110000; code++) {
     if (code >= 0xD800 && code < 0xE000) continue;
     len = encode(code, bytes);
@@ -75,7 +72,7 @@ static void knows_the_alphabet_and_no_more(void **state) {
   }
 }
 
-/* -- edges ---------------------------------------------------------------- */
+/* ---- edges ---- */
 
 struct expected {
   const char *piece; /* a stretch of these */
@@ -119,7 +116,6 @@ static const struct expected edges[] = {
 static char *make(const struct expected *edge, size_t *len) {
   size_t n = strlen(edge->piece), tail = strlen(edge->rest), i;
   char *text;
-
   *len = n * edge->times + tail;
   text = malloc(*len > 0 ? *len : 1);
   assert_non_null(text);
@@ -132,7 +128,6 @@ static void counts_at_the_edges(void **state) {
   struct clo_segments got;
   size_t i, len;
   char *text;
-
   for (i = 0; i < COUNT(edges); i++) {
     text = make(&edges[i], &len);
     row("%s x %zu, %s", edges[i].piece, edges[i].times, edges[i].rest);
@@ -151,7 +146,6 @@ static void lists_what_forced_it(void **state) {
   static const size_t at[] = {1, 3, 4, 14}, len[] = {2, 1, 4, 1};
   struct clo_segments got;
   size_t i;
-
   clo_segments_count(text, sizeof text - 1, &got);
   assert_int_equal(got.forced_count, COUNT(at));
   for (i = 0; i < COUNT(at); i++) {
@@ -164,7 +158,6 @@ static void lists_so_many_and_no_more(void **state) {
   char text[2 * (CLO_FORCED_MAX + 1)];
   struct clo_segments got;
   uint32_t i;
-
   for (i = 0; i <= CLO_FORCED_MAX; i++) encode(0x400 + i, text + 2 * i);
   clo_segments_count(text, sizeof text - 2, &got);
   assert_int_equal(got.forced_count, CLO_FORCED_MAX);
@@ -176,13 +169,12 @@ static void lists_so_many_and_no_more(void **state) {
 static void allocates_nothing(void **state) {
   static const char text[] = "Gr\xC3\xBC\xC3\x9F" EMOJI;
   struct clo_segments got;
-
   alloc_fail(0);
   clo_segments_count(text, sizeof text - 1, &got);
   assert_int_equal(alloc_count(), 0);
 }
 
-/* -- random texts --------------------------------------------------------- */
+/* ---- random texts ---- */
 
 #define TEXTS 20000
 #define LONGEST 1400 /* bytes */
@@ -201,7 +193,6 @@ static size_t below(size_t n) {
 static size_t cut(const char *second, size_t units, size_t size,
                   size_t *remaining) {
   size_t from = 0, to, segments = 0;
-
   for (;; from = to, segments++) {
     to = from + size;
     if (to >= units) break;
@@ -217,7 +208,6 @@ static void agrees(const char *text, size_t len) {
   struct clo_segments got;
   uint32_t code;
   int ucs2 = 0;
-
   if (clo_utf8_check(text, len) < len) {
     assert_int_equal(clo_segments_count(text, len, &got),
                      clo_utf8_check(text, len));
@@ -247,7 +237,6 @@ static void agrees(const char *text, size_t len) {
 
 static void agree_on_copy(const char *text, size_t len) {
   char *copy = exact(text, len);
-
   agrees(copy, len);
   free(copy);
 }
@@ -255,7 +244,6 @@ static void agree_on_copy(const char *text, size_t len) {
 static void survives_random_bytes(void **state) {
   char text[LONGEST];
   size_t i, k, len;
-
   for (i = 0; i < TEXTS; i++) {
     len = below(i % 10 == 0 ? LONGEST : 12);
     for (k = 0; k < len; k++)
@@ -273,7 +261,6 @@ static void counts_random_texts(void **state) {
   char text[LONGEST];
   size_t i, len, want, n, sorts;
   const char *piece, *often;
-
   for (i = 0; i < TEXTS; i++) {
     sorts = below(2) ? COUNT(pieces) : 6; /* 6: in the alphabet */
     often = pieces[below(sorts)];
@@ -298,6 +285,5 @@ int main(void) {
       cmocka_unit_test(survives_random_bytes),
       cmocka_unit_test(counts_random_texts),
   };
-
   return cmocka_run_group_tests_name("clo_segments", tests, NULL, NULL);
 }

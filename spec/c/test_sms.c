@@ -196,17 +196,15 @@ static const struct rule_case good_cases[] = {
 
 static void refuses_fields_at_odds(void **state) {
   size_t i;
-
   for (i = 0; i < COUNT(between_cases); i++) expect_case(&between_cases[i]);
 }
 
 static void refuses_nothing_else(void **state) {
   size_t i;
-
   for (i = 0; i < COUNT(good_cases); i++) expect_case(&good_cases[i]);
 }
 
-/* -- the table ------------------------------------------------------------ */
+/* ---- the table ---- */
 
 /* The request schema of the API's page, and the two fields of its prose. */
 static const struct {
@@ -229,7 +227,6 @@ static const struct {
 static void has_the_fields_of_the_schema(void **state) {
   const struct clo_field *field;
   size_t i;
-
   assert_int_equal(COUNT(schema), CLO_SMS_FIELDS);
   for (i = 0; i < CLO_SMS_FIELDS; i++) {
     field = &clo_sms_fields[i];
@@ -251,7 +248,6 @@ static void has_the_fields_of_an_attachment(void **state) {
   static const char *const names[] = {"content_type", "filename", "url"};
   const struct clo_field *field;
   int i;
-
   for (i = 0; i < CLO_ATTACHMENT_FIELDS; i++) {
     field = &clo_attachment_fields[i];
     assert_string_equal(field->name, names[i]);
@@ -263,7 +259,7 @@ static void has_the_fields_of_an_attachment(void **state) {
   assert_int_equal(clo_attachment_find("ur", 2), -1);
 }
 
-/* -- attachments ---------------------------------------------------------- */
+/* ---- attachments ---- */
 
 #define URL STR("https://example.com/a.png")
 #define MAP CLO_OBJECT, "a map"
@@ -339,7 +335,6 @@ static void checks_each_attachment(void **state) {
   struct clo_attachment items[3];
   struct clo_sms sms;
   size_t i;
-
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("outbox");
   sms.field[CLO_SMS_LOCAL_PHONE] = (struct clo_value)STR("+14154445555");
@@ -360,7 +355,6 @@ static void looks_at_attachments_only_in_a_list(void **state) {
   struct clo_attachment bad;
   struct clo_sms sms;
   size_t i;
-
   memset(&bad, 0, sizeof bad);
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
@@ -394,7 +388,6 @@ static void has_the_content_types_of_the_schema(void **state) {
   const char *const *values =
       clo_attachment_fields[CLO_ATTACHMENT_CONTENT_TYPE].values;
   size_t i;
-
   assert_int_equal(COUNT(content_types), 40);
   for (i = 0; i < COUNT(content_types); i++)
     assert_string_equal(values[i], content_types[i]);
@@ -406,7 +399,6 @@ static void takes_each_content_type(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
   size_t i;
-
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("draft");
   sms.field[CLO_SMS_ATTACHMENTS] = (struct clo_value)LIST;
@@ -440,6 +432,5 @@ int main(void) {
       cmocka_unit_test(has_the_content_types_of_the_schema),
       cmocka_unit_test(takes_each_content_type),
   };
-
   return cmocka_run_group_tests_name("clo_sms", tests, NULL, NULL);
 }

@@ -279,7 +279,6 @@ static void escapes_all_but_the_unreserved(void **state) {
   };
   char out[CLO_URL_ESCAPED(8)];
   size_t i;
-
   for (i = 0; i < COUNT(rows); i++) {
     assert_int_equal(clo_url_escape(rows[i].text, rows[i].len, out),
                      strlen(rows[i].want));

@@ -7,7 +7,7 @@ static const enum clo_verb verbs[] = {CLO_UPDATE, CLO_SEND, CLO_SEND_DRAFT};
 static const char *const verb_names[] = {"create", "update", "send",
                                          "send_draft"};
 
-/* -- which fields --------------------------------------------------------- */
+/* ---- which fields ---- */
 
 /* From the API's pages "Create" and "Update an SMS activity". */
 static const struct {
@@ -47,7 +47,6 @@ static struct rule_case case_with(enum clo_verb verb, size_t field,
                                   size_t size) {
   struct rule_case made;
   size_t n = 0;
-
   memset(&made, 0, sizeof made);
   snprintf(name, size, "%s: %s", verb_names[verb], fields[field].name);
   made.name = name;
@@ -69,7 +68,6 @@ static struct rule_case case_with(enum clo_verb verb, size_t field,
 
 static void takes_the_fields_of_the_api(void **state) {
   size_t v, i;
-
   for (i = 0; i < CLO_SMS_FIELDS; i++) {
     assert_string_equal(clo_sms_fields[i].name, fields[i].name);
     assert_int_equal(clo_sms_fields[i].update, fields[i].update);
@@ -85,7 +83,6 @@ static void accepts_each_field_it_takes(void **state) {
   char name[64];
   struct rule_case made;
   size_t v, i;
-
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (!is_taken(verbs[v], i)) continue;
@@ -99,7 +96,6 @@ static void refuses_each_field_it_does_not_take(void **state) {
   char name[64];
   struct rule_case made;
   size_t v, i, at;
-
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (is_taken(verbs[v], i)) continue;
@@ -123,7 +119,6 @@ static void takes_null_where_the_schema_does(void **state) {
   char name[64];
   struct rule_case made;
   size_t v, i;
-
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (!is_taken(verbs[v], i)) continue;
@@ -149,7 +144,6 @@ static void checks_each_field_by_itself(void **state) {
   char name[64];
   struct rule_case made;
   size_t v, i;
-
   for (v = 0; v < COUNT(verbs); v++)
     for (i = 0; i < CLO_SMS_FIELDS; i++) {
       if (!is_taken(verbs[v], i)) continue;
@@ -162,7 +156,7 @@ static void checks_each_field_by_itself(void **state) {
     }
 }
 
-/* -- rules ---------------------------------------------------------------- */
+/* ---- rules ---- */
 
 #define DATE_NIL {CLO_SMS_DATE_SCHEDULED, NIL}
 #define SOON {CLO_SMS_SEND_IN, NUM(5)}
@@ -324,21 +318,18 @@ static const struct rule_case draft_cases[] = {
 
 static void has_the_rules_of_update(void **state) {
   size_t i;
-
   for (i = 0; i < COUNT(update_cases); i++)
     expect_case_of(CLO_UPDATE, &update_cases[i]);
 }
 
 static void has_the_rules_of_send(void **state) {
   size_t i;
-
   for (i = 0; i < COUNT(send_cases); i++)
     expect_case_of(CLO_SEND, &send_cases[i]);
 }
 
 static void has_the_rules_of_a_draft_to_send(void **state) {
   size_t i;
-
   for (i = 0; i < COUNT(draft_cases); i++)
     expect_case_of(CLO_SEND_DRAFT, &draft_cases[i]);
 }
@@ -350,7 +341,6 @@ static void checks_attachments_of_each_verb(void **state) {
       CLO_OBJECT, "a map", {STR("image/png"), STR("a.png"), NIL}};
   struct clo_sms sms;
   size_t v;
-
   for (v = 0; v < COUNT(verbs); v++) {
     memset(&sms, 0, sizeof sms);
     sms.verb = verbs[v];
@@ -375,6 +365,5 @@ int main(void) {
       cmocka_unit_test(has_the_rules_of_a_draft_to_send),
       cmocka_unit_test(checks_attachments_of_each_verb),
   };
-
   return cmocka_run_group_tests_name("clo_sms: verbs", tests, NULL, NULL);
 }

@@ -12,7 +12,6 @@ static void allocates_nothing_where_nothing_is_wrong(void **state) {
   struct clo_attachment items[2];
   struct clo_violations got;
   struct clo_sms sms;
-
   items[0] = items[1] = good;
   memset(&sms, 0, sizeof sms);
   sms.field[CLO_SMS_STATUS] = (struct clo_value)STR("scheduled");
@@ -37,7 +36,6 @@ static void lists_so_many_and_counts_the_rest(void **state) {
   struct clo_violations got;
   struct clo_sms sms;
   size_t i;
-
   assert_non_null(items);
   for (i = 0; i < count; i++) {
     items[i].type = CLO_OBJECT;
@@ -63,7 +61,6 @@ static void lists_so_many_and_counts_the_rest(void **state) {
 static void report_many(struct clo_violations *violations) {
   struct clo_attachment items[3];
   struct clo_sms sms;
-
   memset(items, 0, sizeof items);
   memset(&sms, 0, sizeof sms);
   items[0].type = items[1].type = CLO_OBJECT;
@@ -80,7 +77,6 @@ static void report_many(struct clo_violations *violations) {
 static void says_that_memory_ran_out(void **state) {
   struct clo_violations got;
   size_t nth, i, calls;
-
   clo_violations_init(&got);
   alloc_fail(0);
   report_many(&got);
@@ -88,7 +84,6 @@ static void says_that_memory_ran_out(void **state) {
   assert_int_equal(got.count, 12);
   clo_violations_free(&got);
   assert_int_equal(calls, 2 * 12 + 2);
-
   for (nth = 1; nth <= calls; nth++) {
     clo_violations_init(&got);
     alloc_fail(nth);
@@ -114,7 +109,6 @@ static void says_that_memory_ran_out(void **state) {
 static void copies_what_it_is_given(void **state) {
   char field[] = "field", message[] = "message";
   struct clo_violations got;
-
   clo_violations_init(&got);
   clo_violations_add(&got, field, "type", "%s %d", message, 7);
   memset(field, 'x', 5);
@@ -133,6 +127,5 @@ int main(void) {
       cmocka_unit_test(says_that_memory_ran_out),
       cmocka_unit_test(copies_what_it_is_given),
   };
-
   return cmocka_run_group_tests_name("clo_violations", tests, NULL, NULL);
 }
