@@ -1,4 +1,4 @@
--- What comes back where all went well: the activity and the response.
+-- The result of a successful call: the activity and the response.
 local json = require("cjson").new()
 local activity = require "spec.support.activity"
 local raw = require "spec.support.raw_server"

@@ -1,5 +1,5 @@
--- What create makes of every kind of answer: kind, outcome, Close's reasons,
--- and whether it asked again.
+-- How create handles every kind of answer: kind, outcome, Close's reasons, and
+-- whether it retries.
 local socket = require "socket"
 local json = require("cjson").new()
 local activity = require "spec.support.activity"

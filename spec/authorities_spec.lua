@@ -1,5 +1,5 @@
 -- The system's authorities, which libcurl takes from a bundle and a directory:
--- whom either vouches for is trusted.
+-- a certificate that either of them trusts is accepted.
 local nginx = require "spec.support.nginx"
 local files = require "spec.support.files"
 local other_curl = require "spec.support.other_curl"

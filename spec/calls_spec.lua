@@ -1,5 +1,5 @@
--- Calls under way together: whose turn it is, what a callback may do to the
--- others, and what is left of a call that could not begin.
+-- Several pending calls: their order, what a callback may do to others, and
+-- what remains of a call that could not begin.
 local core = require "close.core"
 local json = require "close.json"
 local raw = require "spec.support.raw_server"

@@ -1,5 +1,5 @@
--- Answers that come compressed though nobody asked: they are read, and what
--- cannot be read, or grows too large, ends the call.
+-- Compressed answers, although none is asked for: they are decoded; one that
+-- cannot be decoded, or grows too large, ends the call.
 local activity = require "spec.support.activity"
 local gzip = require "spec.support.gzip"
 local raw = require "spec.support.raw_server"

@@ -1,4 +1,5 @@
--- The key or the token: which are taken, and where a function gives them.
+-- The key or the token: which values are accepted, and functions that return
+-- one.
 local close = require "close"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"

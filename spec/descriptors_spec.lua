@@ -1,5 +1,5 @@
--- A process that has no descriptor left: the error names that, whatever the
--- descriptor was wanted for, and says that nothing was sent.
+-- A process without free descriptors: the error names the reason, wherever a
+-- descriptor was needed, and says that nothing was sent.
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 

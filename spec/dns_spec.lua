@@ -1,5 +1,5 @@
--- A name server that takes longer than the call may: the deadline holds, and
--- the look-up that goes on behind it harms nobody.
+-- A name server that takes longer than the call's timeout: the deadline holds,
+-- and the look-up that continues does no harm.
 
 local process = require "spec.support.process"
 

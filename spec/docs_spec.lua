@@ -1,6 +1,6 @@
 -- Documentation that cannot drift: the code, the annotations and the reference
--- page name the same functions, fields, options, kinds and versions, in both
--- directions: a name that stands in one of them alone is a fault.
+-- have the same functions, fields, options, kinds and versions, in both
+-- directions; docs/architecture.md has every file.
 
 local close = require "close"
 local core = require "close.core"

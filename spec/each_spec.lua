@@ -1,6 +1,5 @@
--- The walk over all pages of a list: it gives every SMS once, in order,
--- whatever is added or removed meanwhile; it is lazy; it ends, and says where
--- it failed.
+-- The walk over all pages of a list: it returns every SMS once, in order, while
+-- others are added or removed; it is lazy; and it reports where it failed.
 local listing = require "spec.support.listing"
 local raw = require "spec.support.raw_server"
 local sandbox = require "close.sandbox"

@@ -1,5 +1,5 @@
--- What the environment may say, and what it may not. The variables are given
--- to a child: no test depends on the ones that are set here.
+-- Which environment variables are read, and which are not. They are set for a
+-- child, so that no test depends on those of this process.
 local json = require("cjson").new()
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"

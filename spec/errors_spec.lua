@@ -1,5 +1,5 @@
--- close.errors by itself: what it reads out of a body, what bounds that, and
--- the one line that an error prints as.
+-- close.errors by itself: what it reads from a body, its limits, and the one
+-- line that an error prints as.
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require("cjson").new()

@@ -1,4 +1,4 @@
--- on_event: one table for each attempt, whatever the function does with it.
+-- on_event: one table for each attempt, whatever the function does.
 
 local activity = require "spec.support.activity"
 local core = require "close.core"

@@ -1,5 +1,5 @@
--- Uploads: what a caller gives, the two requests, and what becomes of them when
--- either fails. The bytes of the form itself are the C tests'.
+-- Uploads: the params, the two requests, and the result if either fails. The C
+-- tests check the bytes of the form.
 local close = require "close"
 local core = require "close.core"
 local json = require("cjson").new()

@@ -1,5 +1,5 @@
--- Junk of every kind into every public function: each call returns a value, or
--- nil and a whole error. The same junk each time: the numbers are our own.
+-- Random values for every public function: each call returns a value, or nil
+-- and a complete error. The values are the same each time.
 local close = require "close"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"

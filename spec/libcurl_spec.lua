@@ -1,5 +1,5 @@
--- A libcurl that is older than the one we were built with: close.new says so,
--- and no call is begun that could not end.
+-- A libcurl that is older than the one the module was built with: close.new
+-- refuses it, so that no call begins that could not end.
 local other_curl = require "spec.support.other_curl"
 
 local VERSION = "[%d.]+"

@@ -1,5 +1,5 @@
--- One page of SMS: every filter and what is wrong with it, what is asked of
--- Close, and what comes back.
+-- One page of SMS: every filter and its violations, the request, and the
+-- result.
 local close = require "close"
 local core = require "close.core"
 local raw = require "spec.support.raw_server"

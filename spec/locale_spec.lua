@@ -1,5 +1,5 @@
--- A locale with a decimal comma, set whenever: numbers travel with a point, and
--- nobody else's lua-cjson is changed.
+-- A locale with a decimal comma, set at any time: numbers are sent with a
+-- point, and other users of lua-cjson see no change.
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 

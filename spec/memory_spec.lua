@@ -1,5 +1,5 @@
--- What many calls leave behind: nothing. Memory, by Lua's count and the
--- system's, and open descriptors.
+-- Many calls leave nothing behind: memory, by Lua's count and the system's, and
+-- open descriptors.
 local lfs = require "lfs"
 local close = require "close"
 local nginx = require "spec.support.nginx"

@@ -1,4 +1,4 @@
--- on_draft: send asks it before the draft is promoted. It may refuse, throw,
+-- on_draft: send calls it before the draft is promoted. It may refuse, throw,
 -- yield, take too long, or end its process.
 local close = require "close"
 local messages = require "spec.support.messages"

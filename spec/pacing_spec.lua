@@ -1,5 +1,4 @@
--- Rate limits as Close's answers tell of them: nobody waits for what nobody
--- said.
+-- Rate limits in Close's answers: a call waits only if an answer says so.
 local activity = require "spec.support.activity"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"

@@ -1,5 +1,5 @@
--- Interrupts: errors that arrive from outside, at any instruction. A call that
--- waits ends with them, and no function of the user's swallows them.
+-- Interrupts: errors from outside, at any instruction. A call that waits ends
+-- with them, and no user function swallows them.
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"

@@ -1,5 +1,5 @@
--- Finalizers run wherever memory is asked for, inside of the glue too, and may
--- call anything of the library there.
+-- Finalizers can run at any allocation, inside the glue too, and may call any
+-- function of the library.
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"

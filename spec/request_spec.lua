@@ -1,4 +1,4 @@
--- client:request: any request of Close's API, by the rules of all calls.
+-- client:request: any request of Close's API, with the rules of all calls.
 local close = require "close"
 local json = require("cjson").new()
 local raw = require "spec.support.raw_server"

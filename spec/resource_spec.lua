@@ -1,5 +1,5 @@
--- get, update, cancel and delete: what goes over the wire, what is refused
--- before that, and what a failure means.
+-- get, update, cancel and delete: the request, what is refused before it, and
+-- what a failure means.
 local json = require("cjson").new()
 local close = require "close"
 local messages = require "spec.support.messages"

@@ -1,6 +1,6 @@
--- The key, the token, the text and the phone numbers show nowhere, whatever
--- fails: not in an error, a response, an event, a line, in what the core hands
--- up, or in anything that the process prints.
+-- The key, the token, the text and the phone numbers are never shown: not in an
+-- error, a response, an event, a log line, what the core returns, or anything
+-- that the process prints.
 local close = require "close"
 local core = require "close.core"
 local nginx = require "spec.support.nginx"

@@ -1,6 +1,6 @@
--- How a text travels as SMS: what is handed on of the core's count, which
--- spec/c/test_segments.c holds to the standards; and 100,000 texts whose
--- numbers a public calculator gave.
+-- How a text travels as SMS: the results of the core's count, which
+-- spec/c/test_segments.c compares with the standards; and 100,000 texts whose
+-- counts come from a public calculator.
 local close = require "close"
 local files = require "spec.support.files"
 local support = require "spec.support.client"

@@ -1,5 +1,5 @@
--- send, going on with a draft: it is looked at and promoted, once, with what
--- else is given; and what it comes to where that fails.
+-- send with draft_id: the draft is read and promoted, once, with the other
+-- fields that are given; and the result if that fails.
 local json = require("cjson").new()
 local close = require "close"
 local messages = require "spec.support.messages"

@@ -1,5 +1,5 @@
--- The life of a send: odd answers to it, how it is ended by cancel and close,
--- how often it tries, where its token comes from, and two clients at once.
+-- The life of a send: unusual answers, cancel and close, retries, its token,
+-- and two clients at once.
 local json = require("cjson").new()
 local messages = require "spec.support.messages"
 local raw = require "spec.support.raw_server"

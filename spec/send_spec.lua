@@ -1,6 +1,5 @@
--- send: what goes over the wire, what is refused before that, and what it comes
--- to where each of its steps fails: whatever fails, the message is delivered
--- exactly once.
+-- send: its requests, what is refused before them, and the result if each of
+-- its steps fails. In any case the message is delivered exactly once.
 local json = require("cjson").new()
 local close = require "close"
 local messages = require "spec.support.messages"

@@ -1,5 +1,5 @@
--- Text goes through byte for byte, both ways; what is not UTF-8 is refused
--- before it goes anywhere.
+-- Text is sent and received byte for byte; invalid UTF-8 is refused before
+-- anything is sent.
 local raw = require "spec.support.raw_server"
 local char = require("spec.support.sms_texts").char
 local schema = require "spec.support.schema"

@@ -1,5 +1,5 @@
 -- Several lua_States in threads of one process (spec/support/threads.c) share
--- nothing of the module's but what libcurl shares.
+-- nothing of the module but what libcurl shares.
 local json = require("cjson").new()
 local process = require "spec.support.process"
 local sandbox = require "close.sandbox"

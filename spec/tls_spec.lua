@@ -1,5 +1,5 @@
--- TLS and HTTP/2 against a real nginx: what is spoken, what is refused, and
--- that nothing is sent where the certificate is wrong.
+-- TLS and HTTP/2 with a real nginx: what is spoken, what is refused, and that
+-- nothing is sent if the certificate is wrong.
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"

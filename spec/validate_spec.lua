@@ -1,6 +1,6 @@
--- Validation from Lua, through validate and through create: what a value is to
--- the core, one case of each rule, and nothing on the wire. The rules are the
--- core's; spec/c/test_sms.c and its neighbours have every case of them.
+-- Validation from Lua, through validate and create: the type that a value has
+-- for the core, one case of each rule, and nothing is sent. spec/c/test_sms.c
+-- and the tests beside it have every case of the core's rules.
 local close = require "close"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"

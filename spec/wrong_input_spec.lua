@@ -1,5 +1,5 @@
--- Whatever is handed in, nothing throws, nothing is sent, and the answer is a
--- clear error in bounded time and memory.
+-- Wrong arguments of any kind: nothing throws, nothing is sent, and the result
+-- is a clear error, in bounded time and memory.
 local close = require "close"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"

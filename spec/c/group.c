@@ -1,7 +1,7 @@
 /* How a group of tests is run: a test that fails names the row of its table,
  * and where all have passed, a leak fails the program. A failed assertion
- * leaves its test by longjmp, and what the test held is never freed: pages about
- * that would hide the assertion. */
+ * leaves its test by longjmp, and what the test held is never freed: pages
+ * about that would hide the assertion. */
 #include "test.h"
 
 enum { TESTS_MAX = 64 };

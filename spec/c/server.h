@@ -1,5 +1,5 @@
-/* An HTTP/1.1 server on loopback that does as a script says, also what no
- * server should do, and keeps a ledger of every request that it took whole.
+/* An HTTP/1.1 server on loopback that follows a script, also in what no server
+ * should do, and records every request that it received whole.
  * It is one thread with buffers of its own: after server_start() it never
  * allocates, so a test may make memory run out while it is at work. */
 #ifndef CLO_SPEC_SERVER_H

@@ -1,5 +1,5 @@
-/* clo_engine_cancel: wherever a call is, it is done at once and once only, and
- * its outcome says what may have left. */
+/* clo_engine_cancel: in any state a call ends at once and exactly once, and its
+ * outcome says what may have left. */
 #include "drive.h"
 
 #define BODY "{\"text\": \"never mind\"}"

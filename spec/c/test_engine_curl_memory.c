@@ -1,6 +1,7 @@
 /* libcurl lacks memory at any moment of a call: the call ends in its time, with
  * an outcome that is true, and the engine works again. libcurl gets its memory
- * from our wrapped functions, so that what fails is its allocations and ours. */
+ * from our wrapped functions, so that what fails is its allocations and ours.
+ * */
 #include "alloc.h"
 #include "drive.h"
 

@@ -1,5 +1,5 @@
-/* An engine after a fork: the child has it for itself, and the parent's
- * connections do not feel it. */
+/* An engine after a fork: the child can use it, and the parent's connections
+ * are not affected. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
-/* The guard over a POST: whatever becomes of a connection, the server never
- * takes a body twice, and the outcome says what is true of it. */
+/* The guard over a POST: however a connection ends, the server never receives a
+ * body twice, and the outcome is right. */
 #include "drive.h"
 
 #define BODY "{\"text\": \"only once\"}"

@@ -1,4 +1,4 @@
-/* clo_engine and rate limits: who waits, for how long, and how it ends where
+/* clo_engine and rate limits: which calls wait, for how long, and the result if
  * the deadline comes first. */
 #include "drive.h"
 

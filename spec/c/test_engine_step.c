@@ -1,5 +1,4 @@
-/* clo_engine_step goes on with any budget, whatever drives it, and starves
- * nobody. */
+/* clo_engine_step makes progress with any budget, and starves no call. */
 #include "drive.h"
 
 static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.1}};

@@ -1,6 +1,6 @@
 /* Random strings and random SMS, always the same ones: no crash under the
- * sanitizers, only sentences fit for a log, and the answer yes or no is that of
- * a second, plain telling of the rules. */
+ * sanitizers, only messages fit for a log, and the same verdict as a second,
+ * plain implementation of the rules. */
 #include "clo_format.h"
 #include "clo_unknown.h"
 #include "expect.h"

@@ -1,5 +1,5 @@
 /* clo_policy: each cell of what ended an attempt x how much of the body was
- * handed over x whether a repeat does harm. */
+ * read x whether a repeat does harm. */
 #include "clo_policy.h"
 #include "test.h"
 
@@ -20,7 +20,7 @@ static struct clo_attempt post(enum clo_cause cause, int status,
 struct cell {
   enum clo_cause cause;
   int status;
-  enum clo_outcome none, half, whole; /* by how much had been handed over */
+  enum clo_outcome none, half, whole; /* by how much was read */
 };
 
 #define N CLO_OUTCOME_NOT_SENT

@@ -1,4 +1,4 @@
-/* clo_upload: what a caller says of a file, by the table of an attachment. */
+/* clo_upload: the fields of a file to upload, by the table of an attachment. */
 #include "clo_unknown.h"
 #include "clo_upload.h"
 #include "expect.h"

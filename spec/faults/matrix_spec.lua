@@ -1,5 +1,5 @@
--- The fault matrix: whatever breaks, wherever, a message is never sent twice,
--- and the error says whether it was sent. Its tables are printed at the end.
+-- The fault matrix: wherever an exchange breaks, a message is never sent twice,
+-- and the error says whether it was sent. Prints its tables at the end.
 local socket = require "socket"
 local callers = require "spec.support.faults.caller"
 local matrices = require "spec.support.faults.matrix"

@@ -1,6 +1,6 @@
 -- close.sms.send delivers exactly once: over a network that breaks three in ten
--- exchanges, and where its process is killed and another one goes on. The seed
--- is printed, and taken from CLOSE_SPEC_SEED.
+-- exchanges, and if its process is killed and another one continues. The seed
+-- is printed, and read from CLOSE_SPEC_SEED.
 local close = require "close"
 local modes = require "spec.support.faults.mode"
 local process = require "spec.support.process"

@@ -1,6 +1,5 @@
--- The witness: the same matrix through bare libcurl, which sends a POST again
--- by itself where a kept connection dies. If the matrix did not see that, it
--- would see nothing.
+-- The same matrix with plain libcurl, which repeats a POST when a kept
+-- connection dies. It shows that the matrix can see this.
 local callers = require "spec.support.faults.caller"
 local matrices = require "spec.support.faults.matrix"
 local parts = require "spec.support.faults.columns"

@@ -1,5 +1,5 @@
--- The client in a real game server, Luanti: a message is begun in one step, and
--- its answer comes in a later one. No step waits.
+-- The client in a real game server, Luanti: a call begins in one step, and its
+-- answer comes in a later one. No step waits.
 local endings = require "spec.support.endings"
 local ports = require "spec.support.ports"
 local process = require "spec.support.process"

@@ -1,5 +1,4 @@
--- What goes wrong on the way, met in a real Neovim, by a call that waits and by
--- calls that do not.
+-- Faults, met in a real Neovim by calls that wait and by calls that do not.
 local endings = require "spec.support.endings"
 local nginx = require "spec.support.nginx"
 local nvim = require "spec.support.nvim"

@@ -1,5 +1,5 @@
--- The client in a real Neovim: what a callback may do, what goes on while a
--- call waits, what is left behind.
+-- The client in a real Neovim: what a callback may do, what runs while a call
+-- waits, and what is left behind.
 local nvim = require "spec.support.nvim"
 local ports = require "spec.support.ports"
 local process = require "spec.support.process"

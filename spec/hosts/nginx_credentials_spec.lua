@@ -1,5 +1,5 @@
--- A function for the credentials that waits, in a real nginx: once for all
--- requests, in a timer, and nobody else is held up.
+-- A function for the credentials that waits, in a real nginx: called once for
+-- all requests, in a timer, without delaying others.
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"
 local socket = require "socket"

@@ -1,4 +1,5 @@
--- The client in a real nginx: workers that come and go, clients that go away.
+-- The client in a real nginx: workers that start and end, and visitors that
+-- leave.
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"
 

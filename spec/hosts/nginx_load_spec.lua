@@ -1,5 +1,6 @@
--- The client in a real nginx, many requests at once: connections are shared,
--- faults reach those whom they meet, callbacks hold nobody up.
+-- The client in a real nginx with many requests at once: connections are
+-- shared, a fault only affects its own request, and callbacks delay no other
+-- one.
 local nginx = require "spec.support.nginx"
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"

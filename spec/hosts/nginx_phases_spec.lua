@@ -1,4 +1,5 @@
--- The client in a real nginx: the phases of a request, and what waits.
+-- The client in a real nginx: the phases of a request, and in which of them a
+-- call can wait.
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"
 local socket = require "socket"

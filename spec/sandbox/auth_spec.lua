@@ -1,5 +1,4 @@
--- Who is let in, and where to: the keys and tokens that are taken, the paths
--- and methods that there are.
+-- The keys and tokens that the sandbox accepts, and its paths and methods.
 
 local mime = require "mime"
 local support = require "spec.support.sandbox_client"

@@ -1,5 +1,5 @@
--- The ledger, which is the requests and the messages that a sandbox shows: as
--- its handle tells them, and at the control endpoints for whoever has none.
+-- The requests and messages that a sandbox shows: by its handle, and at the
+-- control endpoints.
 
 local cjson = require "cjson"
 local socket = require "socket"

@@ -1,5 +1,5 @@
--- The limits of the sandbox: on the rate of requests, which the answers tell
--- and which are counted anew, and on the size of heads and bodies.
+-- The sandbox's limits: on the rate of requests, shown in the answers and reset
+-- in time, and on the size of heads and bodies.
 
 local cjson = require "cjson"
 local socket = require "socket"

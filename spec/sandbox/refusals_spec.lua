@@ -1,5 +1,5 @@
--- What is refused of an SMS to create: a status, and words that say which field
--- is wrong and how.
+-- What is refused when an SMS is created: the status, and messages that name
+-- the field and the reason.
 
 local cjson = require "cjson"
 local support = require "spec.support.sandbox_client"

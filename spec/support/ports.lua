@@ -1,5 +1,5 @@
--- Ports of 127.0.0.1 that nobody listens on. Somebody else may take one before
--- you do: who starts a server on it tries again with another.
+-- Free ports of 127.0.0.1. Another process may take one first: then try again
+-- with another.
 local socket = require "socket"
 
 local ports = {}

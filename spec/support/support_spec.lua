@@ -1,4 +1,4 @@
--- The test support itself, where other specs would pass in vain without it.
+-- The test support itself, where an error would let other specs pass wrongly.
 local socket = require "socket"
 local activity = require "spec.support.activity"
 local nginx = require "spec.support.nginx"
