@@ -85,10 +85,30 @@ function begin.create(client, record, callback)
   return client.sms.create_async(given, callback)
 end
 
+-- Where it does not come to its end, it has refused.
+local function on_draft(record)
+  return function()
+    record.is_refused = true
+    act()
+    local n = random(8)
+    if n == 1 then return false end
+    if n == 2 then throw() end
+    record.is_refused = false
+  end
+end
+
 function begin.send(client, record, callback)
   local given = params(false)
   record.text = given.text
-  return client.sms.send_async(given, callback)
+  return client.sms.send_async(given, callback,
+    { on_draft = random(2) == 1 and on_draft(record) or nil })
+end
+
+function begin.request(client, record, callback)
+  local given = params "outbox"
+  record.text = given.text
+  return client:request_async("POST", "/activity/sms/", callback,
+    { body = given })
 end
 
 function begin.get(client, _, callback)
@@ -118,15 +138,19 @@ function begin.wrong(client, _, callback)
   return client.sms.create_async({ status = 5 }, callback)
 end
 
-local BEGIN = { "create", "create", "create", "send", "send", "get", "delete",
-  "list", "each", "upload", "wrong" }
+local BEGIN = { "create", "create", "create", "send", "send", "request", "get",
+  "delete", "list", "each", "upload", "wrong" }
 
 -- Each waits for a call.
 local wait_for = {}
 
 function wait_for.create(client) client.sms.create(params "outbox") end
 
-function wait_for.send(client) client.sms.send(params(false)) end
+function wait_for.send(client)
+  client.sms.send(params(false), { on_draft = on_draft{} })
+end
+
+function wait_for.request(client) client:request("GET", "/me/") end
 
 function wait_for.get(client) client.sms.get "acti_none" end
 
@@ -137,7 +161,7 @@ function wait_for.each(client)
   end
 end
 
-local WAIT_FOR = { "create", "send", "get", "each" }
+local WAIT_FOR = { "create", "send", "request", "get", "each" }
 
 local function may_begin()
   round.calls_left = round.calls_left - 1
@@ -152,7 +176,7 @@ function acts.begin()
   local record = { kind = kind, calls = 0, is_returned = false,
     is_begun = false, request = false, is_stopped = false, text = false,
     is_walk = false, is_early = false, value = false, err = false,
-    goes_on = false }
+    goes_on = false, is_refused = false }
   round.records[#round.records + 1] = record
   local callback, client = note(record), any(round.clients)
   local request = begin[kind](client, record, callback)
@@ -162,8 +186,12 @@ function acts.begin()
   record.request = request
 end
 
+-- Two functions for credentials that wait for a call of each other's client
+-- would wait for ever.
 function acts.wait_here()
-  if may_begin() then wait_for[any(WAIT_FOR)](any(round.clients)) end
+  if round.asked < 2 and may_begin() then
+    wait_for[any(WAIT_FOR)](any(round.clients))
+  end
 end
 
 function acts.wait_in_coroutine()
@@ -238,7 +266,10 @@ end
 -- ---- a round ----
 
 local function token()
-  act()
+  round.asked = round.asked + 1
+  local ok, why = pcall(act)
+  round.asked = round.asked - 1
+  if not ok then error(why, 0) end
   local n = random(12)
   if n == 1 then return nil end
   if n == 2 then throw() end
@@ -286,6 +317,7 @@ end
 
 local function wrong_outcome(record, sent)
   local err, n = record.err, sent[record.text] or 0
+  if record.is_refused and n > 0 then return "on_draft had refused it" end
   if record.value then return n ~= 1 and n .. " messages of one SMS" end
   local fault = support.fault_of(err)
   if fault then return fault end
@@ -356,7 +388,7 @@ local function play()
   assert(server:reset())
   assert(server:fault{ kind = "status", status = 401, share = REFUSED })
   round = { clients = {}, records = {}, threads = {}, calls_left = CALLS,
-    depth = 0, is_inside = false }
+    depth = 0, asked = 0, is_inside = false }
   for i = 1, 2 do round.clients[i] = new_client() end
   for _ = 1, 6 do inside(act) end
   drive()
