@@ -218,6 +218,26 @@ describe("a call that the engine", function()
     assert.equal(0, #server:ledger())
   end)
 
+  it("does not take after a try that Close may know is unknown", function()
+    server:script{ { reset = true }, { status = 401 } }
+    local client, submits = nil, 0
+    core.engine = function(...)
+      local real, proxy = engine(...), {}
+      for _, name in ipairs(VERBS) do
+        proxy[name] = function(_, ...)
+          submits = submits + (name == "submit" and 1 or 0)
+          if name == "submit" and submits == 2 then return client:close() end
+          return real[name](real, ...)
+        end
+      end
+      return proxy
+    end
+    client = support.new(server, { access_token = function() return "t" end })
+    local _, err = client.sms.update("acti_x", { text = "x" })
+    assert.same({ "cancelled", "unknown", 2 },
+      { err.kind, err.outcome, #server:ledger() })
+  end)
+
   it("has taken, unseen, is not sent", function()
     local client = throwing("submit", 0, true)
     assert.is_false((pcall(client.sms.create, support.params())))

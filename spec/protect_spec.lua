@@ -225,7 +225,7 @@ describe("an interrupt at any instruction", function()
 
   it("of a send that waits ends it", function()
     sweep(function(n)
-      local client = blocking()
+      local client = blocking{ on_draft = n % 2 == 0 and tostring or nil }
       local ok, why, struck = watched(n, function()
         client.sms.send(message())
       end)

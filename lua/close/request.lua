@@ -206,6 +206,8 @@ function requests.resume(state, request, question)
   if request.question then return true, { attempts = 0 } end
   failure = requests.begin(state, request)
   if not failure then return false end
+  -- A finalizer closed the client; an earlier try may have been taken.
+  if request.unknown > 0 then failure.outcome = "unknown" end
   return true, nil, failure
 end
 
