@@ -151,7 +151,7 @@ describe("filters", function()
     for name, member in pairs{ status = "status", direction = "direction",
       local_phone = "local_phone", remote_phone = "remote_phone",
       text = "text", status__in = "status" } do
-      assert.matches(("Close has no filter on %s; read the pages and choose " ..
+      assert.matches(("Close has no filter on %s; read the pages and select " ..
         "there"):format(member),
         refuses({ [name] = "x" }, name .. ": unknown_field"), 1, true)
     end

@@ -343,7 +343,7 @@ function operations.abort(state, operation, thrown)
   end
   if is_ending then return end
   local failure = requests.failure("cancelled",
-    "an error was thrown in the midst of the call")
+    "an error was thrown during the call")
   if request.is_submitted then request.unknown = request.unknown + 1 end
   if request.unknown > 0 then failure.outcome = "unknown" end
   defer(state, operations.go_on, operation, nil, failure)

@@ -95,7 +95,7 @@ function delete.read(response)
   if response.body == "" or json.decode_object(response.body) then
     return true
   end
-  return nil, errors.unreadable(response, "what Close says of a deletion")
+  return nil, errors.unreadable(response, "an answer to a deletion")
 end
 
 local VERBS = { create, get, update, delete, cancel, send, pages.list, each }

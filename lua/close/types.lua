@@ -149,7 +149,7 @@
 ---| "server"         # 5xx
 ---| "protocol"       # an answer that cannot be read
 ---| "cancelled"
----| "memory"         # out of memory in the midst of the call
+---| "memory"         # out of memory during the call
 
 ---@alias close.Outcome
 ---| "not_sent" # Close never had a whole request: safe to send again

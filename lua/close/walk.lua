@@ -13,7 +13,7 @@ local core = require "close.core"
 local PAGE = 100 -- items, unless the caller gives _limit
 local MAX_FRUITLESS = 3 -- pages in a row that bring nothing new
 
-local EMPTY = "an empty page of SMS that is not to be the last"
+local EMPTY = "an empty page of SMS that is not the last one"
 local UNORDERED = "SMS that do not come newest first, or without id and " ..
   "date_created"
 local REPEATED = "a page of SMS that repeats an earlier one"

@@ -173,7 +173,7 @@ static const struct {
     {"activity_at", "did you mean \"activity_at__gte\"?"},
     {"activity_at__gtee", "did you mean \"activity_at__gte\"?"},
     {"status", "\"status\" is not a filter: Close has no filter on status; "
-               "read the pages and choose there"},
+               "read the pages and select there"},
     {"status__in", "Close has no filter on status"},
     {"remote_phone", "Close has no filter on remote_phone"},
     {"order", "newest first; leave it out"},

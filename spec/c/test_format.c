@@ -342,7 +342,7 @@ static const struct {
     {BYTES("2026-11-2"), UNLIKE},
     {BYTES("2026-11-2:T08:00:00Z"), UNLIKE}, /* ':' follows '9' */
     {BYTES("2026-11-23"), "no time of day"},
-    {BYTES("2026-11-23 08:00:00Z"), "space where the T belongs"},
+    {BYTES("2026-11-23 08:00:00Z"), "space in place of the T"},
     {BYTES("2026-11-23_08:00:00Z"), "time is " UNLIKE},
     {BYTES("2026-11-23T"), "time is " UNLIKE},
     {BYTES("2026-11-23T08:00Z"), "time is " UNLIKE},

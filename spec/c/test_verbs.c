@@ -311,7 +311,7 @@ static const struct rule_case draft_cases[] = {
     {"a status",
      {STATUS("outbox")},
      {{"status", "unknown_field",
-       "is not yours to give here: send sets it, to \"scheduled\" where there "
+       "cannot be given here: send sets it, to \"scheduled\" if there "
        "is a date_scheduled, otherwise to \"outbox\"; use create for "
        "another"}}},
 };

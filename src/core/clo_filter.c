@@ -229,7 +229,7 @@ void clo_filter_unknown(const char *name, size_t len,
   if (member >= 0)
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter: Close has no filter on %s; read "
-                       "the pages and choose there",
+                       "the pages and select there",
                        quoted, clo_sms_fields[member].name);
   else if (hint)
     clo_violations_add(violations, field, "unknown_field",

@@ -166,7 +166,7 @@ static const char *misshapen(const char *s, size_t len) {
   if (!has_shape(s, len, "0000-00-00"))
     return "it is not written like 2026-11-23T08:00:00Z";
   if (len == 10) return "it has no time of day";
-  if (s[10] == ' ') return "it has a space where the T belongs";
+  if (s[10] == ' ') return "it has a space in place of the T";
   return "its time is not written like 2026-11-23T08:00:00Z";
 }
 

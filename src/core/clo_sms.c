@@ -308,8 +308,8 @@ static void report_not_taken(const struct clo_check *check,
                      "cannot be changed once the SMS exists: leave it out");
   else if (check->field == &clo_sms_fields[CLO_SMS_STATUS])
     clo_check_report(check, "unknown_field",
-                     "is not yours to give here: send sets it, to "
-                     "\"scheduled\" where there is a date_scheduled, otherwise "
+                     "cannot be given here: send sets it, to "
+                     "\"scheduled\" if there is a date_scheduled, otherwise "
                      "to \"outbox\"; use create for another");
   else
     clo_check_report(check, "unknown_field",

@@ -12,7 +12,7 @@ static void check_content_type(const struct clo_value *value,
                             0, violations};
   if (value->type == CLO_ABSENT)
     clo_check_report(&check, "required",
-                     "is required, as the filename's ending does not tell it: "
+                     "is required, as the filename has no known ending: "
                      "give one of the types listed at https://"
                      "developer.close.com/api/resources/activities/sms/create");
   else
@@ -25,7 +25,7 @@ static void check_filename(const struct clo_value *value,
                             violations};
   if (value->type == CLO_ABSENT) {
     clo_check_report(&check, "required",
-                     "is required where there is no path to take it from: give "
+                     "is required if there is no path: give "
                      "a name such as \"menu.pdf\"");
     return;
   }
