@@ -1,13 +1,4 @@
 /* clo_filter: the table, what each filter may be, and the hints for others. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_filter.h"
 #include "expect.h"
 
@@ -64,15 +55,12 @@ static void checks_each_filter(void **state) {
   struct clo_violations got;
   char *block = NULL;
   size_t i;
-  (void)state;
   for (i = 0; i < COUNT(cases); i++) {
     struct clo_value *value = &filters.value[cases[i].filter];
     memset(&filters, 0, sizeof filters);
     *value = cases[i].value;
     if (value->type == CLO_STRING) { /* in a block with no byte to spare */
-      block = malloc(value->len > 0 ? value->len : 1);
-      assert_non_null(block);
-      memcpy(block, value->data, value->len);
+      block = exact(value->data, value->len);
       value->data = block;
     }
     clo_violations_init(&got);
@@ -99,7 +87,6 @@ static void checks_each_item_of_a_list(void **state) {
       {0}};
   struct clo_filters filters;
   struct clo_violations got;
-  (void)state;
   memset(&filters, 0, sizeof filters);
   filters.value[CLO_FILTER_ID_IN].type = CLO_LIST;
   filters.items[CLO_FILTER_ID_IN] = items;
@@ -115,7 +102,6 @@ static void refuses_an_empty_list(void **state) {
       {"user_id", "range", "an empty list: leave it out"}, {0}};
   struct clo_filters filters;
   struct clo_violations got;
-  (void)state;
   memset(&filters, 0, sizeof filters);
   filters.value[CLO_FILTER_USER_ID].type = CLO_LIST;
   clo_violations_init(&got);
@@ -132,7 +118,6 @@ static void refuses_both_names_of_one(void **state) {
   static const struct clo_value five = NUM(5), word = STR("id");
   struct clo_filters filters;
   struct clo_violations got;
-  (void)state;
   memset(&filters, 0, sizeof filters);
   filters.value[CLO_FILTER_LIMIT] = five;
   filters.value[CLO_FILTER_PLAIN_LIMIT] = five;
@@ -150,7 +135,6 @@ static void parts_words_at_commas(void **state) {
   static const char *const want[] = {"a", "b", "", "c d", ""};
   const char *word;
   size_t at = 0, len, i;
-  (void)state;
   for (i = 0; i < COUNT(want); i++) {
     assert_true(clo_filter_word(&value, &at, &word, &len));
     assert_int_equal(len, strlen(want[i]));
@@ -187,12 +171,9 @@ static void hints_at_the_right_filter(void **state) {
   struct clo_violations got;
   char *name;
   size_t i, len;
-  (void)state;
   for (i = 0; i < COUNT(unknown_cases); i++) {
     len = strlen(unknown_cases[i].name);
-    name = malloc(len > 0 ? len : 1);
-    assert_non_null(name);
-    memcpy(name, unknown_cases[i].name, len);
+    name = exact(unknown_cases[i].name, len);
     clo_violations_init(&got);
     clo_filter_unknown(name, len, &got);
     assert_int_equal(got.count, 1);
@@ -207,7 +188,6 @@ static void hints_at_the_right_filter(void **state) {
 
 static void finds_every_filter(void **state) {
   int i;
-  (void)state;
   for (i = 0; i < CLO_FILTERS; i++) {
     const struct clo_field *field = &clo_filter_fields[i];
     assert_int_equal(field->len, strlen(field->name));

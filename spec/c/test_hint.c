@@ -1,15 +1,5 @@
 /* clo_hint: unknown names, with the right one where there is one, and shown so
  * that they do no harm in a log. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "clo_unknown.h"
 #include "expect.h"
 
@@ -78,12 +68,9 @@ static void hints_at_the_right_name(void **state) {
   struct expected want[2];
   char *name;
   size_t i, len;
-  (void)state;
   for (i = 0; i < COUNT(unknown_cases); i++) {
     len = strlen(unknown_cases[i].name);
-    name = malloc(len > 0 ? len : 1);
-    assert_non_null(name);
-    memcpy(name, unknown_cases[i].name, len);
+    name = exact(unknown_cases[i].name, len);
     want[0].field = unknown_cases[i].field;
     want[0].code = "unknown_field";
     want[0].part = unknown_cases[i].part;
@@ -100,7 +87,6 @@ static void shows_a_nul_in_a_name(void **state) {
   const struct expected want[] = {
       {"text\\x00", "unknown_field", "\"text\\x00\" is not"}, {0}};
   struct clo_violations got;
-  (void)state;
   clo_violations_init(&got);
   clo_sms_unknown(CLO_CREATE, "text\0", 5, 0, &got);
   expect_violations("NUL", &got, want, 2);
@@ -110,7 +96,6 @@ static void shows_a_nul_in_a_name(void **state) {
 static void cuts_a_long_name(void **state) {
   char name[1000], want[200];
   struct clo_violations got;
-  (void)state;
   memset(name, 'x', sizeof name);
   clo_violations_init(&got);
   clo_sms_unknown(CLO_CREATE, name, 99, 0, &got);
@@ -130,7 +115,6 @@ static void has_room_for_the_longest_name(void **state) {
   char name[41];
   struct clo_violations got;
   const char *field;
-  (void)state;
   memset(name, '\xFF', sizeof name);
   clo_violations_init(&got);
   clo_sms_unknown(CLO_CREATE, name, sizeof name, SIZE_MAX, &got);
@@ -145,7 +129,6 @@ static void cuts_between_characters(void **state) {
   char name[200];
   struct clo_violations got;
   size_t shift, i;
-  (void)state;
   for (shift = 0; shift < 4; shift++) {
     memset(name, 'x', shift);
     for (i = shift; i + 4 <= sizeof name; i += 4)
