@@ -212,6 +212,9 @@ describe("on_draft", function()
     local _, err = client.sms.get("acti_x", nil, { on_draft = print })
     assert.same({ "config", "close: config: on_draft is an option of send " ..
       "alone (outcome: not_sent)" }, { err.kind, tostring(err) })
+    local step
+    step, err = client.sms.each({}, { on_draft = print })
+    assert.same({ nil, "config" }, { step, err.kind })
     _, err = close.new{ api_key = "api_x", on_draft = true }
     assert.equal("option on_draft must be a function", err.message)
   end)

@@ -274,13 +274,11 @@ local function set_options(state, operation, given)
   local settings, verb, of_call = state.settings, operation.verb, {}
   if given ~= nil then
     local why
-    of_call, why = options.read_call(given)
+    of_call, why = options.read_call(given, verb.uses_on_draft)
     if not of_call then return why end
   end
   if verb.uses_on_draft then
     operation.task.on_draft = of_call.on_draft or settings.on_draft
-  elseif of_call.on_draft then
-    return "on_draft is an option of send alone"
   end
   operation.began = core.now()
   operation.due = operation.began + (of_call.timeout or settings.timeout)

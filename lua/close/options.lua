@@ -258,9 +258,14 @@ function options.check_wait(seconds)
 end
 
 --- Reads the options of one call.
+---@param may_ask boolean|nil whether on_draft is one of them
 ---@return table|nil settings, string? why
-function options.read_call(given)
-  return read(CALL, given, "the call's options")
+function options.read_call(given, may_ask)
+  local settings, why = read(CALL, given, "the call's options")
+  if settings and settings.on_draft and not may_ask then
+    return nil, "on_draft is an option of send alone"
+  end
+  return settings, why
 end
 
 return options
