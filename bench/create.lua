@@ -115,7 +115,7 @@ function modes.tick(url, ca, at_once, steps)
   table.sort(taken)
   print(("%.3f %.3f %.1f"):format(taken[math.ceil(#taken * 0.99)],
     taken[#taken], (most - early) / at_once))
-  os.exit(0) -- what is in flight is nobody's concern
+  os.exit(0) -- pending calls do not matter
 end
 
 function modes.body()

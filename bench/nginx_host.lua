@@ -78,6 +78,6 @@ for _, clients in ipairs { 20, 100 } do
   print(("%-22s %8.3fx %9s %+9.2f %8.2fx"):format("", ours.rate / bare.rate,
     "", ours.p99 - bare.p99, ours.cpu / bare.cpu))
 end
--- One call after the other, whoever waits.
+-- One call after the other; the worker waits.
 row("20 clients, blocking", measure("/blocking", 20))
 print "goals: 0.98x, p99 +5 ms, CPU 1.5x, static p99 5 ms"

@@ -24,7 +24,7 @@ local close = {
 
 local default -- the client behind close.sms, made when first needed
 
---- Makes the default client anew, the one that close.sms uses.
+--- Replaces the default client, which close.sms uses.
 ---@param options close.Options
 ---@return close.Client|nil client, close.Error? err
 function close.configure(options)

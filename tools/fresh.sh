@@ -111,7 +111,7 @@ prepare() {
 clone() {
   home=$(as "$user" pwd)
   if [ -e .git ]; then
-    # A checkout may belong to somebody else.
+    # A checkout may belong to another user.
     printf '[safe]\n  directory = *\n' >"$work/gitconfig"
     GIT_CONFIG_GLOBAL=$work/gitconfig git clone --quiet . "$root$home/close"
   else

@@ -56,7 +56,7 @@ while [ "$try" -lt 5 ]; do
     if [ -s "$dir/nginx.pid" ]; then
       echo "the form is at http://127.0.0.1:$port/"
       wait "$nginx" || :
-      exit 1 # nobody told it to
+      exit 1 # it was not told to
     fi
     sleep 0.05
   done

@@ -1,4 +1,4 @@
--- Logs a message that somebody sent to us: the example of Close's own page.
+-- Logs a message that was received: the example of Close's own page.
 
 package.path = (arg[0]:match "^(.*/)" or "./") .. "?.lua;" .. package.path
 local setup = require "setup"

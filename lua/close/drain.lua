@@ -124,7 +124,7 @@ end
 ---@param till number|nil a moment of core.now()
 local function drain(state, till)
   local current, depth, uncounted = state.current, state.depth, state.uncounted
-  -- It may come in the midst of protect.catch, too.
+  -- An error may come inside protect.catch, too.
   local called, ok, why = pcall(protect.catch, drain_all, state, till)
   if called and ok then
     state.current = current

@@ -51,7 +51,7 @@ local function uncount(state, operation)
   state.pending = state.pending - 1
 end
 
---- Counts them anew, after an error may have come between the two halves of
+--- Counts them again, as an error may have come between the two halves of
 --- counting. Without a for loop: in Lua 5.1 the collector may run in its steps,
 --- and with it a finalizer that changes what is counted.
 function operations.recount(state)
@@ -432,7 +432,7 @@ function operations.launch(state, operation, refused, callback, given)
     if was_pending then state.loop.kick() end
     return was_pending
   end)
-  -- An error may come in the midst of protect.catch, too.
+  -- An error may come inside protect.catch, too.
   local called, ok, thrown =
     pcall(protect.catch, start_async, state, operation, callback)
   if called and ok then return request end

@@ -214,7 +214,7 @@ local function look_after(state, question)
     if find(question) then ask_again(state, question) end
     finish(state, question)
   elseif not question.time and not find(question) then
-    finish(state, question) -- nobody waits for it any more
+    finish(state, question) -- nothing waits for it any more
   end
 end
 

@@ -1,5 +1,5 @@
 -- The second request of an upload, to the storage that Close names: the
--- address, the form, and the storage's answer. Whoever has the address and its
+-- address, the form, and the storage's answer. Anybody with the address and its
 -- signature can upload: neither is kept or shown. Source:
 -- developer.close.com/api/resources/files; S3's POST object
 

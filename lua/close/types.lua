@@ -1,7 +1,7 @@
 ---@meta close
 -- The types of the public API, for editors that read LuaCATS annotations.
--- Nothing requires this file. A spec holds it to the code: every function and
--- every field that exists stands here, and the other way round.
+-- Nothing requires this file. spec/docs_spec.lua compares it with the code: every
+-- function and field is here, and no other.
 -- Source of the fields: developer.close.com/api/resources/activities/sms/create
 
 --- A JSON null: `close.null`, `cjson.null`, `ngx.null` or `vim.NIL`.
@@ -13,7 +13,7 @@
 
 ---@alias close.Status
 ---| "inbox"     # log an SMS that was received
----| "draft"     # keep a draft; drafts alone can be modified
+---| "draft"     # keep a draft; only drafts can be modified
 ---| "scheduled" # send it at date_scheduled
 ---| "outbox"    # send it now, or send_in seconds from now
 ---| "sent"      # log an SMS that was sent by other means; sends nothing
@@ -75,7 +75,7 @@
 ---@field date_created? close.Date|close.Null
 ---@field date_scheduled? close.Date|close.Null send it then, not now
 ---@field direction? close.Direction
----@field draft_id? string go on with this draft, of an earlier send
+---@field draft_id? string continue with this draft of an earlier send
 ---@field lead_id? string|close.Null
 ---@field local_phone? string|close.Null your number, E.164
 ---@field organization_id? string|close.Null
@@ -143,7 +143,7 @@
 ---| "tls"
 ---| "timeout"
 ---| "rate_limited"   # 429
----| "authentication" # 401, or no credentials to be had
+---| "authentication" # 401, or no credentials
 ---| "not_found"      # 404
 ---| "api"            # another 4xx
 ---| "server"         # 5xx
@@ -154,7 +154,7 @@
 ---@alias close.Outcome
 ---| "not_sent" # Close never had a whole request: safe to send again
 ---| "rejected" # refused, by Close or by our validation: nothing was created
----| "unknown"  # sent, and no answer that can be trusted: look before you resend
+---| "unknown"  # sent, and no usable answer: look before you resend
 
 ---@class close.Violation
 ---@field field? string such as "attachments[2].url"
@@ -165,7 +165,7 @@
 ---@field kind close.Kind
 ---@field outcome close.Outcome
 ---@field message string one line
----@field errors close.Violation[] all that is wrong, ours or Close's; may be empty
+---@field errors close.Violation[] all violations, ours or Close's; may be empty
 ---@field status? integer HTTP status
 ---@field body? string the answer as it came
 ---@field attempts? integer requests that were begun
@@ -198,7 +198,7 @@
 ---@field kind? close.Kind of a failed attempt
 ---@field outcome? close.Outcome of a failed attempt
 ---@field code? integer libcurl's result code
----@field retry_in? number seconds to the next attempt, where there is one
+---@field retry_in? number seconds to the next attempt, if there is one
 ---@field callback_error? string what a callback threw; then there is no attempt
 ---@field draft_id? string a send has made this draft; then there is no attempt
 
@@ -218,7 +218,7 @@
 ---@field user_agent? string put before ours
 ---@field loop? "auto"|"blocking"|"poll"|"luv"|"ngx" how to wait
 ---@field on_event? fun(event: close.Event)
----@field on_draft? fun(draft_id: string): any send asks it before it promotes
+---@field on_draft? fun(draft_id: string): any send calls it before it promotes
 
 ---@class close.CallOptions
 ---@field timeout? number seconds
@@ -232,12 +232,12 @@
 ---@field timeout? number seconds
 ---@field max_retries? integer
 
---- What a list is to hold; all of it together. A comma list is a list of
+--- The filters of a list, combined with "and". A comma list is a list of
 --- strings, or a string with commas. The plain names stand for those with `_`.
 ---@class close.Filters
 ---@field _limit? integer items of a page, at least 1; Close's default is 100
 ---@field _skip? integer items to leave out at the start
----@field _fields? string|string[] the members that are wanted
+---@field _fields? string|string[] the members to return
 ---@field limit? integer `_limit`
 ---@field skip? integer `_skip`
 ---@field fields? string|string[] `_fields`
@@ -284,7 +284,7 @@ function SMS.create_async(params, callback, options) end
 ---@param params close.SendParams not changed
 ---@param options? close.CallOptions
 ---@return close.SMSActivity? sms
----@return close.Error? err err.draft_id goes on with it, where it is there
+---@return close.Error? err with err.draft_id, if there is a draft
 ---@return close.Response? response
 function SMS.send(params, options) end
 
@@ -411,7 +411,7 @@ function SMS.each_async(filters, callback, options) end
 
 --- What is said of a file.
 ---@class close.FileInfo
----@field content_type? string one of the 40; or told by the filename's ending
+---@field content_type? string one of the 40; by default from the filename's ending
 ---@field filename? string the path's last part, unless given
 
 ---@class close.Files
@@ -453,7 +453,7 @@ local Client = {}
 ---@param method "GET"|"POST"|"PUT"|"PATCH"|"DELETE"
 ---@param path string below base_url, such as "/lead/"
 ---@param options? close.RequestOptions
----@return any value the JSON that was answered; true where there was none
+---@return any value the decoded JSON; true for an empty body
 ---@return close.Error? err
 ---@return close.Response? response
 function Client:request(method, path, options) end
@@ -467,13 +467,13 @@ function Client:request(method, path, options) end
 ---@return close.Error? err of kind "config": the callback is not called
 function Client:request_async(method, path, callback, options) end
 
---- Does what can be done now, without waiting: a bounded amount of it.
+--- Does work that is ready, without waiting, for about half a millisecond.
 ---@return integer? pending
 ---@return close.Error? err
 function Client:poll() end
 
 --- Waits, in the host's way, until nothing is pending or the time is over.
----@param seconds? number no limit unless told
+---@param seconds? number no limit by default
 ---@return integer? pending
 ---@return close.Error? err
 function Client:wait(seconds) end
@@ -507,7 +507,7 @@ local close = {}
 ---@return close.Error? err of kind "config"
 function close.new(options) end
 
---- Makes the default client anew, the one behind close.sms.
+--- Replaces the default client, which close.sms uses.
 ---@param options? close.Options
 ---@return close.Client? client
 ---@return close.Error? err of kind "config"

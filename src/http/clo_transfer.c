@@ -105,7 +105,7 @@ static void forget(struct clo_buf *buf) {
 }
 
 void clo_transfer_clear(struct clo_transfer *t) {
-  curl_mime_free(t->form); /* it lets go of the easy handle, too */
+  curl_mime_free(t->form); /* it releases the easy handle, too */
   t->form = NULL;
   if (t->secret.data) memset(t->secret.data, 0, t->secret.cap);
   forget(&t->secret);
