@@ -1,7 +1,7 @@
 ---@meta close
 -- The types of the public API, for editors that read LuaCATS annotations.
--- Nothing requires this file. spec/docs_spec.lua compares it with the code: every
--- function and field is here, and no other.
+-- Nothing requires this file. spec/docs_spec.lua compares it with the code:
+-- every function and field is here, and no other.
 -- Source of the fields: developer.close.com/api/resources/activities/sms/create
 
 --- A JSON null: `close.null`, `cjson.null`, `ngx.null` or `vim.NIL`.
