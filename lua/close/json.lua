@@ -54,22 +54,31 @@ local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 --- Decodes JSON. Nulls are absent in tables. Whole numbers are integers where
 --- Lua has those; those above 2^53 are strings of their digits. Half an emoji,
 --- which lua-cjson refuses, becomes U+FFFD.
+--- A wrong decimal point makes no other number of one, but a failure: only
+--- then is that looked into.
 ---@param text string
 ---@return any value nil where text is not JSON; json.null for null alone
 ---@return string text as it was read
 function json.decode(text)
   text = core.readable_json(text)
-  local ok, value = protected(instance.decode, text)
-  if not ok then return nil, text end
+  local ok, value = pcall(instance.decode, text)
+  if not ok then
+    if memory.is_out_of_memory(value) then error(value, 0) end
+    ok, value = protected(instance.decode, text)
+    if not ok then return nil, text end
+  end
   return type(value) == "table" and core.clean(value) or value, text
 end
+
+local OPENING = ("{"):byte()
 
 --- Decodes a JSON object.
 ---@param text string
 ---@return table|nil object nil where text is not a JSON object
 function json.decode_object(text)
   local value, read = json.decode(text)
-  return type(value) == "table" and read:find "^%s*{" and value or nil
+  if type(value) ~= "table" then return nil end
+  return (read:byte() == OPENING or read:find "^%s*{") and value or nil
 end
 
 --- Encodes any table.
