@@ -299,7 +299,7 @@ describe("an interrupt at any instruction", function()
       assert.equal(begun and 1 or 0, told)
       if not begun then assert.equal(0, taken "POST") end
     end
-    assert.is_true(n > 5)
+    assert.is_true(n > 4)
   end)
 
   -- Whether it strikes where a callback is called, or in one: then that was

@@ -23,14 +23,19 @@ local PROMOTION = endpoint("PUT", PATH .. "{id}/", false) -- a look comes first
 
 local activity = {}
 
+-- A request, with room for what request.lua sets.
+local function request(of, path, body)
+  return { endpoint = of, path = path, body = body, operation = false,
+    unknown = 0, id = false, is_submitted = false, secret = false }
+end
+
 --- A request about all SMS.
 ---@param method string "GET" or "POST"
 ---@param body string|nil JSON
 ---@param query string|nil such as "?_limit=10"
 ---@return table request see request.lua
 function activity.of_all(method, body, query)
-  return { endpoint = OF_ALL[method], path = query and PATH .. query or PATH,
-    body = body }
+  return request(OF_ALL[method], query and PATH .. query or PATH, body)
 end
 
 --- A request about one SMS.
@@ -40,8 +45,7 @@ end
 ---@param query string|nil
 ---@return table request
 function activity.of_one(method, id, body, query)
-  return { endpoint = OF_ONE[method], path = PATH .. id .. "/" .. (query or ""),
-    body = body }
+  return request(OF_ONE[method], PATH .. id .. "/" .. (query or ""), body)
 end
 
 --- The request that makes a draft.

@@ -12,6 +12,7 @@
 --   current             the operation that a drain is handling
 --   depth               of nested callbacks
 --   uncounted           operations that wait while on_event runs for them
+--   memory_error        one that the next operation may have, or false
 
 local core = require "close.core"
 local drain = require "close.drain"
@@ -177,14 +178,15 @@ local function make_driver(state)
   function driver.turn(budget)
     local till = budget and core.now() + budget
     driver.step(budget or math.huge)
-    drain(state, till)
+    if state.questions[1] or driver.ready() then drain(state, till) end
   end
 
   --- Whether there is something to drain.
   function driver.ready()
-    return state.deferred_first <= state.deferred_last or
-      questions.deadline(state) == 0 or
-      state.engine ~= nil and state.engine:ready()
+    local engine = state.engine
+    return engine ~= nil and engine:ready() or
+      state.deferred_first <= state.deferred_last or
+      state.questions[1] ~= nil and questions.deadline(state) == 0
   end
 
   --- Seconds to the next turn; nil if only a socket can cause one.
@@ -198,7 +200,7 @@ local function make_driver(state)
   --- Waits for a socket or the deadline, at most so many seconds.
   function driver.wait(seconds)
     if not state.engine or driver.ready() then return end
-    local waiting = questions.deadline(state)
+    local waiting = state.questions[1] and questions.deadline(state)
     if waiting and (seconds < 0 or waiting < seconds) then seconds = waiting end
     state.engine:wait(seconds)
   end
@@ -244,6 +246,7 @@ function client.new(given)
     deferred_last = 0,
     depth = 0,
     uncounted = 0,
+    memory_error = false,
   }
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)

@@ -103,7 +103,7 @@ local function drain_done(state, engine, till)
 end
 
 local function drain_all(state, till)
-  drain_questions(state)
+  if state.questions[1] then drain_questions(state) end
   drain_deferred(state, till)
   if state.engine then drain_done(state, state.engine, till) end
 end

@@ -16,6 +16,7 @@
 --     is_cancelled  by its handle, or by an error in the call that waits
 --     done          it is over; then
 --     response, failure   its result; a failure may be an error already
+--     is_read       its verb reads them, or has read them
 --     memory_error  its error if out of memory, made in advance
 -- An error may come at any instruction: from a hook, or if out of memory. So an
 -- operation that is not over is always in one of four places: the engine, the
@@ -86,6 +87,21 @@ function operations.is_too_deep(state) return state.depth >= MAX_DEPTH end
 
 -- ---- results ----
 
+-- Gives an operation its error for lack of memory: one that another operation
+-- did not need, or a new one.
+local function take_memory_error(state, operation)
+  local err = state.memory_error
+  state.memory_error = false
+  operation.memory_error = err or errors.memory()
+end
+
+-- Nothing reads the operation any more: others may have its error, unless that
+-- is its result.
+local function leave_memory_error(state, operation, result)
+  local err = operation.memory_error
+  if result ~= err then state.memory_error = err end
+end
+
 -- The error of an operation that ran out of memory. Allocates nothing.
 local function out_of_memory(operation)
   local err, failure, request = operation.memory_error, operation.failure,
@@ -109,6 +125,7 @@ end
 local function read(operation)
   local verb, task = operation.verb, operation.task
   local response, failure = operation.response, operation.failure
+  operation.is_read = true
   if not failure then
     local value, err = verb.read(response, task)
     return value, err, response
@@ -142,6 +159,7 @@ local function run(state, operation)
   user.call(state, operation.request, function()
     local callback = operation.waiter
     operation.waiter = nil
+    leave_memory_error(state, operation, err)
     return callback(value, err, response)
   end)
   state.depth = depth
@@ -225,15 +243,14 @@ local function adopt(operation, request)
   operation.request = request
 end
 
--- Begins the next request, unless the operation was given up.
+-- Begins an operation's request, unless the operation was given up.
 -- -> a failure if the request is over already
-local function begin(state, operation, request)
-  adopt(operation, request)
+local function begin(state, operation)
   if state.closed then return requests.closed() end
   if requests.is_given_up(operation) then
     return requests.failure("cancelled", "the call was cancelled")
   end
-  return requests.begin(state, request)
+  return requests.begin(state, operation.request)
 end
 
 -- Something was deferred for an operation that is over by now: a finalizer may
@@ -249,7 +266,8 @@ function operations.go_on(state, operation, response, failure)
     local request
     request, response, failure = step(state, operation, response, failure)
     if not request then return finish(state, operation, response, failure) end
-    response, failure = nil, begin(state, operation, request)
+    adopt(operation, request)
+    response, failure = nil, begin(state, operation)
   until not failure
 end
 
@@ -263,15 +281,17 @@ function operations.new(verb, request, task)
   local operation = { verb = verb, task = task, request = nil, began = false,
     due = false, retries = 0, ticket = nil, waiter = nil, attempts = 0,
     is_cancelled = false, done = false, response = nil, failure = nil,
-    memory_error = errors.memory() }
+    is_read = false, memory_error = false }
   if request then adopt(operation, request) end
   return operation
 end
 
+local NO_OPTIONS = {} -- of a call; only read
+
 -- Sets the fields that come from options.
 -- -> nil, or what is wrong with the options
 local function set_options(state, operation, given)
-  local settings, verb, of_call = state.settings, operation.verb, {}
+  local settings, verb, of_call = state.settings, operation.verb, NO_OPTIONS
   if given ~= nil then
     local why
     of_call, why = options.read_call(given, verb.uses_on_draft)
@@ -289,9 +309,9 @@ end
 -- Starts an operation; its request may leave at once.
 local function start(state, operation)
   count(state, operation)
-  local failure = begin(state, operation, operation.request)
+  local failure = begin(state, operation)
   if failure then operations.go_on(state, operation, nil, failure) end
-  questions.ask(state)
+  if state.questions[1] then questions.ask(state) end
   if not operation.done then state.loop.kick() end
 end
 
@@ -361,6 +381,7 @@ end
 local function start_and_wait(state, operation)
   start(state, operation)
   if not operation.done then state.loop.await(operation) end
+  return read(operation)
 end
 
 -- Lua 5.1 cannot catch an error through an await that yields: a later step
@@ -369,8 +390,24 @@ local function start_and_yield(state, operation)
   operation.waiter = coroutine.running()
   local called, ok, why = pcall(protect.catch, start, state, operation)
   if not called then return false, protect.note(ok) end
-  if ok and not operation.done then state.loop.await(operation) end
-  return ok, why
+  if not ok then return false, why end
+  if not operation.done then state.loop.await(operation) end
+  return protect.catch(read, operation)
+end
+
+-- What the caller gets of what protect.catch returned.
+local function conclude(state, operation, ok, value, err, response)
+  if ok then
+    leave_memory_error(state, operation, err)
+    return value, err, response
+  end
+  protect.ensure(abandon, state, operation, value)
+  if not memory.is_out_of_memory(value) then error(value, 0) end
+  if operation.is_read then
+    return nil, out_of_memory(operation), operation.response
+  end
+  if not operation.done then operations.end_without_memory(operation) end
+  return result(operation)
 end
 
 --- Begins an operation, waits for it in the host's way, and returns its result.
@@ -385,18 +422,12 @@ function operations.perform(state, operation, refused, given)
   if why then return nil, errors.config(why) end
   local failure = requests.why_not(state, operation.request)
   if failure then return nil, errors.from_call(failure) end
-  local ok, thrown
+  take_memory_error(state, operation)
   if protect.yields or not state.loop.yields() then
-    ok, thrown = protect.catch(start_and_wait, state, operation)
-  else
-    ok, thrown = start_and_yield(state, operation)
+    return conclude(state, operation,
+      protect.catch(start_and_wait, state, operation))
   end
-  if not ok then
-    protect.ensure(abandon, state, operation, thrown)
-    if not memory.is_out_of_memory(thrown) then error(thrown, 0) end
-    if not operation.done then operations.end_without_memory(operation) end
-  end
-  return result(operation)
+  return conclude(state, operation, start_and_yield(state, operation))
 end
 
 -- Begins an operation. Its callback waits only after that: it must not be
@@ -424,6 +455,7 @@ function operations.launch(state, operation, refused, callback, given)
     state.loop.why_not("begin", verb.name)
   if why then return nil, errors.config(why) end
   operation = operation or operations.new(REFUSED)
+  take_memory_error(state, operation)
   why = not refused and set_options(state, operation, given)
   operation.failure = refused or why and errors.config(why) or nil
   operation.done = operation.failure ~= nil
@@ -450,6 +482,7 @@ local LATER = { read = function() end }
 function operations.later(state, request, f)
   local made = operations.new(LATER)
   made.request, made.waiter, made.done = request, f, true
+  take_memory_error(state, made)
   defer(state, notify, made)
   state.loop.kick()
 end

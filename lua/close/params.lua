@@ -57,10 +57,13 @@ end
 ---@return string|nil query
 function params.check(given, verb, found)
   local body, query, bytes = core.validate(given, json.host_null(), verb)
+  local wrong = body and check_rest(given, bytes)
+  if body and not wrong and not (found and found[1]) then
+    return body, nil, query
+  end
   local list, unlisted = found or {}, nil
   if body then
-    list[#list + 1] = check_rest(given, bytes)
-    if not list[1] then return body, nil, query end
+    list[#list + 1] = wrong
   else
     for _, violation in ipairs(query) do list[#list + 1] = violation end
     unlisted = bytes

@@ -19,10 +19,12 @@ protect.yields = coroutine.status(thread) == "suspended"
 local current_interrupt -- {value} of the one that is being thrown
 local has_hook = false -- whether debug.sethook had set one at the last call
 
+local debug = rawget(_G, "debug") -- some hosts have none
+local gethook = debug and debug.gethook or function() end
+
 -- The function that debug.sethook has set, if it is a Lua function.
 local function hook_of(...)
-  local debug = rawget(_G, "debug") -- some hosts have none
-  local hook = debug and debug.gethook and debug.gethook(...)
+  local hook = gethook(...)
   return type(hook) == "function" and hook or nil
 end
 
@@ -67,9 +69,9 @@ end
 --- pcall, with a third value after an error: whether it is an interrupt.
 function protect.call(f, ...)
   current_interrupt = nil
-  local hook = hook_of()
-  has_hook = hook ~= nil
-  if not hook then return judge(nil, pcall(f, ...)) end
+  local hook = gethook()
+  has_hook = type(hook) == "function"
+  if not has_hook then return judge(nil, pcall(f, ...)) end
   local came_from_hook = {}
   return judge(came_from_hook, call_with(function(value)
     came_from_hook[1] = is_from(hook, f, function(level)

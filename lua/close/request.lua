@@ -91,7 +91,7 @@ local function submit(state, request)
     retries = retries - stale.failure.attempts
     request.stale = false
   end
-  request.delay = nil -- of the first try only
+  if delay then request.delay = nil end -- of the first try only
   local id = state.last_id + 1
   local ticket = operation.ticket or id
   state.last_id, request.id = id, id
