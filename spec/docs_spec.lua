@@ -366,6 +366,19 @@ describe("what comes back", function()
       told("Errors", "Codes of a validation error:", "Up to"))
   end)
 
+  it("has an HTTP status for each kind", function()
+    local text = files.read "docs/hosts.md":match
+      "\n## What a web handler answers\n(.-)\n## "
+    local named_kinds = {}
+    for cell in text:gmatch "\n| ([^|]*) | %d%d%d |" do
+      for name in cell:gmatch "`([%w_]+)`" do named_kinds[name] = true end
+    end
+    for _, other in ipairs { "kind", "unknown", "not_sent" } do
+      named_kinds[other] = nil
+    end
+    assert.same(alias "Kind", keys(named_kinds))
+  end)
+
   it("is what close.segments says", function()
     local names = keys(close.segments "text")
     assert.same(names, annotated "Segments")

@@ -121,6 +121,16 @@ describe("the code in the documentation", function()
     assert.equal(5, count(text, "authentication: "))
   end)
 
+  it("shows that it tries, as docs/hosts.md has it", function()
+    local code = page.block("docs/hosts.md", "What a web handler answers")
+    server:fault { kind = "status", status = 503 }
+    local text, status = with_key(code ..
+      "assert(assert(client, why).sms.send(params))")
+    assert.equal("0", status, text)
+    assert.matches("^POST failed: server, again in 0%.%d s\n$", text)
+    assert.equal('{"errors":{}}', require "cjson".encode { errors = {} })
+  end)
+
   it("sends from a tick, as docs/hosts.md has it", function()
     local code = page.block("docs/hosts.md", "A tick")
     local text, status = with_key('local close = require "close"\n' .. code)

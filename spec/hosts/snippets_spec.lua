@@ -147,6 +147,6 @@ describe("docs/hosts.md", function()
     for i, block in ipairs(page.blocks "docs/hosts.md") do
       langs[i] = block.lang
     end
-    assert.same({ "lua", "lua", "lua", "nginx" }, langs)
+    assert.same({ "lua", "lua", "lua", "nginx", "lua" }, langs)
   end)
 end)
