@@ -141,6 +141,24 @@ describe("client:request", function()
       server:ledger()[2].target)
   end)
 
+  it("remembers the rate limits of the paths that were used last", function()
+    local client = support.new(server, { max_retries = 1, timeout = 10 })
+    server:script{ { status = 429, headers = { ["Retry-After"] = "30" } },
+      { status = 503, headers = { ["Retry-After"] = "1" } } }
+    local _, err = client:request("GET", "/lead/1/", { max_retries = 0 })
+    assert.equal(429, err.status)
+    _, err = client:request("GET", "/lead/1/")
+    assert.equal("rate_limited", err.kind)
+    local paused
+    client:request_async("GET", "/lead/2/", function(value)
+      paused = value ~= nil
+    end)
+    for i = 3, 300 do assert(client:request("GET", "/lead/" .. i .. "/")) end
+    assert(client:request("GET", "/lead/1/"))
+    assert.equal(0, client:wait(5))
+    assert.is_true(paused)
+  end)
+
   it("says that a body is empty where one could be", function()
     local client = support.new(server)
     for _, row in ipairs{ { "POST", "0" }, { "PUT", "0" }, { "PATCH", "0" },

@@ -23,10 +23,35 @@ static void note_due(struct clo_engine *e, double at) {
   if (e->due < 0 || at < e->due) e->due = at;
 }
 
+/* Paths with ids make a group each, so only so many are kept. */
+#define GROUPS_MAX 256
+
+/* Frees the group that was used least recently, of those without a call; 0 if
+ * there is none. Its rate limit is forgotten: at worst a call meets a 429. */
+static int drop_group(struct clo_engine *e) {
+  struct clo_group **link, **found = NULL, *group;
+  for (link = &e->groups; (group = *link); link = &group->next)
+    if (!group->queued.first && !group->running && !group->pausing)
+      found = link;
+  if (!found) return 0;
+  group = *found;
+  *found = group->next;
+  free(group->name);
+  free(group);
+  e->group_count--;
+  return 1;
+}
+
 struct clo_group *clo_attempts_group(struct clo_engine *e, const char *name) {
-  struct clo_group *group = e->groups;
-  while (group && strcmp(group->name, name) != 0) group = group->next;
-  if (group || !(group = calloc(1, sizeof *group))) return group;
+  struct clo_group **link = &e->groups, *group;
+  while (*link && strcmp((*link)->name, name) != 0) link = &(*link)->next;
+  if ((group = *link)) {
+    *link = group->next;
+    group->next = e->groups;
+    return e->groups = group;
+  }
+  while (e->group_count >= GROUPS_MAX && drop_group(e)) continue;
+  if (!(group = calloc(1, sizeof *group))) return NULL;
   if (!(group->name = malloc(strlen(name) + 1))) {
     free(group);
     return NULL;
@@ -34,6 +59,7 @@ struct clo_group *clo_attempts_group(struct clo_engine *e, const char *name) {
   strcpy(group->name, name);
   clo_pace_init(&group->pace);
   group->next = e->groups;
+  e->group_count++;
   return e->groups = group;
 }
 
@@ -68,12 +94,14 @@ void clo_attempts_queue(struct clo_engine *e, struct clo_transfer *t) {
 void clo_attempts_pause(struct clo_engine *e, struct clo_transfer *t) {
   note_due(e, t->start_at);
   note_due(e, t->deadline);
+  t->group->pausing++;
   clo_list_put(&e->pausing, t);
 }
 
 void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
                         struct clo_transfer *t) {
   clo_list_take(list, t);
+  if (list == &e->pausing) t->group->pausing--;
   if (list == &t->group->queued) e->queued--;
   if (list == &e->running) {
     t->group->running--;

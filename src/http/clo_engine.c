@@ -116,7 +116,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why) {
 static void free_list(struct clo_engine *e, struct clo_list *list) {
   struct clo_transfer *t;
   while ((t = list->first)) {
-    if (list == &e->spare) /* it may never have been in a group */
+    if (list == &e->spare || list == &e->done) /* its group may be gone */
       clo_list_take(list, t);
     else
       clo_attempts_leave(e, list, t);
@@ -151,7 +151,7 @@ static void abandon(struct clo_engine *e) {
   disown(e, &e->pausing);
   for (group = e->groups; group; group = group->next) {
     disown(e, &group->queued);
-    group->running = 0;
+    group->running = group->pausing = 0;
   }
   e->queued = 0;
   e->is_broken = 0;

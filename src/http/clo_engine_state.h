@@ -15,7 +15,7 @@ struct clo_group {
   char *name; /* owned */
   struct clo_pace pace;
   struct clo_list queued; /* those that go first come first */
-  size_t running;
+  size_t running, pausing; /* how many on the engine's lists are its own */
   double checked; /* the hold that all of queued were held against */
   struct clo_group *next;
 };
@@ -25,7 +25,8 @@ struct clo_engine {
   struct curl_slist *headers;
   struct clo_config config; /* its strings are owned */
   struct clo_sockets sockets;
-  struct clo_group *groups;
+  struct clo_group *groups; /* those used last come first */
+  size_t group_count;
   struct clo_list running, pausing, done, spare;
   size_t queued; /* in all groups */
   struct clo_event *events, **events_end;
