@@ -11,8 +11,10 @@
 --   * Killed after the request for a draft has left, and before the draft's id
 --     was written, it leaves a stray draft in Close. That one is never sent.
 --   * If a second run begins with the same journal, the first one stops.
---   * A journal belongs to its file: after a change of the file, or of the
---     number to send from, it is refused. Do not remove it before all is sent.
+--   * A journal belongs to its file: after a change of the file, the number to
+--     send from, or CLOSE_BASE_URL, it is refused. Put what must be corrected
+--     into a file of its own. Do not remove the journal before all is sent.
+--   * A person who is in the file twice gets two texts.
 --   * It holds after a power failure only as far as the disk has it.
 
 package.path = (arg[0]:match "^(.*/)" or "./") .. "?.lua;" .. package.path
@@ -112,7 +114,8 @@ end
 -- Checks all messages, prints all mistakes, and adds up what they take.
 local function survey(client, file, journal)
   local found = { count = 0, mistakes = 0, to_send = 0, segments = 0,
-    drafts = 0, ["GSM-7"] = 0, ["UCS-2"] = 0, sum = 0 }
+    drafts = 0, ["GSM-7"] = 0, ["UCS-2"] = 0,
+    sum = mix(0, os.getenv "CLOSE_BASE_URL" or "") }
   for number, line, message, mistakes in messages(file) do
     if message then check(client, message, mistakes) end
     for _, mistake in ipairs(mistakes) do
@@ -166,10 +169,17 @@ function Run:show_progress()
   local done = self.sent + self.failed + self.unknown
   local seconds = os.time() - self.begun
   if seconds == 0 or done == 0 then return end
+  self.shows = true
   local left = math.floor((self.to_send - done) * seconds / done)
   io.stderr:write(("\r%d of %d sent, %d failed, %d unknown; %.1f a second, "
-    .. "%s left    "):format(self.sent, self.to_send, self.failed, self.unknown,
+    .. "%s left   "):format(self.sent, self.to_send, self.failed, self.unknown,
     done / seconds, in_words(left)))
+end
+
+-- A line of its own, in the place of the progress.
+function Run:say(text)
+  if self.shows then io.stderr:write("\r", (" "):rep(78), "\r") end
+  print(text)
 end
 
 function Run:stop(why)
@@ -187,7 +197,7 @@ function Run:finish(number, line, sms, err)
   local which = err.outcome == "unknown" and "unknown" or "failed"
   self[which], self.in_a_row = self[which] + 1, self.in_a_row + 1
   if not self.stopped then
-    print(("\rline %d: %s"):format(line, tostring(err)))
+    self:say(("line %d: %s"):format(line, tostring(err)))
   end
   if err.kind == "authentication" or err.kind == "config" then
     self:stop(err.message)
@@ -242,7 +252,7 @@ local function send_all(client, file, journal, found)
     pcall(client.wait, client, PATIENCE)
   end
   client:close() -- what is not over ends as cancelled
-  print(("\r%d of %d sent, %d failed, %d unknown, in %s"):format(run.sent,
+  run:say(("%d of %d sent, %d failed, %d unknown, in %s"):format(run.sent,
     run.to_send, run.failed, run.unknown, in_words(os.time() - run.begun)))
   if run.stopped then print("stopped: " .. run.stopped) end
   return run.sent == run.to_send
@@ -263,6 +273,12 @@ local function bulk(client, path, journal_path, is_sure)
     print(found.mistakes .. " mistakes: nothing was sent")
     return 2
   end
+  local checksum = ("%.0f"):format(found.sum)
+  why = journal:why_not(checksum)
+  if why then
+    print(why .. ": nothing was sent")
+    return 2
+  end
   show_survey(found)
   if found.to_send == 0 then return 0 end
   if not is_wanted(is_sure) then
@@ -270,7 +286,7 @@ local function bulk(client, path, journal_path, is_sure)
     return 2
   end
   local ok
-  ok, why = journal:begin(found.count, ("%.0f"):format(found.sum))
+  ok, why = journal:begin(found.count, checksum)
   if not ok then
     print(why .. ": nothing was sent")
     return 2

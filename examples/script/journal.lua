@@ -53,12 +53,16 @@ function journal.read(path)
   return self
 end
 
---- Opens it for a run. Returns nil and why not if it is of other messages.
-function Journal:begin(count, checksum)
+--- Why it cannot be the journal of messages with this checksum, or nil.
+function Journal:why_not(checksum)
   if self.checksum and self.checksum ~= checksum then
-    return nil, self.path .. " belongs to other messages, or to another " ..
-      "number to send from"
+    return self.path .. " belongs to other messages, another number to " ..
+      "send from, or another server"
   end
+end
+
+--- Opens it for a run of so many messages.
+function Journal:begin(count, checksum)
   local file, why = io.open(self.path, "ab")
   if not file then return nil, why end
   self.file = file
