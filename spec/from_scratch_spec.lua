@@ -66,7 +66,7 @@ local function to_script(commands, server)
   return table.concat(lines, "\n") .. "\n"
 end
 
-describe("docs/from-scratch.md #once", function()
+describe("docs/from-scratch.md", function()
   local server, dir
 
   setup(function()
@@ -85,7 +85,7 @@ describe("docs/from-scratch.md #once", function()
     process.remove(dir)
   end)
 
-  it("prints what it shows", function()
+  it("prints what it shows #once", function()
     local commands, printed = read_commands(), {}
     files.write(dir .. "/typed.sh", to_script(commands, server))
     local text = process.capture("cd " .. dir .. " && env -u CLOSE_API_KEY " ..
