@@ -1,8 +1,9 @@
 #!/bin/sh
 # What users and developers type, tried in a copy of the checkout: make install
 # into a fresh prefix, for each Lua, and the main job from there; make
-# uninstall; make env, which adds to what the user has set; another Lua's
-# headers, which are refused; make spec and make c-test; warnings; make clean.
+# uninstall; a checkout as a plugin of Neovim; make env, which adds to what the
+# user has set; another Lua's headers, which are refused; make spec and make
+# c-test; warnings; make clean.
 set -eu
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
@@ -10,6 +11,8 @@ trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/theirs" "$dir/bin" "$dir/checkout"
 echo 'return "theirs"' >"$dir/theirs/theirs.lua"
 echo 'error "not ours"' >"$dir/theirs/close.lua"
+
+neovim_line=$(grep '^make build LUA=luajit && ' docs/install.md)
 
 # With the times, so nothing is compiled again.
 cp -a .gitignore .busted Makefile packages.txt bin build lua spec src tools \
@@ -100,6 +103,18 @@ if find "$prefix" ! -type d -o -name close | grep .; then
   fail 'make uninstall has left these'
 fi
 says 'no program lua0' make -s uninstall LUA=lua0 PREFIX="$prefix"
+
+# ---- a plugin of Neovim, as docs/install.md has it ----
+
+sh -c "$neovim_line"
+(cd / && env -u LUA_PATH -u LUA_CPATH nvim --headless -u NONE \
+  --cmd "set rtp^=$dir/checkout" \
+  -c 'lua print(require("close")._VERSION .. " is here")' -c 'q!') \
+  >"$dir/said" 2>&1
+grep -q '^[0-9.]* is here' "$dir/said" || { cat "$dir/said" && false; }
+if git ls-files --others --exclude-standard | grep .; then
+  fail 'the plugin has changed the checkout'
+fi
 
 # ---- another Lua's headers ----
 
