@@ -10,7 +10,7 @@
 -- run goes on with these drafts by send { draft_id = ... }, which looks first.
 --   * Killed after the request for a draft has left, and before the draft's id
 --     was written, it leaves a stray draft in Close. That one is never sent.
---   * If a second run begins with the same journal, the first one stops.
+--   * Of several runs with one journal at the same time, one goes on at most.
 --   * A journal belongs to its file: after a change of the file, the number to
 --     send from, or CLOSE_BASE_URL, it is refused. Put what must be corrected
 --     into a file of its own. Do not remove the journal before all is sent.
