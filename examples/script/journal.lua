@@ -69,11 +69,11 @@ function Journal:begin(count, checksum)
   return self:write("run", count, checksum)
 end
 
---- Adds a record. Returns true when the operating system has it, so that it is
---- there after this process was killed. (After a power failure it may be lost:
---- Lua cannot wait for the disk.) Returns nil and why if it may not be there, or
---- if another process writes to the journal, too. That process may not have read
---- this record, so nothing may be sent for it.
+--- Adds a record. Returns true when the operating system has it, so that it
+--- is there after this process was killed. (After a power failure it may be
+--- lost: Lua cannot wait for the disk.) Returns nil and why if it may not be
+--- there, or if another process writes to the journal, too. That process may
+--- not have read this record, so nothing may be sent for it.
 function Journal:write(word, number, id)
   local record = ("\n%s %d %s ."):format(word, number, id)
   local ok, why = self.file:write(record)
