@@ -14,21 +14,22 @@ local walk = require "close.walk"
 
 local SLICE_S = 0.001 -- for which callbacks run in one turn
 
+-- request is the request for a page: the verb has it beside what all have.
 local each = { name = "each", example = "each{...}", arguments = 1,
-  read = pages.read }
+  read = pages.read, request = pages.request }
 
 -- The task is the walk.
 function each.prepare(_, filters)
   local query, err = pages.read_filters(filters)
   if not query then return nil, nil, err end
   local walker = walk.new(query)
-  return pages.request(walker:ask()), walker
+  return each.request(walker:ask()), walker
 end
 
 -- The operation for the next page; it keeps the walk's place in the queue.
 local function next_page(operation)
-  local walker = operation.task
-  local made = operations.new(each, pages.request(walker:ask()), walker)
+  local walker, verb = operation.task, operation.verb
+  local made = operations.new(verb, verb.request(walker:ask()), walker)
   made.ticket = operation.ticket
   return made
 end

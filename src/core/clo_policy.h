@@ -72,7 +72,7 @@ double clo_policy_retry_after(const char *value, size_t len);
 double clo_policy_server_delay(int status, const struct clo_rate_limit *rate,
                                double retry_after);
 
-/* Seconds to wait after so many attempts: the backoff, which doubles, or what
+/* Seconds to wait after so many attempts: the backoff, which grows, or what
  * the answer asks for (or -1), whichever is longer. RFC 9110, 10.2.3: a server
  * says how long to wait at least. random in [0, 1). */
 double clo_policy_wait(int attempts, double server_delay, double random);

@@ -6,7 +6,8 @@
 
 #include "clo_transfer.h"
 
-/* What all calls of an engine share. */
+/* What all calls of an engine share. A string is copied in copy_config() and
+ * freed in clo_engine_free(). */
 struct clo_config {
   const char *user_agent;
   const char *ca_file;    /* PEM; NULL: the system's */
