@@ -277,8 +277,8 @@ uninstall:
 	  [ "$$(head -n 1 "$$program")" = "#!$$(command -v $(LUA))" ]; then \
 	  rm -f "$$program"; fi
 
-# And what LuaRocks and managers of Neovim's plugins leave in a checkout.
+# And what LuaRocks, Neovim and managers of its plugins leave in a checkout.
 .PHONY: clean
 clean:
 	rm -rf build close lua_modules .luarocks
-	rm -f src/*/*.o *.rock lua/close/core.so
+	rm -f src/*/*.o *.rock lua/close/core.so examples/neovim/doc/tags

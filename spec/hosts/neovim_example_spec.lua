@@ -1,6 +1,7 @@
 -- examples/neovim, by its one command: the plugin in a real Neovim.
 local http = require "socket.http"
 local json = require("cjson").new()
+local files = require "spec.support.files"
 local nvim = require "spec.support.nvim"
 local process = require "spec.support.process"
 
@@ -130,6 +131,134 @@ describe("the Neovim example", function()
     editor:lua "vim.cmd('edit ' .. vim.fn.tempname() .. '.sms')"
     assert.equal("sms", editor:lua "return vim.bo.filetype")
     assert.equal("0 required", faults())
+  end)
+
+  describe(":checkhealth close_sms", function()
+    local KEY = "api_sandbox"
+    local START = "vim.env.%s = arg; vim.g.close_sms = { check_network = %s }"
+
+    -- Its report, in a line. Fails if the key stands in it.
+    local function health()
+      local report = editor:lua [[
+        vim.cmd "checkhealth close_sms"
+        local lines = vim.fn.getline(1, "$")
+        vim.cmd "bwipeout!"
+        return (table.concat(lines, " "):gsub("%s+", " "))
+      ]]
+      assert.matches("close_sms", report, 1, true)
+      assert.is_nil(report:find(KEY, 1, true))
+      assert.is_nil(editor:messages():find(KEY, 1, true))
+      editor:lua "vim.cmd 'messages clear'"
+      return report
+    end
+
+    local function set(name, value, network)
+      editor:lua(START:format(name, tostring(network or false)), value)
+    end
+
+    local function requests()
+      return json.decode((http.request(sandbox .. "/requests"))).data
+    end
+
+    local url, settings
+
+    before_each(function()
+      url = editor:lua "return vim.env.CLOSE_BASE_URL"
+      settings = editor:lua "return vim.g.close_sms"
+    end)
+
+    after_each(function()
+      editor:lua([[
+        vim.env.CLOSE_API_KEY, vim.env.CLOSE_BASE_URL = arg.key, arg.url
+        vim.env.CLOSE_ACCESS_TOKEN = nil
+        vim.g.close_sms = arg.settings
+        require("close_sms.health").network_timeout_s = 5
+      ]], { key = KEY, url = url, settings = settings })
+    end)
+
+    it("shows what is there, and leaves the network alone", function()
+      local report = health()
+      assert.matches("LuaJIT 2", report, 1, true)
+      assert.matches("OK:? close 0%.1%.0: /[^ ]+/lua/close%.lua ", report)
+      assert.matches("libcurl %d+%.%d+%.%d+ ", report)
+      assert.matches("base_url: " .. url, report, 1, true)
+      assert.matches("OK:? CLOSE_API_KEY is set%.", report)
+      assert.matches("The network was not tried", report, 1, true)
+      assert.same({}, requests())
+    end)
+
+    it("says that there is no key", function()
+      set("CLOSE_API_KEY", nil)
+      local report = health()
+      assert.matches("ERROR:? No key is set", report)
+      assert.matches("base_url: " .. url, report, 1, true)
+    end)
+
+    it("says that the key cannot be one", function()
+      set("CLOSE_API_KEY", KEY .. " ")
+      assert.matches("ERROR:? close: config: api_key must be plain", health())
+    end)
+
+    it("knows an access token", function()
+      set("CLOSE_API_KEY", nil)
+      set("CLOSE_ACCESS_TOKEN", KEY)
+      assert.matches("OK:? CLOSE_ACCESS_TOKEN is set%.", health())
+    end)
+
+    it("asks Close, if told to", function()
+      set("CLOSE_API_KEY", KEY, true)
+      local report = health()
+      assert.matches("OK:? The server answers%. .* no TLS", report)
+      assert.matches("OK:? Close takes the key%. It answered in %d", report)
+      assert.equal(1, #requests())
+    end)
+
+    it("says what kind of error the network has", function()
+      set("CLOSE_API_KEY", KEY .. "x", true)
+      local report = health()
+      assert.matches("OK:? The server answers", report)
+      assert.matches("ERROR:? close: authentication: ", report)
+      set("CLOSE_API_KEY", KEY, true)
+      http.request(sandbox .. "/faults", '{"kind": "delay", "seconds": 20}')
+      editor:lua "require('close_sms.health').network_timeout_s = 0.1"
+      assert.matches("ERROR:? close: timeout: ", health())
+      set("CLOSE_BASE_URL", "http://127.0.0.1:1", true)
+      assert.matches("ERROR:? close: connection: ", health())
+    end)
+
+    it("says that the library is not there", function()
+      editor:lua [[
+        loaded = package.loaded.close
+        package.loaded.close = nil
+        package.preload.close = function() error "no libcurl here" end
+      ]]
+      local report = health()
+      editor:lua "package.preload.close, package.loaded.close = nil, loaded"
+      assert.matches("ERROR:? The library does not load: .*no libcurl here",
+        report)
+    end)
+  end)
+
+  it("has a help", function()
+    local dir = process.tempdir()
+    assert(process.run { "cp", "examples/neovim/doc/close_sms.txt", dir })
+    editor:lua("vim.cmd('helptags ' .. arg)", dir)
+    for _, tag in ipairs { "close_sms", "close_sms-health", ":CloseSms",
+      "g:close_sms" } do
+      assert.equal("close_sms.txt *" .. tag .. "*", editor:lua([[
+        vim.cmd("help " .. arg)
+        local name, word = vim.fn.expand "%:t", vim.fn.expand "<cWORD>"
+        vim.cmd "helpclose"
+        return name .. " " .. word
+      ]], tag))
+    end
+    -- No bar without its tag.
+    local tags = files.read(dir .. "/tags")
+    local text = files.read(dir .. "/close_sms.txt")
+    for tag in text:gmatch "|(close_sms[%w_-]*)|" do
+      assert.matches("\n" .. tag .. "\t", "\n" .. tags, 1, true)
+    end
+    process.remove(dir)
   end)
 
   it("sends what is under way when it quits", function()
