@@ -1,5 +1,5 @@
 # make demo | test | build | env | install | uninstall | spec | c-test | lint |
-#   layers | torture | bench | clean
+#   layers | musl | torture | bench | clean
 # Everything that is built stands below build/.
 
 LUA ?= lua5.4
@@ -35,7 +35,7 @@ ALL_CFLAGS = $(STRICT) $(WERROR) $(SANFLAGS) $(CFLAGS)
 
 # Only asked for where something is compiled.
 LUA_CFLAGS = $(or $(LUA_INCDIR:%=-I%),$(shell pkg-config --cflags $(LUA)))
-CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
+CURL_CFLAGS = $(shell pkg-config --cflags 'libcurl >= 7.74')
 CURL_LIBS = $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR) -lcurl,$(shell \
   pkg-config --libs libcurl))
 
@@ -46,6 +46,7 @@ LUA_FILES = lua spec tools bin/close-sandbox examples bench \
   $(wildcard *.rockspec)
 ARCHIVE = $(TREE)/libclo.a
 MODULE = $(TREE)/$(LUA)/close/core.so
+COMMA = ,
 
 .DELETE_ON_ERROR:
 
@@ -79,10 +80,17 @@ $(ARCHIVE): $(CORE) $(HTTP)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
+# Of some flags those that the linker here knows. macOS's has no --exclude-libs,
+# and has to be told that Lua comes later; not all systems have a libdl.
+known = $(shell for flag in $1; do echo 'int probe;' | $(CC) -shared -fPIC \
+  -x c - -o $(TREE)/obj/probe $$flag 2>/dev/null && echo "$$flag"; done)
+
+$(MODULE): KNOWN = $(call known,-Wl$(COMMA)--exclude-libs$(COMMA)ALL \
+  -Wl$(COMMA)-undefined$(COMMA)dynamic_lookup -ldl)
 $(MODULE): $(GLUE) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ \
-	  $(GLUE) $(ARCHIVE) $(CURL_LIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -o $@ $(GLUE) $(ARCHIVE) \
+	  $(CURL_LIBS) -pthread $(KNOWN)
 	@tools/check_lua.sh $@ $(LUA)
 
 VERSION_DIR = $(shell $(LUA) -e 'print(_VERSION:match"%d.%d")')
@@ -121,7 +129,7 @@ $(TREE)/c/test_%: spec/c/test_%.c $(TEST_PARTS) $(ARCHIVE)
 	$(CC) $(TEST_CFLAGS) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(TEST_PARTS) \
 	  $(ARCHIVE) $(LDFLAGS) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-	  -Wl,--wrap=_cmocka_run_group_tests -lcmocka $(CURL_LIBS)
+	  -Wl,--wrap=_cmocka_run_group_tests -lcmocka $(CURL_LIBS) -pthread -ldl
 
 -include $(TEST_PARTS:.o=.d) $(TESTS:%=%.d)
 
@@ -243,6 +251,18 @@ layers:
 	@$(MAKE) -s build
 	@lua5.4 tools/layers.lua $(TREE) $(LUA)
 
+# The module's C against another C library's headers. It is not linked: libcurl
+# and Lua are here for this one, so nothing but their headers is lent.
+.PHONY: musl
+musl: HEADERS = $(shell $(CC) $(CURL_CFLAGS) $(LUA_CFLAGS) -M \
+  -include curl/curl.h -include lua.h -x c /dev/null)
+musl: LENT = $(sort $(filter %-multiarch.h,$(HEADERS)) \
+  $(patsubst %/curl.h,%,$(filter %/curl/curl.h,$(HEADERS))))
+musl:
+	@rm -rf build/musl && mkdir -p build/musl && ln -s $(LENT) build/musl
+	@musl-gcc $(STRICT) -Werror -fsyntax-only -Isrc/core -Isrc/http \
+	  $(LUA_CFLAGS:-I%=-isystem %) -isystem build/musl $(wildcard src/*/*.c)
+
 .PHONY: install
 install: TO = $(DESTDIR)$(PREFIX)
 install: $(MODULE)
@@ -253,10 +273,11 @@ install: $(MODULE)
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/close-sandbox \
 	  >"$(TO)/bin/close-sandbox"
 	chmod 755 "$(TO)/bin/close-sandbox"
-	to=$$(cd "$(TO)" && pwd) && cd lua && find . -name '*.lua' -exec \
-	  install -D -m 644 {} "$$to/share/lua/$(VERSION_DIR)/{}" ';'
-	install -D -m 755 $(MODULE) \
-	  "$(TO)/lib/lua/$(VERSION_DIR)/close/core.so"
+	find lua -name '*.lua' | while read -r file; do \
+	  to="$(TO)/share/lua/$(VERSION_DIR)/$${file#lua/}"; \
+	  install -d "$${to%/*}" && install -m 644 "$$file" "$$to" || exit 1; done
+	install -d "$(TO)/lib/lua/$(VERSION_DIR)/close"
+	install -m 755 $(MODULE) "$(TO)/lib/lua/$(VERSION_DIR)/close/core.so"
 
 # What install has put there, of this $(LUA). Where something else is in a
 # directory, that stays.

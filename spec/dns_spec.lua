@@ -19,10 +19,15 @@ local SCRIPT = [[
 ]]
 
 -- What the script prints in a process whose look-ups hang; the preloaded
--- library comes after those that the process has already.
-local function run(retries)
+-- libraries come after those that the process has already. version: what
+-- libcurl says that it is, if not the truth.
+local function run(retries, version)
   local preload = (os.getenv "LD_PRELOAD" or "") .. ":build/slow_dns.so"
   local command = { "env", "LD_PRELOAD=" .. preload }
+  if version then
+    command[2] = command[2] .. ":build/other_curl.so"
+    command[3] = "CLOSE_SPEC_CURL_VERSION=" .. version
+  end
   for _, word in ipairs(process.lua(SCRIPT:format(retries))) do
     command[#command + 1] = word
   end
@@ -41,5 +46,10 @@ describe("a look-up that hangs", function()
 
   it("does so with retries as well", function()
     assert.equal("nil\ttimeout\tnot_sent\ttrue\ttrue\n0\n", run(3))
+  end)
+
+  it("does so with a libcurl that would wait for it", function()
+    assert.equal("nil\ttimeout\tnot_sent\ttrue\ttrue\n0\n",
+      run(3, "7.74.0"))
   end)
 end)

@@ -3,8 +3,17 @@
 local other_curl = require "spec.support.other_curl"
 
 local VERSION = "[%d.]+"
-local PROTOCOLS_STR, QUICK_EXIT, XOAUTH2_BEARER, POSTFIELDSIZE = 10318, 322,
-  10220, 30120
+-- What any may refuse, and what only new ones and only old ones are asked for.
+local OPTIONS = { CURLOPT_POSTFIELDSIZE_LARGE = 30120,
+  CURLOPT_HTTPHEADER = 10023 }
+local NEW = { CURLOPT_PROTOCOLS_STR = 10318, CURLOPT_QUICK_EXIT = 322 }
+local OLD = { CURLOPT_PROTOCOLS = 181 }
+
+-- Whether the libcurl that is here is older than 7.87.
+local function is_old()
+  local major, minor = require "close.core".curl_version:match "^(%d+)%.(%d+)"
+  return tonumber(major) * 100 + minor < 787
+end
 
 local SCRIPT = [[
   local client, err = require("close").new { api_key = "api_x",
@@ -21,18 +30,31 @@ describe("close.new with another libcurl", function()
   end)
 
   it("refuses one that is too old, and names both versions", function()
-    assert.matches("^config\tnot_sent\tlibcurl 7%.74%.0 is too old: this " ..
-      "module was built with " .. VERSION .. " and needs 7%.87%.0 or newer$",
-      printed { CURL_VERSION = "7.74.0" })
+    assert.matches("^config\tnot_sent\tlibcurl 7%.73%.0 is too old: this " ..
+      "module was built with " .. VERSION .. " and needs 7%.74%.0 or newer$",
+      printed { CURL_VERSION = "7.73.0" })
   end)
 
-  it("names an option that it refuses, and both versions", function()
-    for name, option in pairs { CURLOPT_PROTOCOLS_STR = PROTOCOLS_STR,
-      CURLOPT_QUICK_EXIT = QUICK_EXIT, CURLOPT_XOAUTH2_BEARER = XOAUTH2_BEARER,
-      CURLOPT_POSTFIELDSIZE_LARGE = POSTFIELDSIZE } do
-      local line = printed { CURL_REFUSES = option }
+  local function assert_named(options, version)
+    for name, option in pairs(options) do
       assert.matches("^config\tnot_sent\tlibcurl " .. VERSION .. " refuses " ..
-        name .. " %(.+%); this module was built with " .. VERSION .. "$", line)
+        name .. " %(.+%); this module was built with " .. VERSION .. "$",
+        printed { CURL_REFUSES = option, CURL_VERSION = version })
+    end
+  end
+
+  it("names an option that it refuses, and both versions", function()
+    assert_named(OPTIONS)
+    if not is_old() then assert_named(NEW) end
+  end)
+
+  it("asks an old one for what it has", function()
+    assert.equal("made", printed { CURL_VERSION = "7.74.0" })
+    assert_named(OPTIONS, "7.74.0")
+    assert_named(OLD, "7.74.0")
+    for _, option in pairs(NEW) do
+      assert.equal("made",
+        printed { CURL_REFUSES = option, CURL_VERSION = "7.74.0" })
     end
   end)
 end)

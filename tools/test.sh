@@ -11,7 +11,7 @@ JOBS=${JOBS:-$(($(nproc) * 3))}
 SUMMARY=24 # lines
 STAGES='lint layers c lua5.1 lua5.2 lua5.3 lua5.4 luajit lua5.4-sanitized
   luajit-sanitized lua5.4-eager luajit-eager faults faults-lua5.1
-  faults-luajit faults-sanitized torture hosts valgrind rock install'
+  faults-luajit faults-sanitized torture hosts valgrind musl rock install'
 ONLY=${ONLY:-$STAGES}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -86,6 +86,7 @@ job valgrind one tools/valgrind.sh lua5.4
 job install one tools/install_test.sh
 job lint one make -s lint
 job layers one make -s layers LUA=lua5.4
+job musl one make -s musl LUA=lua5.4
 
 begun=$(date +%s)
 xargs -P "$JOBS" -L 1 tools/test_job.sh <"$work/jobs"

@@ -146,14 +146,19 @@ static void all_may_fail_with_many_calls(void **state) {
 }
 
 /* A step opens a socket, notes its place, notes the interest in it. A call
- * whose socket nobody watches ends with that step, not with its timeout. */
+ * whose socket nobody watches ends with that step, not with its timeout. Over
+ * TLS, which the server does not speak, as libcurl may send all of a request as
+ * soon as it is connected. */
 static void a_call_that_nobody_watches_ends(void **state) {
   size_t nth;
   for (nth = 1; nth <= 3; nth++) {
     struct clo_request request;
     struct clo_transfer *t;
+    char url[128];
     scene_open(answers, 1);
     request = request_of("POST", BODY);
+    snprintf(url, sizeof url, "https%s", strstr(request.url, "://"));
+    request.url = url;
     submit(&request);
     alloc_fail_from(nth);
     clo_engine_step(engine, 0.01);

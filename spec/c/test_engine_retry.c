@@ -1,5 +1,6 @@
 /* clo_engine tries again what may be tried again, as often and as soon as the
  * call and the answer allow. */
+#include "clo_libcurl.h"
 #include "drive.h"
 
 #define BODY "{\"text\": \"again\"}"
@@ -91,6 +92,11 @@ static void a_connection_reset_before_the_request(void **state) {
   server_await_begun(server, 1);
   nap(0.01); /* by now it is reset, before libcurl knows */
   t = until_done();
+  /* An old one may have sent all of it in that step, which nobody can tell. */
+  if (clo_libcurl_is_old() && t->attempts == 1) {
+    assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
+    return;
+  }
   assert_end(t, CLO_OUTCOME_ANSWERED, 200, 2);
   assert_int_equal(server_copies(server, BODY, strlen(BODY)), 1);
 }

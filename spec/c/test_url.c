@@ -214,7 +214,9 @@ static void odd_notations_are_taken_as_libcurl_reads_them(void **state) {
     assert_int_equal(ok, loopback);
     taken += (size_t)ok;
   }
-  assert_true(taken > 0);
+  /* Older ones do not normalise: those are refused. */
+  if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x074d00)
+    assert_true(taken > 0);
 }
 
 static const char *proxy_fault(const char *url, int *loopback) {

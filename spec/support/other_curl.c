@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #undef curl_easy_setopt
@@ -13,11 +14,13 @@ curl_version_info_data *curl_version_info(CURLversion age) {
   static curl_version_info_data data;
   curl_version_info_data *(*real)(CURLversion);
   const char *text;
+  unsigned major, minor, patch;
   *(void **)&real = dlsym(RTLD_NEXT, "curl_version_info");
   data = *real(age);
-  if ((text = getenv("CLOSE_SPEC_CURL_VERSION"))) {
+  if ((text = getenv("CLOSE_SPEC_CURL_VERSION")) &&
+      sscanf(text, "%u.%u.%u", &major, &minor, &patch) == 3) {
     data.version = text;
-    data.version_num = 0x074a00; /* 7.74.0 */
+    data.version_num = major << 16 | minor << 8 | patch;
   }
   if ((text = getenv("CLOSE_SPEC_CAINFO"))) data.cainfo = text;
   if ((text = getenv("CLOSE_SPEC_CAPATH"))) data.capath = text;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clo_clock.h"
+#include "clo_libcurl.h"
 #include "clo_result.h"
 
 /* Seconds that libcurl may be late with a timeout. It never is while it works;
@@ -98,6 +99,34 @@ void clo_attempts_pause(struct clo_engine *e, struct clo_transfer *t) {
   clo_list_put(&e->pausing, t);
 }
 
+int clo_attempts_setup(struct clo_engine *e, struct clo_transfer *t,
+                       char *why) {
+  return t->easy ||
+         clo_curl_setup(t, &e->config, e->headers, clo_sockets_on_open,
+                        clo_sockets_on_close, &e->sockets, why);
+}
+
+/* An old libcurl waits for the look-up of a handle that the multi handle lets go
+ * of. So that one stays until its look-up is over: nobody's, and without a way
+ * to connect. A form is bound to its handle, so it cannot be sent again. */
+static int park(struct clo_engine *e, struct clo_transfer *t) {
+  struct clo_transfer *parked;
+  curl_off_t looked_up = 0;
+  if (!t->is_looked_up || e->is_broken) return 0;
+  curl_easy_getinfo(t->easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up);
+  if (looked_up > 0 || !(parked = clo_transfer_new(0))) return 0;
+  if (t->form) t->max_retries = 0;
+  parked->is_parked = 1;
+  clo_curl_park(t, parked);
+  clo_list_put(&e->parked, parked);
+  return 1;
+}
+
+void clo_attempts_unpark(struct clo_engine *e, struct clo_transfer *parked) {
+  curl_multi_remove_handle(e->multi, parked->easy);
+  clo_transfer_free(clo_list_take(&e->parked, parked));
+}
+
 void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
                         struct clo_transfer *t) {
   clo_list_take(list, t);
@@ -109,7 +138,7 @@ void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
       clo_pace_unsent(&t->group->pace);
     e->release = -1; /* to be computed again */
     /* Its easy handle may still be in the other, which goes first. */
-    if (curl_multi_remove_handle(e->multi, t->easy) != CURLM_OK)
+    if (!park(e, t) && curl_multi_remove_handle(e->multi, t->easy) != CURLM_OK)
       e->is_broken = 1;
   }
 }
@@ -160,6 +189,15 @@ static void note_overdue(struct clo_engine *e, const struct clo_transfer *t) {
   if (e->overdue < 0 || t->overdue_at < e->overdue) e->overdue = t->overdue_at;
 }
 
+/* An old libcurl's timeouts would wait for a look-up: the engine's come first,
+ * and are exact. */
+static void set_own_limits(struct clo_engine *e, struct clo_transfer *t,
+                           double at, double timeout) {
+  t->overdue_at = t->limit_at = at + timeout;
+  if (e->config.connect_timeout < timeout)
+    t->overdue_at = at + e->config.connect_timeout;
+}
+
 static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   double timeout = t->deadline - at;
   CURLcode code;
@@ -167,8 +205,11 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
   clo_transfer_rewind(t);
   t->attempts++;
   t->started_at = at;
-  t->overdue_at = at + timeout + GRACE;
-  code = clo_curl_prepare(t, timeout, t->message);
+  t->overdue_at = t->limit_at = at + timeout + GRACE;
+  if (clo_libcurl_is_old()) set_own_limits(e, t, at, timeout);
+  code = clo_attempts_setup(e, t, t->message)
+             ? clo_curl_prepare(t, timeout, t->message)
+             : CURLE_OUT_OF_MEMORY;
   if (!code && curl_multi_add_handle(e->multi, t->easy) == CURLM_OK) {
     clo_pace_begun(&t->group->pace, at);
     t->group->running++;
@@ -348,6 +389,15 @@ static void drop_unwatched(struct clo_engine *e) {
   }
 }
 
+/* When an attempt should be over: a connection that was made in time has all of
+ * the attempt's time. */
+static double overdue_at(const struct clo_transfer *t) {
+  curl_off_t connected = 0;
+  if (t->overdue_at < t->limit_at)
+    curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+  return connected > 0 ? t->limit_at : t->overdue_at;
+}
+
 void clo_attempts_end_overdue(struct clo_engine *e) {
   struct clo_transfer *t, *next;
   double at;
@@ -357,6 +407,7 @@ void clo_attempts_end_overdue(struct clo_engine *e) {
   e->overdue = -1;
   for (t = e->running.first; t; t = next) {
     next = t->next;
+    t->overdue_at = overdue_at(t);
     if (t->overdue_at <= at)
       break_off(e, t, CURLE_OPERATION_TIMEDOUT);
     else
@@ -378,6 +429,11 @@ void clo_attempts_collect(struct clo_engine *e) {
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     if (!t) continue;
+    if (t->is_parked) {
+      clo_attempts_unpark(e, t);
+      continue;
+    }
+    t->is_looked_up = 0;
     clo_result_read(t, code);
     if (code == CURLE_OK) {
       keep(e, t);

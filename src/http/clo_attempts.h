@@ -9,6 +9,15 @@
 struct clo_group *clo_attempts_group(struct clo_engine *engine,
                                      const char *name);
 
+/* Gives a transfer a handle where it has none; 0 on failure. */
+int clo_attempts_setup(struct clo_engine *engine,
+                       struct clo_transfer *transfer, char *why);
+
+/* Lets go of a handle that was given up while its host was looked up; waits for
+ * the look-up where it is not over. */
+void clo_attempts_unpark(struct clo_engine *engine,
+                         struct clo_transfer *parked);
+
 /* Puts a transfer into its group's queue. */
 void clo_attempts_queue(struct clo_engine *engine,
                         struct clo_transfer *transfer);

@@ -1,6 +1,9 @@
 /* libcurl's options, constant ones and those of an attempt, each with its
  * reason. What is not set has libcurl's default on purpose. */
-#define _GNU_SOURCE /* dladdr */
+#define _GNU_SOURCE /* dladdr, */
+#ifndef __linux__
+#undef _POSIX_C_SOURCE /* which hides it elsewhere */
+#endif
 #include "clo_curl.h"
 
 #include <dirent.h>
@@ -11,11 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Older ones let OpenSSL raise SIGPIPE, which would end the host's process. */
-#define LEAST_VERSION 0x075700
-#if LIBCURL_VERSION_NUM < LEAST_VERSION
-#error "libcurl 7.87 or newer is needed"
-#endif
+#include "clo_libcurl.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started = CURLE_FAILED_INIT;
@@ -50,6 +49,7 @@ static int is_hashed(const char *path) {
 static void start(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   stay_loaded();
+  clo_libcurl_note();
   started = curl_global_init(CURL_GLOBAL_DEFAULT);
   /* Other TLS libraries may read a directory in another way. */
   if (!info->cainfo || !info->capath || !info->ssl_version ||
@@ -63,10 +63,10 @@ static void start(void) {
 int clo_curl_start(char *why) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   snprintf(why, CLO_WHY_MAX, "libcurl %s could not be started", info->version);
-  if (info->version_num < LEAST_VERSION) {
+  if (info->version_num < CLO_LIBCURL_LEAST) {
     snprintf(why, CLO_WHY_MAX,
              "libcurl %s is too old: this module was built with %s and needs "
-             "7.87.0 or newer",
+             CLO_LIBCURL_LEAST_NAME " or newer",
              info->version, LIBCURL_VERSION);
     return 0;
   }
@@ -126,7 +126,12 @@ static void set_security(struct setup *s, const struct clo_config *config) {
     SET(CURLOPT_CAINFO, config->ca_file);
     SET(CURLOPT_CAPATH, NULL); /* those and no others */
   }
-  SET(CURLOPT_PROTOCOLS_STR, config->plain ? "http,https" : "https");
+  if (clo_libcurl_is_old())
+    SET(CURLOPT_PROTOCOLS,
+        (long)(config->plain ? CURLPROTO_HTTP | CURLPROTO_HTTPS
+                             : CURLPROTO_HTTPS));
+  else
+    SET(CURLOPT_PROTOCOLS_STR, config->plain ? "http,https" : "https");
   SET(CURLOPT_FOLLOWLOCATION, 0L); /* it would send the message elsewhere */
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -139,6 +144,33 @@ static void set_security(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 }
 
+/* Seconds that an old libcurl's own timeouts are later than the engine's, which
+ * ends the attempt: libcurl would wait for a look-up. */
+#define LATER 1
+
+static long limit(double seconds) {
+  return milliseconds(clo_libcurl_is_old() ? seconds + LATER : seconds);
+}
+
+/* The host is looked up from now on, and no connection that is there is used. */
+static int on_look_up(void *resolver, void *reserved, void *transfer) {
+  struct clo_transfer *t = transfer;
+  (void)resolver;
+  (void)reserved;
+  t->is_looked_up = 1;
+  return 0;
+}
+
+/* Giving a call up must not wait for the thread that looks its host up. */
+static void set_quick_exit(struct setup *s, struct clo_transfer *t) {
+  if (!clo_libcurl_is_old()) {
+    SET(CURLOPT_QUICK_EXIT, 1L);
+    return;
+  }
+  SET(CURLOPT_RESOLVER_START_FUNCTION, on_look_up);
+  SET(CURLOPT_RESOLVER_START_DATA, t);
+}
+
 /* Seconds that a connection may wait for its next request: less than the
  * minute after which common servers and balancers end it, so that its end
  * does not cross a request. */
@@ -146,8 +178,6 @@ static void set_security(struct setup *s, const struct clo_config *config) {
 
 static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_NOSIGNAL, 1L); /* the process's signals are its host's */
-  /* Giving a call up must not wait for the thread that looks its host up. */
-  SET(CURLOPT_QUICK_EXIT, 1L);
   /* HTTP/1.1 by default: libcurl has no way to tell that an HTTP/2 server
    * refused a request unprocessed (RFC 9113, 8.7), and does not limit the
    * control frames that it reads in one go. */
@@ -156,7 +186,7 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
   /* Many calls at once wait for the first one's connection to say whether it
    * is HTTP/2, and share it then. Over http nothing would say so in time. */
   SET(CURLOPT_PIPEWAIT, (long)(config->http2 && !config->plain));
-  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(config->connect_timeout));
+  SET(CURLOPT_CONNECTTIMEOUT_MS, limit(config->connect_timeout));
   SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);
   /* For a proxy's CONNECT; requests have it among their headers. */
   SET(CURLOPT_USERAGENT, config->proxy ? config->user_agent : NULL);
@@ -207,6 +237,7 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   set_security(s, config);
   set_transport(s, config);
   set_callbacks(s, t);
+  set_quick_exit(s, t);
   t->by_proxy = config->proxy != NULL;
   t->on_open = on_open;
   t->sockets = sockets;
@@ -224,6 +255,52 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   return 1;
 }
 
+static curl_socket_t refuse_socket(void *unused, curlsocktype purpose,
+                                   struct curl_sockaddr *address) {
+  (void)unused;
+  (void)purpose;
+  (void)address;
+  errno = ECANCELED;
+  return CURL_SOCKET_BAD;
+}
+
+void clo_curl_park(struct clo_transfer *t, struct clo_transfer *parked) {
+  struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
+  parked->easy = t->easy;
+  parked->form = t->form;
+  t->easy = NULL;
+  t->form = NULL;
+  parked->on_open = refuse_socket;
+  set_callbacks(s, parked);
+  SET(CURLOPT_OPENSOCKETDATA, parked);
+  SET(CURLOPT_RESOLVER_START_DATA, parked);
+  SET(CURLOPT_HTTPHEADER, NULL); /* the transfer's */
+  SET(CURLOPT_TIMEOUT_MS, 0L);   /* none */
+  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(1e9));
+}
+
+/* Text as it can stand in a form's quotes (HTML, 4.10.21.8), which libcurl does
+ * itself since 7.81; NULL if out of memory. */
+static char *quotable(const char *text) {
+  char *copy = malloc(3 * strlen(text) + 1), *to = copy;
+  for (; copy && *text; text++) {
+    if (strchr("\"\r\n", *text))
+      to += sprintf(to, "%%%02X", (unsigned)*text);
+    else
+      *to++ = *text;
+  }
+  if (copy) *to = '\0';
+  return copy;
+}
+
+static CURLcode set_quoted(CURLcode (*set)(curl_mimepart *, const char *),
+                           curl_mimepart *part, const char *text) {
+  char *copy = quotable(text);
+  CURLcode code = part && copy ? set(part, copy) : CURLE_OUT_OF_MEMORY;
+  free(copy);
+  return code;
+}
+
 /* The file: read and rewound by the guard's callbacks, which count it. libcurl
  * rewinds a form part by part, and only those that it has begun to read; so the
  * fields, which it keeps itself, may be sent again as long as no byte of the
@@ -232,7 +309,7 @@ static CURLcode add_file(curl_mime *mime, struct clo_transfer *t,
                          const struct clo_form *form) {
   curl_mimepart *part = curl_mime_addpart(mime);
   CURLcode code = part ? curl_mime_name(part, "file") : CURLE_OUT_OF_MEMORY;
-  if (!code) code = curl_mime_filename(part, form->filename);
+  if (!code) code = set_quoted(curl_mime_filename, part, form->filename);
   if (!code) code = curl_mime_type(part, form->content_type);
   return code ? code
               : curl_mime_data_cb(part, (curl_off_t)t->body.len,
@@ -242,8 +319,7 @@ static CURLcode add_file(curl_mime *mime, struct clo_transfer *t,
 
 static CURLcode add_field(curl_mime *mime, const struct clo_form_field *field) {
   curl_mimepart *part = curl_mime_addpart(mime);
-  CURLcode code = part ? curl_mime_name(part, field->name)
-                       : CURLE_OUT_OF_MEMORY;
+  CURLcode code = set_quoted(curl_mime_name, part, field->name);
   return code ? code : curl_mime_data(part, field->value, field->value_len);
 }
 
@@ -308,7 +384,7 @@ CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
   set_trust(s, t->trust);
   SET(CURLOPT_URL, t->url.data);
   set_target(s, t);
-  SET(CURLOPT_TIMEOUT_MS, milliseconds(timeout));
+  SET(CURLOPT_TIMEOUT_MS, limit(timeout));
   /* A request without a body has nothing to rewind, so the guard does not see
    * libcurl repeat it, which it only does on a kept connection. Reading twice
    * does no harm, unless the caller says so. */

@@ -36,6 +36,10 @@ int clo_curl_setup(struct clo_transfer *transfer,
                    curl_closesocket_callback on_close, void *sockets,
                    char *why);
 
+/* Gives the easy handle of a transfer whose host is being looked up to another,
+ * with which it can connect to nothing. It stays in the multi handle. */
+void clo_curl_park(struct clo_transfer *transfer, struct clo_transfer *parked);
+
 /* Which authorities to use first, and which if those do not trust a
  * certificate; the same if there are no others. */
 enum clo_trust clo_curl_trust(const struct clo_config *config);

@@ -8,6 +8,7 @@
 
 #include "clo_attempts.h"
 #include "clo_clock.h"
+#include "clo_libcurl.h"
 #include "clo_result.h"
 
 #define SPARE_MAX 16 /* transfers kept for the calls to come */
@@ -21,14 +22,10 @@ static int on_timer(CURLM *multi, long ms, void *engine) {
   return 0;
 }
 
-/* CURLMOPT_QUICK_EXIT, since 8.20, by its number: headers may be older than the
- * library. */
-#define MULTI_QUICK_EXIT ((CURLMoption)21)
-
 /* Closing a client must not wait for the threads that look hosts up. A libcurl
  * that does not know the option does not wait, so its refusal is no failure. */
 static void set_quick_exit(CURLM *multi) {
-  (void)curl_multi_setopt(multi, MULTI_QUICK_EXIT, 1L);
+  (void)curl_multi_setopt(multi, CLO_LIBCURL_MULTI_QUICK_EXIT, 1L);
 }
 
 static int make_multi(struct clo_engine *e) {
@@ -71,9 +68,7 @@ static struct clo_transfer *blank(struct clo_engine *e, char *why) {
                     : clo_transfer_new(e->config.max_response_bytes);
   if (!t) return NULL;
   /* A spare one of before a fork has lost its handle. */
-  if (t->easy || clo_curl_setup(t, &e->config, e->headers, clo_sockets_on_open,
-                                clo_sockets_on_close, &e->sockets, why))
-    return t;
+  if (clo_attempts_setup(e, t, why)) return t;
   clo_transfer_free(t);
   return NULL;
 }
@@ -140,6 +135,15 @@ static void disown(struct clo_engine *e, struct clo_list *list) {
   }
 }
 
+/* Leaves the handles that were given up as they are. */
+static void lose_parked(struct clo_engine *e) {
+  struct clo_transfer *t;
+  while ((t = e->parked.first)) {
+    t->easy = NULL;
+    clo_transfer_free(clo_list_take(&e->parked, t));
+  }
+}
+
 /* In a child process: libcurl's handles hold connections that are the
  * parent's. Cleaning them up would end those (TLS close_notify), so they
  * are left as they are, which costs their memory once per fork. */
@@ -147,6 +151,7 @@ static void abandon(struct clo_engine *e) {
   struct clo_transfer *t;
   struct clo_group *group;
   clo_sockets_abandon(&e->sockets);
+  lose_parked(e);
   disown(e, &e->running);
   disown(e, &e->pausing);
   for (group = e->groups; group; group = group->next) {
@@ -161,10 +166,15 @@ static void abandon(struct clo_engine *e) {
 }
 
 /* libcurl has failed, and may have lost any transfer or socket. The running
- * ones end with what is known of them; the others need a new handle. */
+ * ones end with what is known of them; the others need a new handle. If the old
+ * one might wait for a look-up, it is not freed. */
 static void give_up_multi(struct clo_engine *e) {
+  struct clo_sigpipe held;
+  clo_libcurl_hold_sigpipe(&held);
   clo_attempts_end_broken(e);
-  curl_multi_cleanup(e->multi);
+  if (!e->parked.first) curl_multi_cleanup(e->multi);
+  clo_libcurl_release_sigpipe(&held);
+  lose_parked(e);
   clo_sockets_drop_all(&e->sockets);
   e->multi = NULL;
   e->is_broken = 0;
@@ -193,15 +203,10 @@ static void free_groups(struct clo_engine *e) {
   }
 }
 
-void clo_engine_free(struct clo_engine *e) {
-  if (!e) return;
-  if (e->multi && clo_process_is_other(&e->process)) abandon(e);
-  free_list(e, &e->running);
-  free_list(e, &e->pausing);
-  free_list(e, &e->done);
-  free_list(e, &e->spare);
-  free_groups(e);
-  while (e->events) clo_engine_drop_event(e);
+/* What is left of an engine, which is nobody's any more. */
+static void *free_rest(void *engine) {
+  struct clo_engine *e = engine;
+  while (e->parked.first) clo_attempts_unpark(e, e->parked.first);
   curl_multi_cleanup(e->multi);
   curl_slist_free_all(e->headers);
   clo_sockets_free(&e->sockets);
@@ -210,6 +215,23 @@ void clo_engine_free(struct clo_engine *e) {
   free((char *)e->config.ca_file);
   free((char *)e->config.proxy);
   free(e);
+  return NULL;
+}
+
+void clo_engine_free(struct clo_engine *e) {
+  struct clo_sigpipe held;
+  if (!e) return;
+  if (e->multi && clo_process_is_other(&e->process)) abandon(e);
+  clo_libcurl_hold_sigpipe(&held);
+  free_list(e, &e->running);
+  free_list(e, &e->pausing);
+  free_list(e, &e->done);
+  free_list(e, &e->spare);
+  free_groups(e);
+  while (e->events) clo_engine_drop_event(e);
+  /* Its look-ups are waited for in a thread. */
+  if (!e->parked.first || !clo_libcurl_run_aside(free_rest, e)) free_rest(e);
+  clo_libcurl_release_sigpipe(&held);
 }
 
 /* ---- calls ---- */
@@ -274,10 +296,10 @@ static void act_on_timer(struct clo_engine *e) {
   act(e, CURL_SOCKET_TIMEOUT, 0);
 }
 
-size_t clo_engine_step(struct clo_engine *e, double budget) {
-  double until = clo_clock_now() + budget;
+static size_t step(struct clo_engine *e, double until) {
   adopt(e); /* if it fails, what is started fails */
   e->full = 0;
+  if (clo_libcurl_is_old()) clo_attempts_end_overdue(e); /* before it does */
   clo_attempts_prepare(e);
   act_on_timer(e);
   if (e->sockets.count > 0 &&
@@ -295,6 +317,16 @@ size_t clo_engine_step(struct clo_engine *e, double budget) {
   clo_attempts_end_overdue(e);
   if (e->is_broken) adopt(e);
   return e->queued + e->running.count + e->pausing.count;
+}
+
+size_t clo_engine_step(struct clo_engine *e, double budget) {
+  double until = clo_clock_now() + budget;
+  struct clo_sigpipe held;
+  size_t pending;
+  clo_libcurl_hold_sigpipe(&held);
+  pending = step(e, until);
+  clo_libcurl_release_sigpipe(&held);
+  return pending;
 }
 
 /* The earlier of two moments, of which -1 is none. */
@@ -337,6 +369,7 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   struct clo_list *list = &e->running;
   struct clo_transfer *t;
   struct clo_group *group;
+  struct clo_sigpipe held;
   adopt(e);
   if (!(t = find(list, id))) t = find(list = &e->pausing, id);
   for (group = e->groups; group && !t; group = group->next)
@@ -344,7 +377,9 @@ int clo_engine_cancel(struct clo_engine *e, unsigned long id) {
   if (!t) return 0;
   /* What has left, and come, until now. */
   if (list == &e->running) clo_result_read(t, CURLE_OK);
+  clo_libcurl_hold_sigpipe(&held);
   clo_attempts_leave(e, list, t);
+  clo_libcurl_release_sigpipe(&held);
   clo_result_set(t, CLO_CAUSE_CANCELLED, "the call was cancelled");
   if (list == &e->running) {
     if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unknown++;

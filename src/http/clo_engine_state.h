@@ -28,6 +28,7 @@ struct clo_engine {
   struct clo_group *groups; /* those used last come first */
   size_t group_count;
   struct clo_list running, pausing, done, spare;
+  struct clo_list parked; /* handles that were given up, for an old libcurl */
   size_t queued; /* in all groups */
   struct clo_event *events, **events_end;
   enum clo_trust trust; /* the authorities that worked last */

@@ -212,6 +212,7 @@ static const char *refusal(const struct clo_transfer *t, CURLcode code) {
   if (may_be_too_long(t, code))
     return "the answer has a larger header than libcurl accepts, or there was "
            "no memory for it";
+  if (t->odd) return "the answer is neither HTTP/1 nor HTTP/2";
   return t->codings > 1 ? "the answer is compressed more than once" : NULL;
 }
 
@@ -240,10 +241,11 @@ static enum clo_cause explain_code(struct clo_transfer *t, CURLcode code) {
 void clo_result_read(struct clo_transfer *t, CURLcode code) {
   long status = 0, request_size = 0;
   enum clo_cause cause;
+  if (t->odd) code = CURLE_UNSUPPORTED_PROTOCOL; /* as newer ones say */
   curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
   /* A status counts once its headers were whole; an interim 1xx never does. */
-  t->end.status = t->headers_whole && status >= 200 ? (int)status : 0;
+  t->end.status = t->headers_whole && !t->odd && status >= 200 ? (int)status : 0;
   t->code = code;
   cause = explain_code(t, code);
   /* libcurl accepts a connection that ends in the headers. */

@@ -221,7 +221,8 @@ void clo_sockets_drop_stale(struct clo_sockets *s) {
   for (i = 0; i < s->open_count; i++) {
     int fd = s->open[i];
     if (!is_idle(s, fd)) continue;
-    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+    /* libcurl's sockets do not block. */
+    if (recv(fd, &byte, 1, MSG_PEEK) >= 0 ||
         (errno != EAGAIN && errno != EWOULDBLOCK))
       shutdown(fd, SHUT_RDWR);
   }

@@ -117,9 +117,10 @@ void clo_transfer_clear(struct clo_transfer *t) {
 
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->body_read = 0;
-  t->too_large = t->no_memory = t->unwatched = 0;
+  t->too_large = t->no_memory = t->unwatched = t->is_looked_up = 0;
   t->open_error = 0;
   t->head = 0;
+  t->odd = 0;
   t->headers_whole = t->answer_began = t->interim = t->codings = 0;
   t->code = CURLE_OK;
   t->server_delay = -1;
@@ -157,7 +158,10 @@ static int is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Each status line begins a new answer: a 1xx, then the final one. */
+static int is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Each status line begins a new answer: a 1xx, then the final one. Old libcurls
+ * take HTTP/9 for HTTP/1, and 2x0 for 2. */
 static void begin_answer(struct clo_transfer *t, const char *line, size_t n) {
   const char *end = line + n, *status = memchr(line, ' ', n);
   while (status && status < end && *status == ' ') status++;
@@ -165,6 +169,8 @@ static void begin_answer(struct clo_transfer *t, const char *line, size_t n) {
   t->headers_whole = t->codings = 0;
   t->answer_began = 1;
   t->interim = status && status < end && *status == '1';
+  t->odd = (line[5] != '1' && line[5] != '2') || !status || end - status < 3 ||
+           !is_digit(status[0]) || !is_digit(status[1]) || !is_digit(status[2]);
 }
 
 /* A line that begins with a blank continues the one before; a space replaces

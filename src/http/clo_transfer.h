@@ -46,7 +46,7 @@ struct clo_request {
 
 struct clo_transfer {
   unsigned long id, ticket; /* as in its request */
-  CURL *easy; /* made once, prepared for each attempt */
+  CURL *easy; /* made once, prepared for each attempt; NULL: to be made */
   struct clo_transfer *prev, *next;
   struct clo_group *group; /* the engine's */
 
@@ -62,6 +62,7 @@ struct clo_transfer {
   double start_at;   /* the next attempt's start, */
   double started_at; /* the running one's, */
   double overdue_at; /* when it should have been ended by libcurl, */
+  double limit_at;   /* or, once it is connected, should be, */
   double ended_at;   /* and the last one's end */
 
   int by_proxy; /* the engine has one */
@@ -74,7 +75,8 @@ struct clo_transfer {
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
   struct clo_buf answer;  /* its body */
   int answer_began;       /* a status line was read, */
-  int interim;            /* the last one of a 1xx */
+  int interim;            /* the last one of a 1xx, */
+  int odd;                /* or not as HTTP/1 and HTTP/2 have it */
   int headers_whole;      /* the blank line after them was read */
   int codings;            /* that the body is in: gzip or the like */
   size_t head;            /* bytes of headers, those of 1xx answers too */
@@ -85,6 +87,8 @@ struct clo_transfer {
   void *sockets;
   int open_error;         /* the system's, where that did not open a socket */
   int unwatched;          /* the engine does not hear of its socket */
+  int is_looked_up;       /* its host is, or was; told by an old libcurl */
+  int is_parked;          /* it is no call: its handle was given up */
 
   CURLcode code; /* how the last attempt ended */
   struct clo_attempt end;

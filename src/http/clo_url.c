@@ -31,6 +31,7 @@ const char clo_url_no_memory[] = "there is not enough memory to read it";
 static const char *parse(CURLU *url, const char *text, unsigned int flags,
                          const char *fault) {
   CURLUcode code = curl_url_set(url, CURLUPART_URL, text, flags);
+  if (strchr(text, ' ')) return fault; /* which old ones take */
   if (code == CURLUE_OUT_OF_MEMORY) return clo_url_no_memory;
   return code == CURLUE_OK ? NULL : fault;
 }

@@ -2,6 +2,9 @@
 #include "lclo_compat.h"
 
 #include <locale.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
 #include <sys/stat.h>
 
 #include "clo_clock.h"

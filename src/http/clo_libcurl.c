@@ -1,0 +1,59 @@
+#include "clo_libcurl.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+static unsigned version; /* of the libcurl that runs; 0: not noted yet */
+
+void clo_libcurl_note(void) {
+  version = curl_version_info(CURLVERSION_NOW)->version_num;
+}
+
+int clo_libcurl_is_old(void) { return version != 0 && version < 0x075700; }
+
+/* macOS has no sigtimedwait, but sockets that raise no SIGPIPE, which libcurl
+ * asks for. */
+#if defined _POSIX_REALTIME_SIGNALS && _POSIX_REALTIME_SIGNALS > 0
+static void only_sigpipe(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGPIPE);
+}
+
+void clo_libcurl_hold_sigpipe(struct clo_sigpipe *held) {
+  sigset_t set;
+  held->is_held = 0;
+  if (!clo_libcurl_is_old()) return;
+  /* The host has blocked it, and has one coming that it may want. */
+  if (sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1) return;
+  only_sigpipe(&set);
+  held->is_held = pthread_sigmask(SIG_BLOCK, &set, &held->before) == 0;
+}
+
+void clo_libcurl_release_sigpipe(const struct clo_sigpipe *held) {
+  const struct timespec at_once = {0, 0};
+  sigset_t set;
+  if (!held->is_held) return;
+  only_sigpipe(&set);
+  while (sigtimedwait(&set, NULL, &at_once) < 0 && errno == EINTR) continue;
+  pthread_sigmask(SIG_SETMASK, &held->before, NULL);
+}
+#else
+void clo_libcurl_hold_sigpipe(struct clo_sigpipe *held) { held->is_held = 0; }
+
+void clo_libcurl_release_sigpipe(const struct clo_sigpipe *held) {
+  (void)held;
+}
+#endif
+
+int clo_libcurl_run_aside(void *(*run)(void *), void *data) {
+  sigset_t all, before;
+  pthread_t thread;
+  int error;
+  sigfillset(&all);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return 0;
+  error = pthread_create(&thread, NULL, run, data);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return error == 0 && pthread_detach(thread) == 0;
+}

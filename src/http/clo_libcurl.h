@@ -1,0 +1,50 @@
+/* What differs between versions of libcurl. Which one it is shows at run time:
+ * it may be another than that of the headers. */
+#ifndef CLO_LIBCURL_H
+#define CLO_LIBCURL_H
+
+#include <curl/curl.h>
+#include <signal.h>
+
+/* The oldest that this is tried with. */
+#define CLO_LIBCURL_LEAST 0x074a00
+#define CLO_LIBCURL_LEAST_NAME "7.74.0"
+#if LIBCURL_VERSION_NUM < CLO_LIBCURL_LEAST
+#error "libcurl 7.74 or newer is needed"
+#endif
+
+/* Options by their numbers, where headers have not got them: since 7.85, 7.87
+ * and 8.20. The last is CURLMOPT_QUICK_EXIT. */
+#if LIBCURL_VERSION_NUM < 0x075500
+#define CURLOPT_PROTOCOLS_STR ((CURLoption)10318)
+#endif
+#if LIBCURL_VERSION_NUM < 0x075700
+#define CURLOPT_QUICK_EXIT ((CURLoption)322)
+#endif
+#define CLO_LIBCURL_MULTI_QUICK_EXIT ((CURLMoption)21)
+
+/* So that newer headers do not warn of the name. */
+#define CURLOPT_PROTOCOLS ((CURLoption)181)
+
+/* Notes which libcurl runs; before that it counts as new. */
+void clo_libcurl_note(void);
+
+/* Whether it is older than 7.87. Such a one has not got CURLOPT_QUICK_EXIT: to
+ * give a call up, it waits for the thread that looks the call's host up. And it
+ * lets OpenSSL raise SIGPIPE, which would end the host's process. */
+int clo_libcurl_is_old(void);
+
+/* Holds SIGPIPE back in this thread, where libcurl may raise it; then takes one
+ * away that came meanwhile. The process's handlers are its host's. */
+struct clo_sigpipe {
+  sigset_t before; /* the thread's mask */
+  int is_held;
+};
+void clo_libcurl_hold_sigpipe(struct clo_sigpipe *held);
+void clo_libcurl_release_sigpipe(const struct clo_sigpipe *held);
+
+/* Runs what may wait in a thread of its own, which gets no signals; 0 where
+ * there can be none. */
+int clo_libcurl_run_aside(void *(*run)(void *), void *data);
+
+#endif
