@@ -10,6 +10,7 @@
 --   live, pending       the operations that are not over; how many
 --   deferred, deferred_first, deferred_last   what the next drain does
 --   current             the operation that a drain is handling
+--   starting            how many _async functions are beginning one (nested)
 --   depth               of nested callbacks
 --   uncounted           operations that wait while on_event runs for them
 --   memory_error        one that the next operation may have, or false
@@ -244,6 +245,7 @@ function client.new(given)
     deferred = {},
     deferred_first = 1,
     deferred_last = 0,
+    starting = 0,
     depth = 0,
     uncounted = 0,
     memory_error = false,

@@ -14,6 +14,7 @@
 --                   own, a table with the method post(); nil: nothing does
 --     attempts      of all its requests so far
 --     is_cancelled  by its handle, or by an error in the call that waits
+--     is_starting   the _async function that begins it has not returned
 --     done          it is over; then
 --     response, failure   its result; a failure may be an error already
 --     is_read       its verb reads them, or has read them
@@ -68,7 +69,13 @@ end
 --- How many operations are not over, without those that cannot end before the
 --- caller returns.
 function operations.pending(state)
-  return state.pending - state.uncounted - questions.count_inside(state)
+  local n = state.pending - state.uncounted
+  if state.starting > 0 then -- they are told once their caller goes on
+    for operation in pairs(state.live) do
+      if operation.is_starting and operation.done then n = n - 1 end
+    end
+  end
+  return n - questions.count_inside(state)
 end
 
 --- Calls act(state, operation, response, failure) in the next drain.
@@ -189,7 +196,7 @@ local function notify(state, operation)
     uncount(state, operation)
     return waiter and waiter:post()
   end
-  if operations.is_too_deep(state) then
+  if operations.is_too_deep(state) or operation.is_starting then
     return defer(state, notify, operation)
   end
   if state.loop.run then return state.loop.run(run, state, operation) end
@@ -280,8 +287,8 @@ end
 function operations.new(verb, request, task)
   local operation = { verb = verb, task = task, request = nil, began = false,
     due = false, retries = 0, ticket = nil, waiter = nil, attempts = 0,
-    is_cancelled = false, done = false, response = nil, failure = nil,
-    is_read = false, memory_error = false }
+    is_cancelled = false, is_starting = false, done = false, response = nil,
+    failure = nil, is_read = false, memory_error = false }
   if request then adopt(operation, request) end
   return operation
 end
@@ -430,14 +437,14 @@ function operations.perform(state, operation, refused, given)
   return conclude(state, operation, start_and_yield(state, operation))
 end
 
--- Begins an operation. Its callback waits only after that: it must not be
--- called inside the function that was given it.
-local function start_async(state, operation, callback)
-  if not operation.done then start(state, operation) end
-  operation.waiter = callback
+-- Begins an operation; its callback is not called before this has returned.
+local function start_async(state, operation)
+  operation.is_starting, state.starting = true, state.starting + 1
   if operation.done then
     defer(state, notify, operation)
     state.loop.kick()
+  else
+    start(state, operation)
   end
 end
 
@@ -456,17 +463,19 @@ function operations.launch(state, operation, refused, callback, given)
   if why then return nil, errors.config(why) end
   operation = operation or operations.new(REFUSED)
   take_memory_error(state, operation)
+  operation.waiter = callback
   why = not refused and set_options(state, operation, given)
   operation.failure = refused or why and errors.config(why) or nil
   operation.done = operation.failure ~= nil
-  local request = handle.new(function()
+  local request, starting = handle.new(function()
     local was_pending = operations.cancel(state, operation)
     if was_pending then state.loop.kick() end
     return was_pending
-  end)
+  end), state.starting
   -- An error may come inside protect.catch, too.
-  local called, ok, thrown =
-    pcall(protect.catch, start_async, state, operation, callback)
+  local called, ok, thrown = pcall(protect.catch, start_async, state, operation)
+  operation.is_starting = false -- first: what is left of it must not hang
+  state.starting = starting
   if called and ok then return request end
   if not called then thrown = protect.note(ok) end
   protect.ensure(abandon, state, operation, thrown)

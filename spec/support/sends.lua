@@ -4,10 +4,10 @@ local socket = require "socket"
 local sends = {}
 
 --- Seconds of an attempt, where one is to be silent.
-sends.SHORT = 0.15
+sends.SHORT = 0.3
 
 --- Seconds after which what was silent comes all the same.
-sends.LATE = 0.45
+sends.LATE = 0.8
 
 --- The ways themselves: faults, but for their method.
 sends.BROKEN = {
