@@ -161,7 +161,7 @@ tests() {
   fi
   [ "$failed" -eq 0 ] || {
     echo "$release: make test failed:"
-    sed -n '/^What failed (/,/^$/ { /^What failed (/d; /^$/d; s/^/  /; p }' \
+    sed -n '/^What failed, /,/^$/ { /^What failed, /d; /^$/d; s/^/  /; p }' \
       "$work/log" | grep . || tail -n 14 "$work/log" | sed 's/^/  /'
   } >>"$work/failures"
 }
