@@ -156,6 +156,11 @@ end
 
 -- ---- telling what waits ----
 
+-- Has the collector do what is due. In Lua 5.2 and 5.3 it may run where a
+-- function is called, and a finalizer may throw there: a callback would be lost
+-- before its first instruction.
+local function settle_memory() return { 1, 2, 3, 4, 5, 6, 7, 8 } end
+
 -- Runs an operation's callback.
 local function run(state, operation)
   if not operation.waiter then return end
@@ -164,12 +169,15 @@ local function run(state, operation)
   if not state.loop.spawns then state.depth = depth + 1 end
   uncount(state, operation)
   user.call(state, operation.request, function()
+    settle_memory()
     local callback = operation.waiter
     operation.waiter = nil
     leave_memory_error(state, operation, err)
     return callback(value, err, response)
   end)
   state.depth = depth
+  -- A finalizer threw before the callback was taken: it is still to be called.
+  if operation.waiter then return operations.notify_later(state, operation) end
 end
 
 -- Resumes the coroutine that waits. It removes itself from the operation, so an
