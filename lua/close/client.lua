@@ -198,6 +198,11 @@ local function make_driver(state)
     return waiting and math.min(waiting, due) or due
   end
 
+  --- Seconds until an answer can be expected; 0 if that is not known.
+  function driver.expected()
+    return state.engine and state.engine:expected() or 0
+  end
+
   --- Waits for a socket or the deadline, at most so many seconds.
   function driver.wait(seconds)
     if not state.engine or driver.ready() then return end

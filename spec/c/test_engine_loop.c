@@ -89,6 +89,31 @@ static void a_foreign_loop_gets_along(void **state) {
   }
 }
 
+/* ---- expected ---- */
+
+static void an_answer_is_expected_when_others_came(void **state) {
+  struct clo_request get;
+  double expected;
+  scene_open(late, 1);
+  assert_true(clo_engine_expected(engine) == -1);
+  submit_posts(1);
+  step_until_taken(1);
+  assert_true(clo_engine_expected(engine) == 0); /* there was none before */
+  release(until_done());
+  submit_posts(1);
+  assert_true(clo_engine_expected(engine) == -1); /* nothing runs */
+  step_until_taken(2);
+  expected = clo_engine_expected(engine);
+  assert_true(expected > 0 && expected < 1);
+  get = request_of("GET", NULL);
+  submit(&get);
+  clo_engine_step(engine, 1);
+  assert_true(clo_engine_expected(engine) == 0); /* it may not have been sent */
+  release(until_done());
+  release(until_done());
+  assert_true(clo_engine_expected(engine) == -1);
+}
+
 /* ---- wait ---- */
 
 static void a_wait_ends_when_a_socket_is_ready(void **state) {
@@ -163,6 +188,7 @@ int main(void) {
       TEST(a_call_that_may_not_start_is_due_at_its_timeout),
       TEST(a_pause_is_a_deadline),
       TEST(a_foreign_loop_gets_along),
+      TEST(an_answer_is_expected_when_others_came),
       TEST(a_wait_ends_when_a_socket_is_ready),
       TEST(a_wait_ends_at_its_limit),
       TEST(a_wait_ends_at_the_deadline),

@@ -129,6 +129,7 @@ void clo_attempts_unpark(struct clo_engine *e, struct clo_transfer *parked) {
 
 void clo_attempts_leave(struct clo_engine *e, struct clo_list *list,
                         struct clo_transfer *t) {
+  if (t == e->unsent) e->unsent = t->next;
   clo_list_take(list, t);
   if (list == &e->pausing) t->group->pausing--;
   if (list == &t->group->queued) e->queued--;
@@ -214,6 +215,7 @@ static void begin(struct clo_engine *e, struct clo_transfer *t, double at) {
     clo_pace_begun(&t->group->pace, at);
     t->group->running++;
     clo_list_put(&e->running, t);
+    if (!e->unsent) e->unsent = t;
     note_overdue(e, t);
     return;
   }
@@ -420,6 +422,15 @@ void clo_attempts_end_broken(struct clo_engine *e) {
     break_off(e, e->running.first, CURLE_OUT_OF_MEMORY);
 }
 
+/* Follows faster answers at once, and slower ones slowly. */
+static void note_time(struct clo_engine *e, const struct clo_transfer *t) {
+  double took = clo_clock_now() - t->started_at;
+  if (e->usual < 0 || took < e->usual)
+    e->usual = took;
+  else
+    e->usual += (took - e->usual) / 16;
+}
+
 void clo_attempts_collect(struct clo_engine *e) {
   CURLMsg *message;
   int left;
@@ -437,6 +448,7 @@ void clo_attempts_collect(struct clo_engine *e) {
     clo_result_read(t, code);
     if (code == CURLE_OK) {
       keep(e, t);
+      note_time(e, t);
       e->trust = t->trust;
     }
     clo_attempts_leave(e, &e->running, t);

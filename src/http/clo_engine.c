@@ -97,7 +97,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why) {
   if (!(e = calloc(1, sizeof *e))) return NULL;
   clo_sockets_init(&e->sockets);
   e->events_end = &e->events;
-  e->due = e->release = e->overdue = -1;
+  e->due = e->release = e->overdue = e->usual = -1;
   e->random = (unsigned long long)(clo_clock_now() * 1e9) | 1;
   e->trust = clo_curl_trust(config);
   if (copy_config(&e->config, config) &&
@@ -159,6 +159,7 @@ static void abandon(struct clo_engine *e) {
     group->running = group->pausing = 0;
   }
   e->queued = 0;
+  e->unsent = NULL;
   e->is_broken = 0;
   for (t = e->done.first; t; t = t->next) t->easy = NULL;
   for (t = e->spare.first; t; t = t->next) t->easy = NULL;
@@ -343,6 +344,31 @@ double clo_engine_deadline(struct clo_engine *e) {
   if (e->running.first) first = sooner(first, e->overdue);
   if (first < 0) return -1;
   left = first - clo_clock_now();
+  return left > 0 ? left : 0;
+}
+
+/* Whether a request is still being sent. Of one without a body that is not
+ * known. */
+static int is_sending(struct clo_engine *e) {
+  const struct clo_transfer *t;
+  size_t i;
+  while ((t = e->unsent) && t->body.len > 0 && t->body_read == t->body.len)
+    e->unsent = t->next;
+  for (i = 0; i < e->sockets.count; i++)
+    if (e->sockets.interest[i].events & POLLOUT) return 1;
+  return e->unsent != NULL;
+}
+
+/* How long an answer took is known when a step finds it, so who looked too late
+ * would look later and later. */
+#define EARLY 0.98
+
+double clo_engine_expected(struct clo_engine *e) {
+  const struct clo_transfer *oldest = e->running.first;
+  double left;
+  if (!oldest) return -1;
+  if (e->usual < 0 || is_sending(e)) return 0;
+  left = oldest->started_at + EARLY * e->usual - clo_clock_now();
   return left > 0 ? left : 0;
 }
 

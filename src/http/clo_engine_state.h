@@ -29,6 +29,7 @@ struct clo_engine {
   size_t group_count;
   struct clo_list running, pausing, done, spare;
   struct clo_list parked; /* handles that were given up, for an old libcurl */
+  struct clo_transfer *unsent; /* of running: all before it were sent, or NULL */
   size_t queued; /* in all groups */
   struct clo_event *events, **events_end;
   enum clo_trust trust; /* the authorities that worked last */
@@ -36,6 +37,7 @@ struct clo_engine {
   double due;     /* no deadline or pause ends before it; -1: there is none */
   double release; /* when a rate limit lets the next one go, or -1 */
   double overdue; /* no running attempt is before it; -1: there is none */
+  double usual;   /* seconds that the fastest answers took lately, or -1 */
   size_t next_up; /* where in the interest set the next step goes on */
   int polled;     /* the interest set's revents are fresh */
   int full;       /* libcurl may have something more: step again at once */

@@ -184,6 +184,15 @@ static int deadline(lua_State *L) {
   return 1;
 }
 
+/* engine:expected() -> seconds until an answer can be expected, 0 if that is not
+ * known, or nil */
+static int expected(lua_State *L) {
+  double seconds = clo_engine_expected(check_engine(L));
+  if (seconds < 0) return 0;
+  lua_pushnumber(L, seconds);
+  return 1;
+}
+
 /* engine:descriptor() -> one that is readable while there is work, or nil */
 static int descriptor(lua_State *L) {
   int fd = clo_engine_descriptor(check_engine(L));
@@ -290,7 +299,7 @@ void lclo_push_engine(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"submit", submit},       {"step", step},
       {"wait", wait_for},       {"cancel", cancel},
-      {"deadline", deadline},   {"descriptor", descriptor},
+      {"deadline", deadline}, {"expected", expected},   {"descriptor", descriptor},
       {"ready", ready},         {"done", done},
       {"next_done", next_done}, {"event", next_event},
       {"close", close_engine},  {"__gc", close_engine},

@@ -11,9 +11,10 @@ local ngx_loop = {}
 
 -- Seconds: the budget of a turn; the sleep until the next one, which is a share
 -- of the time since something happened, within bounds (nginx counts
--- milliseconds).
+-- milliseconds); the longest sleep until an answer can be expected.
 local BUDGET_S = 0.002
 local MIN_SLEEP_S, MAX_SLEEP_S, IDLE_SHARE = 0.001, 0.003, 1 / 20
+local MAX_WAIT_S = 0.1
 local MAX_TURNS = 1000 -- of one timer
 
 -- Seconds. For how long the timer counts as running after its last turn, and
@@ -42,6 +43,8 @@ function ngx_loop.new(driver)
   local asked = -math.huge    -- when one was requested that has not run yet
   local looked = -math.huge   -- when the checks were requested
   local last = 0              -- when something happened
+  local sleeper               -- the semaphore that the timer sleeps on
+  local wakes = -math.huge    -- until when
 
   function loop.yields() return true end
 
@@ -59,11 +62,26 @@ function ngx_loop.new(driver)
       verb == "await" and name or "create")
   end
 
-  -- Sleeps until the next turn.
-  local function pause()
-    local quiet = (driver.now() - last) * IDLE_SHARE
-    local due = math.min(driver.deadline() or MAX_SLEEP_S, quiet, MAX_SLEEP_S)
-    ngx.sleep(math.max(due, MIN_SLEEP_S))
+  -- Seconds until the next turn.
+  local function sleep_time(now)
+    local time = math.min((now - last) * IDLE_SHARE, MAX_SLEEP_S)
+    local expected = driver.expected()
+    if expected > 0 then
+      time = math.max(time, math.min(expected, MAX_WAIT_S))
+    end
+    return math.max(math.min(time, driver.deadline() or time), MIN_SLEEP_S)
+  end
+
+  -- Sleeps until the next turn; loop.kick() may make that shorter. It ends by a
+  -- timer in any case: so an event's timer comes before what a turn wakes.
+  local function sleep()
+    sleeper = sleeper or semaphore.new()
+    repeat
+      local now = driver.now()
+      local time = sleep_time(now)
+      wakes = now + time
+    until not sleeper:wait(time)
+    wakes = -math.huge
   end
 
   -- Whether a timer drives.
@@ -98,7 +116,7 @@ function ngx_loop.new(driver)
           turned = -math.huge
           return
         end
-        pause()
+        sleep()
       end
       look_later()
     until ngx_timers.at(0, drive, mine)
@@ -133,6 +151,10 @@ function ngx_loop.new(driver)
     last = driver.now()
     driver.descriptor() -- with epoll, checking for ready sockets is cheap
     driver.step(BUDGET_S) -- a new request leaves now, not after a sleep
+    if last + sleep_time(last) < wakes then
+      wakes = -math.huge
+      sleeper:post()
+    end
     start_driver()
   end
 
@@ -145,7 +167,8 @@ function ngx_loop.new(driver)
       if is_driven() then
         signal:wait(trust)
       else -- there is no timer: this request drives for all
-        pause() -- first: it may be what a turn calls that waits here
+        -- First: it may be what a turn calls that waits here.
+        ngx.sleep(MIN_SLEEP_S)
         if not operation.done then turn() end
       end
     end
