@@ -215,17 +215,29 @@ static int is_idle(const struct clo_sockets *s, int fd) {
          ((size_t)fd >= s->places || !s->place[fd]);
 }
 
+#define AT_ONCE 64 /* descriptors that are asked in one system call */
+
+/* On an idle connection there is nothing to read but its end. */
+static void drop_readable(struct pollfd *idle, nfds_t count) {
+  nfds_t i;
+  if (poll(idle, count, 0) <= 0) return;
+  for (i = 0; i < count; i++)
+    if (idle[i].revents) shutdown(idle[i].fd, SHUT_RDWR);
+}
+
 void clo_sockets_drop_stale(struct clo_sockets *s) {
+  struct pollfd idle[AT_ONCE];
+  nfds_t count = 0;
   size_t i;
-  char byte;
   for (i = 0; i < s->open_count; i++) {
-    int fd = s->open[i];
-    if (!is_idle(s, fd)) continue;
-    /* libcurl's sockets do not block. */
-    if (recv(fd, &byte, 1, MSG_PEEK) >= 0 ||
-        (errno != EAGAIN && errno != EWOULDBLOCK))
-      shutdown(fd, SHUT_RDWR);
+    if (!is_idle(s, s->open[i])) continue;
+    idle[count].fd = s->open[i];
+    idle[count].events = POLLIN;
+    if (++count < AT_ONCE) continue;
+    drop_readable(idle, count);
+    count = 0;
   }
+  if (count > 0) drop_readable(idle, count);
 }
 
 #ifdef TCP_CORK
