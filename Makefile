@@ -228,7 +228,7 @@ build/torture/%: spec/torture/host.c
 
 .PHONY: bench
 bench:
-	@tools/setup.sh test
+	@tools/setup.sh bench
 	@$(MAKE) -s build build/curl_post build/load
 	@$(MAKE) -s build LUA=luajit
 	@tools/bench.sh $(LUA)

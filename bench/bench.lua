@@ -1,13 +1,15 @@
--- make bench: create(), from table to table, against bare libcurl that posts
--- the same bytes on one kept connection. Both in turn, pair by pair, so that a
--- machine whose speed drifts is the same for both; medians are what counts.
+-- make bench: create(), from table to table, against its yardsticks in the same
+-- minutes: libcurl alone in C, which posts the same bytes on one kept
+-- connection, and a bare binding of libcurl with lua-cjson (binding.lua). They
+-- run in turn, round by round, so that a machine whose speed drifts is the same
+-- for all; medians are what counts.
 --   lua5.4 bench/bench.lua LUA CURL_POST   (the server's variables are set)
 
 local LUA, CURL_POST = arg[1], arg[2]
-local CALLS, WARMUP = 5000, 500
+local CALLS, WARMUP = 3000, 500
 local MANY, AT_ONCE = 10000, 64   -- calls, and how many of them at once
 local IN_FLIGHT, STEPS = 1000, 500 -- of the tick, 50 steps a second
-local PAIRS = tonumber(os.getenv "CLOSE_BENCH_PAIRS" or 15)
+local ROUNDS = tonumber(os.getenv "CLOSE_BENCH_ROUNDS" or 7)
 local CA = assert(os.getenv "CLOSE_BENCH_CA", "start it with make bench")
 
 local function numbers(command)
@@ -33,58 +35,90 @@ end
 local body = os.tmpname()
 assert(os.execute(("%s bench/create.lua body > %s"):format(LUA, body)))
 
--- Medians of wall and CPU seconds, and of their ratios.
-local function compare(base, mode, calls, ...)
+-- The yardsticks' commands, and ours.
+local function commands(mode, base, calls, ...)
   local url = os.getenv(base)
-  local seen = { wall = {}, cpu = {}, curl_wall = {}, curl_cpu = {},
-    wall_ratio = {}, cpu_ratio = {} }
-  for i = 1, PAIRS do
-    local curl = numbers(table.concat({ CURL_POST, url .. "/activity/sms/", CA,
-      calls, body, WARMUP, ... }, " "))
-    local lua = ours(mode, url, CA, calls, WARMUP, ...)
-    seen.wall[i], seen.cpu[i] = lua[1], lua[2]
-    seen.curl_wall[i], seen.curl_cpu[i] = curl[1], curl[2]
-    seen.wall_ratio[i], seen.cpu_ratio[i] = lua[1] / curl[1], lua[2] / curl[2]
+  local same = table.concat({ url .. "/activity/sms/", CA, calls, body, WARMUP,
+    ... }, " ")
+  return {
+    libcurl = CURL_POST .. " " .. same,
+    binding = mode == "calls" and LUA .. " bench/binding.lua " .. same or nil,
+    close = table.concat({ LUA, "bench/create.lua", mode, url, CA, calls,
+      WARMUP, ... }, " "),
+  }
+end
+
+-- Seconds of wall, CPU and user CPU, a list of each with one for each round.
+local function measure(...)
+  local all = {}
+  for name in pairs(commands(...)) do
+    all[name] = { wall = {}, cpu = {}, user = {} }
   end
-  local ratios = seen.wall_ratio
-  table.sort(ratios)
-  local result = { low = ratios[1], high = ratios[#ratios] }
-  for name, list in pairs(seen) do result[name] = median(list) end
-  return result
+  for i = 1, ROUNDS do
+    for name, command in pairs(commands(...)) do
+      local got, seen = numbers(command), all[name]
+      seen.wall[i], seen.cpu[i], seen.user[i] = got[1], got[2], got[3]
+    end
+  end
+  return all
+end
+
+local function ratio(a, b, what)
+  local list = {}
+  for i = 1, #a[what] do list[i] = a[what][i] / b[what][i] end
+  return median(list)
+end
+
+-- The clock of user CPU has ticks of 10 ms: only the sum of all rounds counts.
+local function sum(list)
+  local all = 0
+  for _, value in ipairs(list) do all = all + value end
+  return all
 end
 
 local function microseconds(seconds, calls) return seconds / calls * 1e6 end
 
-local function row(...) print(("%-22s %12s %12s %8s  %s"):format(...)) end
+local function row(...) print(("%-24s %8s %8s %8s %9s %9s %9s"):format(...)) end
 
-local function show(name, unit, own, curl, ratio, note)
-  row(name, ("%.1f %s"):format(own, unit), ("%.1f %s"):format(curl, unit),
-    ("%.3f"):format(ratio), note)
+local function show(name, seen, base, calls)
+  if #seen.wall == 0 then
+    return row(name, "not", "installed", "", "", "", "")
+  end
+  local function us(seconds)
+    return ("%.1f"):format(microseconds(seconds, calls))
+  end
+  row(name, us(median { table.unpack(seen.wall) }),
+    us(median { table.unpack(seen.cpu) }), us(sum(seen.user) / ROUNDS),
+    ("%.3f"):format(ratio(seen, base, "wall")),
+    ("%.3f"):format(ratio(seen, base, "cpu")),
+    ("%.2f"):format(sum(seen.user) / sum(base.user)))
 end
 
--- The lines of one comparison; returns the microseconds of one of our calls.
-local function show_pair(name, goal, base, mode, calls, ...)
-  local r = compare(base, mode, calls, ...)
-  local own = microseconds(r.wall, calls)
-  show(name .. ", wall", "us", own, microseconds(r.curl_wall, calls),
-    r.wall_ratio, ("min %.3f max %.3f"):format(r.low, r.high) ..
-    (goal and (", goal %.2f"):format(goal) or ""))
-  show(name .. ", CPU", "us", microseconds(r.cpu, calls),
-    microseconds(r.curl_cpu, calls), r.cpu_ratio, "")
-  return own
+-- One table: microseconds of a call, and how often those of libcurl's. Returns
+-- the wall microseconds of our calls.
+local function compare(name, mode, base, calls, ...)
+  local all = measure(mode, base, calls, ...)
+  for _, who in ipairs { "libcurl", "binding", "close" } do
+    if all[who] then show(name .. ", " .. who, all[who], all.libcurl, calls) end
+  end
+  if all.binding and #all.binding.wall > 0 then
+    row(name .. ", close / binding", "", "", "",
+      ("%.3f"):format(ratio(all.close, all.binding, "wall")),
+      ("%.3f"):format(ratio(all.close, all.binding, "cpu")),
+      ("%.2f"):format(sum(all.close.user) / sum(all.binding.user)))
+  end
+  return microseconds(median(all.close.wall), calls)
 end
 
-print(("%s, %d pairs of %d calls, medians; a call is create() from table to " ..
-  "table"):format(LUA, PAIRS, CALLS))
-row("", "close", "libcurl", "ratio", "")
-local plain = show_pair("http", 1.15, "CLOSE_BENCH_HTTP", "calls", CALLS)
-show_pair("TLS", 1.08, "CLOSE_BENCH_HTTPS", "calls", CALLS)
-show_pair("TLS, HTTP/2", nil, "CLOSE_BENCH_H2", "calls", CALLS)
-print(("the same with create_async and libcurl's multi, %d calls, %d at once")
-  :format(MANY, AT_ONCE))
-show_pair("http", 1.25, "CLOSE_BENCH_HTTP", "many", MANY, AT_ONCE)
-show_pair("TLS", nil, "CLOSE_BENCH_HTTPS", "many", MANY, AT_ONCE)
-show_pair("TLS, HTTP/2", 1.25, "CLOSE_BENCH_H2", "many", MANY, AT_ONCE)
+print(("%s, %d rounds of %d calls, medians; us a call, and over libcurl's")
+  :format(LUA, ROUNDS, CALLS))
+row("one after the other", "wall", "CPU", "user", "wall", "CPU", "user")
+local plain = compare("http", "calls", "CLOSE_BENCH_HTTP", CALLS)
+compare("TLS", "calls", "CLOSE_BENCH_HTTPS", CALLS)
+row(("%d at once"):format(AT_ONCE), "wall", "CPU", "user", "wall", "CPU",
+  "user")
+compare("http", "many", "CLOSE_BENCH_HTTP", MANY, AT_ONCE)
+compare("HTTP/2", "many", "CLOSE_BENCH_H2", MANY, AT_ONCE)
 
 print(("a tick, %d calls in flight that take 0.5 s, 50 steps a second"):format(
   IN_FLIGHT))
@@ -93,7 +127,7 @@ for _, case in ipairs { { "http", "CLOSE_BENCH_HTTP" },
   local url = os.getenv(case[2]):gsub("/api/v1$", "/slow")
   local got = ours("tick", url, CA, IN_FLIGHT, STEPS)
   print(("%-22s one poll: %.2f ms at the 99th percentile (goal 2), %.2f ms " ..
-    "at worst (goal 5); %.1f kB a call (goal 48)"):format(case[1], got[1],
+    "at worst (goal 5); %.1f kB a call (goal 24)"):format(case[1], got[1],
     got[2], got[3]))
 end
 

@@ -1,9 +1,9 @@
 -- One measurement of ours, in a process of its own:
---   LUA bench/create.lua calls URL CA N WARMUP   -> wall and CPU seconds of N
+--   LUA bench/create.lua calls URL CA N WARMUP
+--     -> wall, CPU and user CPU seconds of N
 --   LUA bench/create.lua validate N              -> wall seconds of N
 --   LUA bench/create.lua memory URL CA           -> kB resident at 10k and 100k
---   LUA bench/create.lua many URL CA N WARMUP AT_ONCE
---                                                -> wall and CPU seconds of N
+--   LUA bench/create.lua many URL CA N WARMUP AT_ONCE   -> the same
 --   LUA bench/create.lua tick URL CA AT_ONCE STEPS
 --     -> of one poll the 99th percentile and the longest, in ms; kB for a call
 -- bench/bench.lua starts it; the body is the one that curl_post posts.
@@ -44,14 +44,28 @@ local function resident()
   return tonumber(kb)
 end
 
+-- Seconds of this process without the kernel's; ticks of 10 ms.
+local function user_time()
+  local file = assert(io.open "/proc/self/stat")
+  local ticks = file:read "*a":match("%) " .. ("%S+ "):rep(11) .. "(%d+)")
+  file:close()
+  return ticks / 100
+end
+
+-- Prints wall, CPU and user CPU seconds of f(...).
+local function measure(f, ...)
+  local user, cpu, wall = user_time(), os.clock(), socket.gettime()
+  f(...)
+  print(("%.6f %.6f %.2f"):format(socket.gettime() - wall, os.clock() - cpu,
+    user_time() - user))
+end
+
 local modes = {}
 
 function modes.calls(url, ca, n, warmup)
   local client = new_client(url, ca)
   calls(client, tonumber(warmup))
-  local cpu, wall = os.clock(), socket.gettime()
-  calls(client, tonumber(n))
-  print(("%.6f %.6f"):format(socket.gettime() - wall, os.clock() - cpu))
+  measure(calls, client, tonumber(n))
 end
 
 function modes.validate(n)
@@ -87,9 +101,7 @@ end
 function modes.many(url, ca, n, warmup, at_once)
   local client = new_client(url, ca, { max_in_flight = tonumber(at_once) })
   calls_at_once(client, tonumber(warmup), tonumber(at_once))
-  local cpu, wall = os.clock(), socket.gettime()
-  calls_at_once(client, tonumber(n), tonumber(at_once))
-  print(("%.6f %.6f"):format(socket.gettime() - wall, os.clock() - cpu))
+  measure(calls_at_once, client, tonumber(n), tonumber(at_once))
 end
 
 function modes.tick(url, ca, at_once, steps)

@@ -78,6 +78,22 @@ for _, clients in ipairs { 20, 100 } do
   print(("%-22s %8.3fx %9s %+9.2f %8.2fx"):format("", ours.rate / bare.rate,
     "", ours.p99 - bare.p99, ours.cpu / bare.cpu))
 end
+-- How often a worker wakes that has a client and nothing to do, after the last
+-- checks of loop/ngx.lua.
+local function wakeups(seconds)
+  local function switches()
+    local file = assert(io.open(("/proc/%s/status"):format(WORKER)))
+    local text = file:read "a"
+    file:close()
+    return tonumber(text:match "\nvoluntary_ctxt_switches:%s*(%d+)")
+  end
+  os.execute "sleep 25"
+  local before = switches()
+  os.execute("sleep " .. seconds)
+  return switches() - before
+end
+
+print(("%-22s %9d wakeups in 5 s"):format("idle, with a client", wakeups(5)))
 -- One call after the other; the worker waits.
 row("20 clients, blocking", measure("/blocking", 20))
 print "goals: 0.98x, p99 +5 ms, CPU 1.5x, static p99 5 ms"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what packages.txt names and this machine lacks.
-#   tools/setup.sh demo|test|fresh
+#   tools/setup.sh demo|test|bench|fresh
 # Needs nothing where all is there; otherwise root, or sudo.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 case ${1-} in
   demo | fresh) sections=$1 ;;
   test) sections='demo test' ;;
-  *) echo "usage: tools/setup.sh demo|test|fresh" >&2; exit 2 ;;
+  bench) sections='demo test bench' ;;
+  *) echo "usage: tools/setup.sh demo|test|bench|fresh" >&2; exit 2 ;;
 esac
 
 # Lines of the sections: package [| package...] # purpose
