@@ -187,6 +187,22 @@ describe("on_draft", function()
     refused(sms, err, "cancelled")
   end)
 
+  it("that is interrupted is not asked again: it may have refused", function()
+    for _, loop in ipairs{ "blocking", "poll" } do
+      messages.reset()
+      local asked, sms, err = 0, nil, nil
+      local client = messages.client{ loop = loop, on_draft = function()
+        asked = asked + 1
+        error("interrupted!", 0)
+      end }
+      assert(client.sms.send_async(params(), function(...) sms, err = ... end))
+      assert.same({ false, "interrupted!" }, { pcall(client.wait, client, 5) })
+      assert.equal(0, client:wait(5))
+      assert.equal(1, asked)
+      refused(sms, err, "cancelled")
+    end
+  end)
+
   it("may cancel its call, or close the client", function()
     local client, request
     for _, act in ipairs{ function() assert(request:cancel()) end,

@@ -93,15 +93,19 @@ local function fail(state, question, why)
   finish(state, question, question.check_result(state, false, why))
 end
 
--- After an interrupt it is called again.
-local function forget(question)
+-- After an interrupt the function for the credentials is called again. on_draft
+-- is not: it may have refused already.
+local function after_interrupt(state, question)
+  if not question.time then
+    return fail(state, question, "it was interrupted")
+  end
   question.began, question.thread, question.is_direct = nil, nil, nil
 end
 
 -- The end of the function, as protect.call has it.
 local function take(state, question, ok, value, more)
   if not ok and more then
-    forget(question)
+    after_interrupt(state, question)
     protect.raise(value)
   end
   if question.is_over then return end
@@ -157,7 +161,7 @@ function questions.ask(state)
        find(question) then
       local ok, thrown = protect.catch(call_function, state, question)
       if not ok then
-        if not question.is_over then forget(question) end
+        if not question.is_over then after_interrupt(state, question) end
         error(thrown, 0)
       end
     end
