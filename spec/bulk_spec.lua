@@ -105,7 +105,10 @@ describe("a bulk run", function()
     people(90)
     local status = signal_at(start(), math.random(1, 20), "INT")
     local said = files.read(dir .. "/out")
-    assert.matches("stopped: [^\n]*interrupted!", said)
+    -- It may come when all are sent.
+    if status ~= 0 then
+      assert.matches("stopped: [^\n]*interrupted!", said)
+    end
     assert.equal(records "sent", #delivered())
     assert.equal(#delivered() == 90 and 0 or 1, status, said)
     assert.equal(0, (run()))

@@ -232,7 +232,7 @@ describe("a send whose first request breaks by", function()
   end
 end)
 
-describe("a send whose second request breaks by", function()
+describe("a send whose second request breaks by #once", function()
   for _, broken in ipairs(BROKEN) do
     for _, more in ipairs{ {}, { date_scheduled = os.time() + 3600 } } do
       local suffix = more.date_scheduled and ", scheduled" or ""
@@ -265,7 +265,7 @@ describe("a send whose second request breaks by", function()
   end
 end)
 
-describe("a send whose look breaks by", function()
+describe("a send whose look breaks by #once", function()
   for i, broken in ipairs(BROKEN) do
     it(name_of(broken), function()
       local acted = i % 2 == 0
