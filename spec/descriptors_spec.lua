@@ -12,10 +12,11 @@ local SCRIPT = [[
   local close = require "close"
   local client = assert(close.new { api_key = "api_x", max_retries = 0,
     base_url = %q, ca_file = %q })
-  local files = {}
+  local files, file = {}, nil -- all are kept: a collected one would be closed
   repeat
-    files[#files + 1] = io.open "/dev/null"
-  until not io.open "/dev/null"
+    file = io.open "/dev/null"
+    files[#files + 1] = file
+  until not file
   for _ = 1, %d do table.remove(files):close() end
   local function call()
     local sms, err = client.sms.create { status = "draft" }
