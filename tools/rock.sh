@@ -82,7 +82,11 @@ try_alone() {
       assert(not ok and problem:find "lua%-socket, or the rock luasocket")'
 }
 
-rock() { luarocks --lua-version="$version" make --deps-mode=none "$@"; }
+# Not optimized: it takes a fifth of the time.
+rock() {
+  luarocks --lua-version="$version" make --deps-mode=none "$@" \
+    CFLAGS='-O0 -fPIC'
+}
 
 for version in 5.1 5.2 5.3 5.4; do
   (cd "$copy" && rock --tree="$close" close-scm-1.rockspec &&
