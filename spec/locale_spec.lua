@@ -101,6 +101,16 @@ describe("the decimal comma of a locale", function()
     assert.matches("\r\n\r\n2.5\r\n", server:ledger()[2].body, 1, true)
   end)
 
+  it("is not in a query", function()
+    run(([[
+      comma()
+      local client = assert(require "close".new{ base_url = %q, api_key = "k" })
+      client:request("GET", "/me/", { query = { part = 2.5, n = 1e15 } })
+    ]]):format(server.url))
+    assert.equal("/api/v1/me/?n=1000000000000000&part=2.5",
+      server:ledger()[1].target)
+  end)
+
   it("stays what it was for others", function()
     assert.equal("true\ttrue\ttrue\tcomma", run[[
       local cjson = require "cjson"

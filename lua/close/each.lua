@@ -1,4 +1,4 @@
--- The verb each and its _async twin (resource.lua): all SMS of a list, page
+-- The verb each and each_async (resource.lua): all SMS of a list, page
 -- after page. Each page is an operation of its own.
 
 local core = require "close.core"

@@ -89,6 +89,20 @@ function json.encode(value)
   return nil, text
 end
 
+--- A number outside of JSON, as in a query, with a decimal point in any locale.
+---@param number number
+---@return string|nil text nil for NaN and infinities
+function json.number(number)
+  if math.type and math.type(number) == "integer" then
+    return tostring(number)
+  end
+  if number ~= number or math.abs(number) == math.huge then return nil end
+  if number % 1 == 0 and math.abs(number) <= 2 ^ 53 then
+    return ("%.0f"):format(number)
+  end
+  return (("%.14g"):format(number):gsub("[^%d%+%-e]+", "."))
+end
+
 -- Whether a whole number has more digits than are written. Other numbers are
 -- written with 14 or 16 digits.
 local function loses_digits(number)

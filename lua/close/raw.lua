@@ -55,15 +55,9 @@ end
 
 -- What a query says of a string, a number or a boolean; nil for all else.
 local function value_of(item)
-  if type(item) == "string" then return item end
-  if type(item) == "boolean" or math.type and math.type(item) == "integer" then
-    return tostring(item)
-  end
-  if type(item) ~= "number" or item ~= item or math.abs(item) == math.huge then
-    return nil
-  end
-  return item % 1 == 0 and ("%.0f"):format(item) or
-    (("%.14g"):format(item):gsub(",", "."))
+  if type(item) == "number" then return json.number(item) end
+  if type(item) == "boolean" then return tostring(item) end
+  return type(item) == "string" and item or nil
 end
 
 -- The size of a query, or nil and what is wrong with it.

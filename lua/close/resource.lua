@@ -1,5 +1,5 @@
 -- Makes the functions of a resource from descriptions of verbs: for each verb
--- one that waits, and its _async twin. A description is one table:
+-- one that waits, and its _async version. A description is one table:
 --   name           such as "create"
 --   example        how it is called
 --   arguments      how many come before the callback and the options: 1 or 2

@@ -19,19 +19,12 @@ local storage = {
   WINDOW = 60, -- seconds for which an address accepts the file
 }
 
--- A number as in JSON, with a decimal point in any locale; nil for NaN and
--- infinities.
-local function written(number)
-  if number ~= number or math.abs(number) == math.huge then return nil end
-  return (("%.14g"):format(number):gsub("[^%d%+%-e]+", "."))
-end
-
 -- The form's fields as a list, sorted, so that equal forms are equal bytes; nil
 -- if one cannot be sent.
 local function read_fields(fields)
   local list = {}
   for name, value in pairs(fields) do
-    if type(value) == "number" then value = written(value) end
+    if type(value) == "number" then value = json.number(value) end
     if type(name) ~= "string" or name:find "%c" or
        type(value) ~= "string" or #list == MAX_FIELDS then
       return nil
