@@ -44,6 +44,12 @@ local LOCATIONS = [[
 describe("the client in nginx's phases", function()
   local upstream, host
 
+  local function note(name)
+    return nginx_host.eventually(function()
+      return host:json("/state").notes[name]
+    end) or error("no note " .. name)
+  end
+
   setup(function()
     upstream = raw_server.start()
     host = nginx_host.start {
@@ -51,6 +57,8 @@ describe("the client in nginx's phases", function()
       init = 'app.try "init"',
       http = 'init_worker_by_lua_block { app.try "init_worker" }',
     }
+    -- The reset before each test would end a call that is under way.
+    note "init_worker async"
   end)
 
   before_each(function() upstream:reset() end)
@@ -59,12 +67,6 @@ describe("the client in nginx's phases", function()
     host:stop()
     upstream:stop()
   end)
-
-  local function note(name)
-    return nginx_host.eventually(function()
-      return host:json("/state").notes[name]
-    end) or error("no note " .. name)
-  end
 
   for _, phase in ipairs { "rewrite", "access", "create" } do
     it("creates at " .. phase, function()
