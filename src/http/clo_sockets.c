@@ -210,9 +210,12 @@ void clo_sockets_drop_all(struct clo_sockets *s) {
   s->unwatched = 0;
 }
 
+static int is_watched(const struct clo_sockets *s, int fd) {
+  return (size_t)fd < s->places && s->place[fd];
+}
+
 static int is_idle(const struct clo_sockets *s, int fd) {
-  return (size_t)fd < s->http1_cap && s->http1[fd] &&
-         ((size_t)fd >= s->places || !s->place[fd]);
+  return (size_t)fd < s->http1_cap && s->http1[fd] && !is_watched(s, fd);
 }
 
 #define AT_ONCE 64 /* descriptors that are asked in one system call */
@@ -255,8 +258,9 @@ void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
   char *http1 = grown(s->http1, &s->http1_cap, (size_t)fd + 1, 1);
   int *corked =
       grown(s->corked, &s->corked_cap, s->corked_count + 1, sizeof *corked);
-  /* Without the note it must not be used again: it could not be watched. */
-  if (!http1) shutdown(fd, SHUT_RDWR);
+  /* Without the note it must not be used again: it could not be watched. If
+   * another request is on it already, that one's answer is noted. */
+  if (!http1 && !is_watched(s, fd)) shutdown(fd, SHUT_RDWR);
   if (http1) (s->http1 = http1)[fd] = 1;
   if (!corked) return; /* it is only slower without */
   s->corked = corked;
