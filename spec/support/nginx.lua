@@ -120,7 +120,7 @@ local function launch(dir, options)
   local numbers = { ports.free(#LISTENERS) }
   configure(dir, options, numbers)
   -- /usr/sbin is not on everybody's path.
-  local child = process.start({ "sh", "-c",
+  local child = process.start(process.unsanitized{ "sh", "-c",
     'PATH="$PATH:/usr/sbin:/usr/local/sbin"; exec nginx "$@"', "sh",
     "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf",
   }, { stderr = dir .. "/stderr" })

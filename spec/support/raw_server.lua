@@ -89,7 +89,8 @@ function raw.start(options)
     certificates = options.certificates, keeps = not options.certificates }
   local main = ("require('spec.support.faults.child').main(%q)"):format(
     settings)
-  local child = process.start(process.lua(main), { stdout = "pipe" })
+  local child = process.start(process.unsanitized(process.lua(main)),
+    { stdout = "pipe" })
   local line = child.stdout:read("*l")
   if not line then error("raw server: did not start", 2) end
   local self = setmetatable({ child = child, ports = json.decode(line) },
