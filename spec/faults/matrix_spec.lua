@@ -31,7 +31,7 @@ describe("a message goes out once at most, and we know", function()
     it("with " .. part.title, function()
       local begun = socket.gettime()
       local played = matrices.new(server, callers.close,
-        { statuses = modes.statuses, brief = not modes.whole })
+        { statuses = modes.statuses, brief = not modes.main })
       played:play_all(part)
       server:arm()
       local violations = played:judge()

@@ -6,8 +6,6 @@ local socket = require "socket"
 local modes = require "spec.support.faults.mode"
 local process = require "spec.support.process"
 
-local WORKERS = 8 -- at once, since each of them mostly waits
-
 local seed = tonumber(os.getenv "CLOSE_SPEC_SEED") or os.time()
 local report = ""
 
@@ -15,7 +13,7 @@ teardown(function() io.stdout:write("\n", report, "\n") end)
 
 local function start(i)
   local settings = ('{"seed": %d, "count": %d}'):format(seed + i,
-    modes.creates / WORKERS)
+    modes.creates / modes.workers)
   local main = ("require('spec.support.faults.worker').main(%q)"):format(
     settings)
   return process.start(process.lua(main), { stdout = "pipe" })
@@ -40,7 +38,7 @@ end
 describe("random faults", function()
   it("never make a message go out twice", function()
     local begun, workers = socket.gettime(), {}
-    for i = 1, WORKERS do workers[i] = start(i) end
+    for i = 1, modes.workers do workers[i] = start(i) end
     local sum, violations = collect(workers)
     for _, child in ipairs(workers) do child:stop() end
     local n = sum.S + sum.N + sum.R + sum.U
