@@ -41,13 +41,22 @@ describe("close.sandbox rate limits", function()
 
   it("count down, refuse, and begin again", function()
     local _, brief = support.start { rate_limit = { limit = 2, window = 0.5 } }
-    for left = 1, 0, -1 do
-      local status, _, headers = brief:call("GET", SMS)
-      local limit, remaining, reset = parse(headers.ratelimit)
-      assert.same({ 200, 2, left }, { status, limit, remaining })
+    -- Three requests in one window, which a busy machine may not manage.
+    local answers
+    assert.is_true(support.sometimes(function()
+      answers = {}
+      local took = support.elapsed(function()
+        for i = 1, 3 do answers[i] = { brief:call("GET", SMS) } end
+      end)
+      if took < 0.4 then return true end
+      socket.sleep(0.5)
+    end))
+    for i, left in ipairs { 1, 0 } do
+      local limit, remaining, reset = parse(answers[i][3].ratelimit)
+      assert.same({ 200, 2, left }, { answers[i][1], limit, remaining })
       assert.is_true(reset > 0 and reset <= 0.5)
     end
-    local status, body, headers = brief:call("GET", SMS)
+    local status, body, headers = answers[3][1], answers[3][2], answers[3][3]
     assert.equal(429, status)
     assert.equal("string", type(body.error))
     local _, remaining, reset = parse(headers.ratelimit)

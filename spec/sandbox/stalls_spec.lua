@@ -9,7 +9,7 @@ local SMS, PATH, DRAFT = support.SMS, support.PATH, support.DRAFT
 local POST = support.bytes("POST", PATH)
 
 local answer, elapsed = support.answer, support.elapsed
-local eventually = support.eventually
+local eventually, sometimes = support.eventually, support.sometimes
 local server, client
 
 setup(function() server, client = support.start() end)
@@ -62,23 +62,27 @@ describe("close.sandbox a fault", function()
           client:call("POST", SMS, DRAFT)
         end))
       end
-      assert.is_true(least >= 0.05 and least < 0.2)
+      assert.is_true(least >= 0.05 and least < 1)
     end)
 
     it("begins the answer before it at answer", function()
-      client:fault { kind = "stall", place = "answer", seconds = 0.3 }
+      client:fault { kind = "stall", place = "answer", seconds = 20 }
       local sock = client:open(POST)
-      local took = elapsed(function() sock:receive "*l" end)
-      assert.is_true(took < 0.3)
+      assert.equal("HTTP/1.1 200 OK", (sock:receive "*l"))
       sock:close()
     end)
 
     it("does no work for a client that left meanwhile", function()
-      client:fault { kind = "stall", seconds = 0.2 }
-      open_taken():close()
-      socket.sleep(0.25)
-      assert.same({}, server:messages())
-      assert.is_false(server:requests()[1].acted)
+      assert.is_true(sometimes(function()
+        assert(server:reset())
+        client:fault { kind = "stall", seconds = 0.2 }
+        local took = elapsed(function() open_taken():close() end)
+        socket.sleep(0.25)
+        if took > 0.15 then return false end -- it may have left too late
+        assert.same({}, server:messages())
+        assert.is_false(server:requests()[1].acted)
+        return true
+      end))
     end)
 
     it("has done it where it is told so", function()
@@ -109,16 +113,20 @@ describe("close.sandbox a fault", function()
 
   describe("of kind delay", function()
     it("does the work, and answers later", function()
-      client:fault { kind = "delay", seconds = 0.3 }
-      local sock = client:open(POST)
-      assert.is_true(eventually(function()
-        return #server:messages() == 1
-      end, 0.25))
-      sock:settimeout(0)
-      assert.equal("timeout", select(2, sock:receive(1)))
-      sock:settimeout(PATIENCE)
-      assert.equal(200, (answer(sock)))
-      sock:close()
+      assert.is_true(sometimes(function()
+        assert(server:reset())
+        client:fault { kind = "delay", seconds = 0.3 }
+        local sock = client:open(POST)
+        assert.is_true(eventually(function()
+          return #server:messages() == 1
+        end))
+        sock:settimeout(0)
+        local is_silent = select(2, sock:receive(1)) == "timeout"
+        sock:settimeout(PATIENCE)
+        if is_silent then assert.equal(200, (answer(sock))) end
+        sock:close()
+        return is_silent
+      end))
     end)
   end)
 end)

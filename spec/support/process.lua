@@ -11,6 +11,7 @@ local Process = {}
 Process.__index = Process
 
 local POLL, PATIENCE = 0.002, 30
+local TRIES = 4
 local started, count = {}, 0
 local scratch, janitor, detach
 
@@ -155,6 +156,15 @@ function process.eventually(holds, seconds)
     if value then return value end
     socket.sleep(POLL)
   until socket.gettime() > deadline
+  return false
+end
+
+--- Whether something holds in one of a few tries: for what takes longer now and
+--- then on a busy machine, but not each time.
+function process.sometimes(holds)
+  for _ = 1, TRIES do
+    if holds() then return true end
+  end
   return false
 end
 

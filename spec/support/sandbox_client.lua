@@ -45,6 +45,7 @@ function support.elapsed(action)
 end
 
 support.eventually = process.eventually
+support.sometimes = process.sometimes
 
 function support.basic(key)
   return "Basic " .. mime.b64(key .. ":")
