@@ -10,6 +10,8 @@ local MAX_BUFFERED = 65536
 -- How long a connection that we end stays half open. Closing it with unread
 -- bytes would send an RST, and the client would not see our FIN.
 local LINGER_S = 1
+-- For how long the rest of a request is read that was answered already.
+local DRAIN_S = 10
 
 ---@class close.sandbox.Connection
 ---@field id integer counts the connections of one sandbox, from 1
@@ -153,15 +155,14 @@ function Connection:abort()
 end
 
 --- Ends it after an answer that was sent before the request was read whole:
---- reads the rest for a while, so that the client can finish its write and
---- read the answer.
+--- reads the rest while more of it comes, so that the client can finish its
+--- write and read the answer.
 function Connection:drain()
   self.sock:shutdown("send")
-  local stop = socket.gettime() + LINGER_S
+  local stop = socket.gettime() + DRAIN_S
   repeat
-    local left = stop - socket.gettime()
-    local data = self.loop:wait(self.sock, "read", left) and self:receive()
-  until not data or left <= 0
+    local data = self.loop:wait(self.sock, "read", LINGER_S) and self:receive()
+  until not data or socket.gettime() > stop
 end
 
 function Connection:close()
