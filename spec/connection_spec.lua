@@ -116,7 +116,9 @@ describe("a connection that holds", function()
       server:script{ { chunks = { OK, 0.05, unasked } } }
       local client = support.new(server)
       assert.equal("acti_1", (client.sms.create(support.params())).id)
-      socket.sleep(0.2)
+      server:connections() -- when it says so it has begun its pause
+      socket.sleep(0.1)
+      server:connections() -- and now it has ended that
       local sms = assert(client.sms.create(support.params()))
       assert.not_equal("acti_9", sms.id)
       assert.equal(2, server:connections())
