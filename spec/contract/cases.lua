@@ -9,7 +9,8 @@
 --             t.call(client, verb, ...), t.params(more), t.message(more),
 --             t.upload(client, source, info, options),
 --             t.request(client, method, path, options),
---             t.within(client, f), t.until_done(client)
+--             t.within(client, f), t.until_done(client),
+--             t.let_leave(client, holds)
 -- A case fails by an error. Nothing of busted is here: the hosts have none.
 
 local cases = {}
@@ -415,10 +416,13 @@ case("on_draft may take calls of its own client", {
 case("a send is cancelled with what is true then", {
   steps = { {}, { delay = 5 } }, requests = 2,
   run = function(t)
-    local client = t.client()
+    local has_draft
+    local client = t.client{ on_event = function(event)
+      has_draft = has_draft or event.draft_id
+    end }
     local got, callback = collector()
     local request = assert(client.sms.send_async(t.message(), callback))
-    client:wait(0.4)
+    t.let_leave(client, function() return has_draft end)
     same(0, got.calls, "calls")
     same(true, request:cancel(), "cancel")
     t.until_done(client)
@@ -431,10 +435,13 @@ case("a send is cancelled with what is true then", {
 case("close ends a send in its promotion", {
   steps = { {}, { delay = 5 } }, requests = 2,
   run = function(t)
-    local client = t.client()
+    local has_draft
+    local client = t.client{ on_event = function(event)
+      has_draft = has_draft or event.draft_id
+    end }
     local got, callback = collector()
     assert(client.sms.send_async(t.message(), callback))
-    client:wait(0.4)
+    t.let_leave(client, function() return has_draft end)
     client:close()
     t.until_done(client)
     same(1, got.calls, "calls")
@@ -565,7 +572,7 @@ case("a call that has left is cancelled as unknown", {
     local client = t.client()
     local got, callback = collector()
     local request = assert(client.sms.create_async(t.params(), callback))
-    client:wait(0.3)
+    t.let_leave(client)
     same(0, got.calls, "calls")
     same(true, request:cancel(), "cancel")
     t.until_done(client)
@@ -575,7 +582,7 @@ case("a call that has left is cancelled as unknown", {
 })
 
 case("a call that is cancelled is not tried again with new credentials", {
-  steps = { { chunks = { "HTTP/1.1 401 No\r\nContent-Length: 4\r\n\r\nab", 1,
+  steps = { { chunks = { "HTTP/1.1 401 No\r\nContent-Length: 4\r\n\r\nab", 9,
     "cd" } } },
   requests = 1,
   run = function(t)
@@ -586,7 +593,7 @@ case("a call that is cancelled is not tried again with new credentials", {
     end }
     local got, callback = collector()
     local request = assert(client.sms.create_async(t.params(), callback))
-    client:wait(0.3)
+    for _ = 1, 2 do t.let_leave(client) end -- and its answer may come
     same(true, request:cancel(), "cancel")
     t.until_done(client)
     same(1, got.calls, "calls")
@@ -755,7 +762,7 @@ case("close ends what is pending, and all that comes later", {
     local client = t.client()
     local got, callback = collector()
     assert(client.sms.create_async(t.params(), callback))
-    client:wait(0.2)
+    t.let_leave(client)
     client:close()
     t.until_done(client)
     same(1, got.calls, "calls")
@@ -830,10 +837,11 @@ case("upload_async calls back once, after both steps", {
 case("an upload is cancelled in its second step", {
   steps = storage{ delay = 5 }, requests = 2,
   run = function(t)
-    local client = t.client()
+    local has_place
+    local client = t.client{ on_event = function() has_place = true end }
     local got, callback = collector()
     local request = assert(client.files.upload_async(FILE, INFO, callback))
-    client:wait(0.3)
+    t.let_leave(client, function() return has_place end)
     same(0, got.calls, "calls")
     same(true, request:cancel(), "cancel")
     t.until_done(client)

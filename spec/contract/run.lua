@@ -3,7 +3,7 @@
 local cases = require "spec.contract.cases"
 local close = require "close"
 
-local PATIENCE = 20 -- seconds
+local PATIENCE, STEP = 20, 0.05 -- seconds
 
 local function params(more)
   local made = { status = "outbox", text = "Hi!",
@@ -28,6 +28,16 @@ local function tools(url, loop)
   function t.until_done(client)
     local left = client:wait(PATIENCE)
     assert(not left or left == 0, "calls are still pending")
+  end
+
+  --- Waits until something holds, and then until a request has left: in short
+  --- steps, so that a stall of the machine takes but one of them.
+  function t.let_leave(client, holds)
+    for _ = 1, PATIENCE / STEP do
+      if not holds or holds() then break end
+      client:wait(STEP)
+    end
+    for _ = 1, 4 do client:wait(STEP) end
   end
 
   --- Runs f where calls may wait: with the loop poll, in a coroutine.

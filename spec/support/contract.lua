@@ -33,6 +33,7 @@ function contract.each(run)
       if steps then server:script(steps) end
       local ok, why = run(case.name, server.url)
       if not ok then error(why, 0) end
+      if case.requests then server:wait(case.requests) end
       expect("requests", case.requests, #server:ledger())
       expect("connections", case.connections, server:connections())
     end
