@@ -180,13 +180,18 @@ static void an_early_refusal_is_a_refusal(void **state) {
 
 /* ---- a kept connection that ends while nobody uses it ---- */
 
+/* Without the descriptor for all sockets, and with it from before the
+ * connection or after it. */
 static void closed_while_idle(void **state) {
   static const struct reaction script[] = {{.reply = OK_REPLY}};
-  int reset;
-  for (reset = 0; reset < 2; reset++) {
+  int i;
+  for (i = 0; i < 6; i++) {
+    row("reset %d, descriptor %d", i % 2, i / 2);
     scene_open(script, COUNT(script));
+    if (i / 2 == 1) clo_engine_descriptor(engine);
     assert_works("POST", OTHER);
-    server_hang_up(server, reset);
+    if (i / 2 == 2) clo_engine_descriptor(engine);
+    server_hang_up(server, i % 2);
     assert_works("POST", BODY);
     assert_int_equal(server_copies(server, BODY, strlen(BODY)), 1);
     assert_int_equal(server_counts(server).connections, 2);

@@ -89,6 +89,21 @@ static void a_foreign_loop_gets_along(void **state) {
   }
 }
 
+/* The end of an idle connection does not keep the descriptor ready. */
+static void an_idle_end_is_handled_once(void **state) {
+  struct pollfd fd = {-1, POLLIN, 0};
+  scene_open(answers, 1);
+  fd.fd = clo_engine_descriptor(engine);
+  assert_works("POST", BODY);
+  assert_int_equal(poll(&fd, 1, 0), 0);
+  server_hang_up(server, 0);
+  assert_int_equal(poll(&fd, 1, 5000), 1);
+  clo_engine_step(engine, 0.01);
+  assert_int_equal(poll(&fd, 1, 0), 0);
+  assert_works("POST", BODY);
+  assert_int_equal(server_counts(server).connections, 2);
+}
+
 /* ---- expected ---- */
 
 static void an_answer_is_expected_when_others_came(void **state) {
@@ -188,6 +203,7 @@ int main(void) {
       TEST(a_call_that_may_not_start_is_due_at_its_timeout),
       TEST(a_pause_is_a_deadline),
       TEST(a_foreign_loop_gets_along),
+      TEST(an_idle_end_is_handled_once),
       TEST(an_answer_is_expected_when_others_came),
       TEST(a_wait_ends_when_a_socket_is_ready),
       TEST(a_wait_ends_at_its_limit),

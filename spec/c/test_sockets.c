@@ -229,6 +229,69 @@ static void one_descriptor_is_ready_for_all(void **state) {
   close(pipes[1]);
   close(again);
 }
+
+/* A socket that was opened for libcurl and its other end. */
+static void open_pair(int *ends) {
+  int own = open_one();
+  assert_true(own >= 0);
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  assert_int_equal(dup2(ends[0], own), own);
+  close(ends[0]);
+  ends[0] = own;
+}
+
+enum { PAIRS = 100 }; /* more than are asked for at once */
+
+/* Makes kept ones, of which the first is in use again. */
+static void make_kept(int pairs[][2], int count) {
+  int i;
+  for (i = 0; i < count; i++) {
+    open_pair(pairs[i]);
+    want(pairs[i][0], i % 2 ? CURL_POLL_IN : CURL_POLL_OUT);
+    if (i % 4 < 2) clo_sockets_keep(&sockets, pairs[i][0]);
+    want(pairs[i][0], CURL_POLL_REMOVE);
+    if (i % 4 >= 2) clo_sockets_keep(&sockets, pairs[i][0]);
+  }
+  want(pairs[0][0], CURL_POLL_IN);
+}
+
+/* Something comes on each; it ends those that are idle. */
+static void assert_idle_end(int pairs[][2], int count) {
+  int i;
+  for (i = 0; i < count; i++) assert_int_equal(write(pairs[i][1], "x", 1), 1);
+  clo_sockets_drop_stale(&sockets);
+  for (i = 0; i < count; i++) {
+    char byte;
+    ssize_t got = recv(pairs[i][1], &byte, 1, MSG_DONTWAIT);
+    if (got != (i ? 0 : -1)) fail_msg("%d of %d: %d", i, count, (int)got);
+  }
+}
+
+static void kept_ones_stay_watched(int count, int is_late) {
+  int pairs[PAIRS][2], watched = is_late ? -1 : clo_sockets_descriptor(&sockets);
+  int i;
+  make_kept(pairs, count);
+  if (is_late) watched = clo_sockets_descriptor(&sockets);
+  assert_int_equal(is_ready(watched), 0);
+  assert_idle_end(pairs, count);
+  for (i = 0; i < 5; i++) clo_sockets_poll(&sockets);
+  assert_int_equal(sockets.interest[0].revents, POLLIN);
+  want(pairs[0][0], CURL_POLL_REMOVE);
+  assert_int_equal(is_ready(watched), 1);
+  assert_int_equal(clo_sockets_poll(&sockets), 0);
+  assert_int_equal(is_ready(watched), 0);
+  for (i = 0; i < count; i++) {
+    clo_sockets_on_close(&sockets, pairs[i][0]);
+    close(pairs[i][1]);
+  }
+}
+
+static void the_kept_ones_stay_watched(void **state) {
+  kept_ones_stay_watched(10, 0);
+  kept_ones_stay_watched(PAIRS, 0);
+  drop(state);
+  kept_ones_stay_watched(10, 1);
+}
 #endif
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -242,6 +305,7 @@ int main(void) {
       TEST(what_is_abandoned_is_closed),
 #ifdef __linux__
       TEST(one_descriptor_is_ready_for_all),
+      TEST(the_kept_ones_stay_watched),
 #endif
 #ifdef TCP_CORK
       TEST(corks_are_pulled),

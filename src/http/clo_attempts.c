@@ -305,6 +305,7 @@ static struct clo_transfer *next_up(struct clo_engine *e, double at) {
 void clo_attempts_prepare(struct clo_engine *e) {
   struct clo_group *group;
   double at;
+  int asked;
   if (!e->queued && !e->pausing.first) return;
   at = clo_clock_now();
   if (e->due >= 0 && e->due <= at) {
@@ -314,7 +315,8 @@ void clo_attempts_prepare(struct clo_engine *e) {
     expire(e, &e->pausing, at);
     resume(e, at);
   }
-  if (e->queued) clo_sockets_drop_stale(&e->sockets);
+  if (e->queued && (asked = clo_sockets_drop_stale(&e->sockets)))
+    e->polled = asked;
 }
 
 int clo_attempts_start(struct clo_engine *e) {

@@ -303,9 +303,8 @@ static size_t step(struct clo_engine *e, double until) {
   if (clo_libcurl_is_old()) clo_attempts_end_overdue(e); /* before it does */
   clo_attempts_prepare(e);
   act_on_timer(e);
-  if (e->sockets.count > 0 &&
-      (e->polled || clo_sockets_poll(&e->sockets)))
-    act_on_ready(e, until);
+  if (e->polled == 0 && clo_sockets_poll(&e->sockets)) e->polled = 1;
+  if (e->polled > 0) act_on_ready(e, until);
   e->polled = 0;
   /* New ones come last, and only as fast as the sockets are handled. libcurl
    * begins to connect or send when its timer says so, which is at once. */

@@ -39,7 +39,7 @@ struct clo_engine {
   double overdue; /* no running attempt is before it; -1: there is none */
   double usual;   /* seconds that the fastest answers took lately, or -1 */
   size_t next_up; /* where in the interest set the next step goes on */
-  int polled;     /* the interest set's revents are fresh */
+  int polled;     /* the sockets were asked: 1, one is ready; -1, none is */
   int full;       /* libcurl may have something more: step again at once */
   int is_broken;  /* libcurl failed: the multi handle is to be replaced */
   unsigned long last_id;

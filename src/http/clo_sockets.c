@@ -27,6 +27,7 @@ void clo_sockets_free(struct clo_sockets *s) {
   if (s->epoll >= 0) close(s->epoll);
   free(s->interest);
   free(s->place);
+  free(s->told);
   free(s->open);
   free(s->http1);
   free(s->corked);
@@ -40,6 +41,7 @@ void clo_sockets_abandon(struct clo_sockets *s) {
   if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
   if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made again */
   s->epoll = -1;
+  if (s->told) memset(s->told, 0, s->told_cap);
   if (s->http1) memset(s->http1, 0, s->http1_cap);
 }
 
@@ -84,54 +86,110 @@ static int add_interest(struct clo_sockets *s, int fd, short events) {
   return 1;
 }
 
+static int is_kept(const struct clo_sockets *s, int fd) {
+  return (size_t)fd < s->http1_cap && s->http1[fd];
+}
+
+static int is_watched(const struct clo_sockets *s, int fd) {
+  return (size_t)fd < s->places && s->place[fd];
+}
+
+static int is_idle(const struct clo_sockets *s, int fd) {
+  return is_kept(s, fd) && !is_watched(s, fd);
+}
+
+#define AT_ONCE 64 /* descriptors that are asked in one system call */
+
 #ifdef __linux__
 /* Brings a descriptor's place in the kernel's set in line; events 0: none. */
-static int tell_kernel(struct clo_sockets *s, int fd, short events,
-                       int is_known) {
+static int tell_kernel(struct clo_sockets *s, int fd, short events) {
+  char *told;
+  int op;
   struct epoll_event event;
+  if (s->epoll < 0) return 1;
+  if (!(told = grown(s->told, &s->told_cap, (size_t)fd + 1, 1))) return 0;
+  s->told = told;
+  if (told[fd] == (char)events) return 1;
+  op = !events ? EPOLL_CTL_DEL : told[fd] ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
   memset(&event, 0, sizeof event);
   event.data.fd = fd;
   event.events = (events & POLLIN ? (unsigned)EPOLLIN : 0) |
                  (events & POLLOUT ? (unsigned)EPOLLOUT : 0);
-  if (!events) {
-    epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, &event); /* closed ones are gone */
-    return 1;
-  }
-  return epoll_ctl(s->epoll, is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
-                   &event) == 0;
+  if (epoll_ctl(s->epoll, op, fd, &event) && events) return 0;
+  told[fd] = (char)events; /* who is taken out may be closed, and so be gone */
+  return 1;
+}
+
+static int tell_all(struct clo_sockets *s) {
+  size_t i;
+  int ok = 1;
+  for (i = 0; i < s->count && ok; i++)
+    ok = tell_kernel(s, s->interest[i].fd, s->interest[i].events);
+  for (i = 0; i < s->open_count && ok; i++)
+    if (is_idle(s, s->open[i])) ok = tell_kernel(s, s->open[i], POLLIN);
+  return ok;
 }
 
 int clo_sockets_descriptor(struct clo_sockets *s) {
-  size_t i;
   if (s->epoll >= 0) return s->epoll;
   s->epoll = epoll_create1(EPOLL_CLOEXEC);
-  for (i = 0; i < s->count && s->epoll >= 0; i++)
-    if (!tell_kernel(s, s->interest[i].fd, s->interest[i].events, 0)) {
-      close(s->epoll);
-      s->epoll = -1;
+  if (s->epoll < 0 || tell_all(s)) return s->epoll;
+  close(s->epoll);
+  s->epoll = -1;
+  if (s->told) memset(s->told, 0, s->told_cap);
+  return -1;
+}
+
+/* One that is ready without interest. There is nothing to read on a connection
+ * that is idle but its end; libcurl asks for any other when it wants to. */
+static void drop_ready(struct clo_sockets *s, int fd) {
+  if (is_idle(s, fd)) shutdown(fd, SHUT_RDWR);
+  tell_kernel(s, fd, 0);
+}
+
+/* Asks the kernel's set; returns how many it told of, of AT_ONCE. */
+static int ask_kernel(struct clo_sockets *s, int *ready) {
+  struct epoll_event events[AT_ONCE];
+  int i, n = epoll_wait(s->epoll, events, AT_ONCE, 0);
+  *ready = 0;
+  for (i = 0; i < n; i++) { /* the bits are those of poll() */
+    int fd = events[i].data.fd;
+    size_t at = (size_t)fd < s->places ? s->place[fd] : 0;
+    if (at) {
+      s->interest[at - 1].revents = (short)events[i].events;
+      *ready = 1;
+    } else {
+      drop_ready(s, fd);
     }
-  return s->epoll;
+  }
+  return n;
 }
 #else
-static int tell_kernel(struct clo_sockets *s, int fd, short events,
-                       int is_known) {
-  return s && fd >= 0 && events >= 0 && is_known >= 0;
+static int tell_kernel(struct clo_sockets *s, int fd, short events) {
+  return s && fd >= 0 && events >= 0;
 }
 
 int clo_sockets_descriptor(struct clo_sockets *s) { return s->epoll; }
+
+static int ask_kernel(struct clo_sockets *s, int *ready) {
+  *ready = 0;
+  return s->epoll;
+}
 #endif
 
 int clo_sockets_poll(struct clo_sockets *s) {
-#ifdef __linux__
-  struct epoll_event ready[64];
-  int i, n = s->epoll < 0 ? 0 : epoll_wait(s->epoll, ready, 64, 0);
-  for (i = 0; i < n; i++) { /* the bits are those of poll() */
-    size_t at = s->place[ready[i].data.fd];
-    if (at) s->interest[at - 1].revents = (short)ready[i].events;
-  }
-  if (s->epoll >= 0) return n > 0;
-#endif
-  return poll(s->interest, s->count, 0) > 0;
+  int ready;
+  if (s->epoll < 0)
+    return s->count > 0 && poll(s->interest, s->count, 0) > 0;
+  ask_kernel(s, &ready);
+  return ready;
+}
+
+/* One that is kept stays in the kernel's set: it is asked for again soon, and
+ * tells of its end until then. Any other may be closed without our knowledge. */
+static void forget_interest(struct clo_sockets *s, int fd) {
+  remove_interest(s, fd);
+  tell_kernel(s, fd, is_kept(s, fd) ? POLLIN : 0);
 }
 
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
@@ -140,14 +198,11 @@ int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
   struct clo_transfer *t = NULL;
   int events = (what & CURL_POLL_IN ? POLLIN : 0) |
                (what & CURL_POLL_OUT ? POLLOUT : 0);
-  int is_known = (size_t)fd < s->places && s->place[fd];
   (void)unused;
   if (what == CURL_POLL_REMOVE) {
-    remove_interest(s, fd);
-    if (s->epoll >= 0 && is_known) tell_kernel(s, fd, 0, 1);
+    forget_interest(s, fd);
   } else if (!add_interest(s, fd, (short)events) ||
-             (s->epoll >= 0 &&
-              !tell_kernel(s, fd, (short)events, is_known))) {
+             !tell_kernel(s, fd, (short)events)) {
     s->unwatched = 1;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
     if (t) t->unwatched = 1;
@@ -195,30 +250,21 @@ int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
   /* Its number may belong to another file by now. */
   if (!drop(s->open, &s->open_count, fd)) return 0;
   drop(s->corked, &s->corked_count, fd);
-  if ((size_t)fd < s->http1_cap) s->http1[fd] = 0;
+  if (is_kept(s, fd)) s->http1[fd] = 0;
   remove_interest(s, fd);
+  tell_kernel(s, fd, 0); /* which a child's copy would keep in it */
   return close(fd);
 }
 
 void clo_sockets_drop_all(struct clo_sockets *s) {
   while (s->count > 0) {
     int fd = s->interest[s->count - 1].fd;
-    if (s->epoll >= 0) tell_kernel(s, fd, 0, 1);
+    tell_kernel(s, fd, 0);
     remove_interest(s, fd);
   }
   while (s->open_count > 0) clo_sockets_on_close(s, s->open[0]);
   s->unwatched = 0;
 }
-
-static int is_watched(const struct clo_sockets *s, int fd) {
-  return (size_t)fd < s->places && s->place[fd];
-}
-
-static int is_idle(const struct clo_sockets *s, int fd) {
-  return (size_t)fd < s->http1_cap && s->http1[fd] && !is_watched(s, fd);
-}
-
-#define AT_ONCE 64 /* descriptors that are asked in one system call */
 
 /* On an idle connection there is nothing to read but its end. */
 static void drop_readable(struct pollfd *idle, nfds_t count) {
@@ -228,10 +274,12 @@ static void drop_readable(struct pollfd *idle, nfds_t count) {
     if (idle[i].revents) shutdown(idle[i].fd, SHUT_RDWR);
 }
 
-void clo_sockets_drop_stale(struct clo_sockets *s) {
+int clo_sockets_drop_stale(struct clo_sockets *s) {
   struct pollfd idle[AT_ONCE];
   nfds_t count = 0;
   size_t i;
+  int ready, n = s->epoll < 0 ? -1 : ask_kernel(s, &ready);
+  if (n >= 0 && n < AT_ONCE) return ready ? 1 : -1;
   for (i = 0; i < s->open_count; i++) {
     if (!is_idle(s, s->open[i])) continue;
     idle[count].fd = s->open[i];
@@ -241,6 +289,7 @@ void clo_sockets_drop_stale(struct clo_sockets *s) {
     count = 0;
   }
   if (count > 0) drop_readable(idle, count);
+  return 0;
 }
 
 #ifdef TCP_CORK
@@ -258,10 +307,11 @@ void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
   char *http1 = grown(s->http1, &s->http1_cap, (size_t)fd + 1, 1);
   int *corked =
       grown(s->corked, &s->corked_cap, s->corked_count + 1, sizeof *corked);
-  /* Without the note it must not be used again: it could not be watched. If
-   * another request is on it already, that one's answer is noted. */
-  if (!http1 && !is_watched(s, fd)) shutdown(fd, SHUT_RDWR);
   if (http1) (s->http1 = http1)[fd] = 1;
+  /* If it cannot be asked whether it has ended, it must not be used again. If
+   * another request is on it already, that one's answer is noted. */
+  if (!is_watched(s, fd) && (!http1 || !tell_kernel(s, fd, POLLIN)))
+    shutdown(fd, SHUT_RDWR);
   if (!corked) return; /* it is only slower without */
   s->corked = corked;
   s->corked[s->corked_count++] = fd;

@@ -12,7 +12,9 @@ struct clo_sockets {
   size_t count, cap;
   size_t *place; /* a descriptor's place in interest, plus 1; owned */
   size_t places;
-  int epoll; /* the same interest for the kernel, or -1: not used yet */
+  int epoll; /* the kernel's set, or -1: not used yet */
+  char *told; /* by descriptor: the events it is in that set with; owned */
+  size_t told_cap;
   int *open; /* all open ones, kept-alive connections too; owned */
   size_t open_count, open_cap;
   char *http1; /* by descriptor: it has answered over HTTP/1; owned */
@@ -25,12 +27,14 @@ struct clo_sockets {
 void clo_sockets_init(struct clo_sockets *sockets);
 void clo_sockets_free(struct clo_sockets *sockets);
 
-/* A descriptor that is readable while one of the interest is ready, made when
- * first asked for; -1 where the system has no such thing. */
+/* A descriptor that is readable while one of the interest is ready, or an idle
+ * connection that is kept; made when first asked for; -1 where the system has
+ * no such thing. */
 int clo_sockets_descriptor(struct clo_sockets *sockets);
 
 /* Whether a socket is ready; the interest then says which. Where there is a
- * descriptor for all of them, those that are not ready cost nothing. */
+ * descriptor for all of them, those that are not ready cost nothing, and an idle
+ * connection that is ready is shut down as by clo_sockets_drop_stale(). */
 int clo_sockets_poll(struct clo_sockets *sockets);
 
 /* Closes every open socket and libcurl's own pair, without sending anything.
@@ -55,8 +59,10 @@ void clo_sockets_uncork(struct clo_sockets *sockets);
 
 /* Shuts down the kept connections on which something came while they were idle:
  * their end, or bytes that libcurl would take for the answer to the next
- * request. libcurl then sees that they are dead, and opens new ones. */
-void clo_sockets_drop_stale(struct clo_sockets *sockets);
+ * request. libcurl then sees that they are dead, and opens new ones. Returns 1
+ * or -1 if it did what clo_sockets_poll() does: a socket is ready, or none is;
+ * otherwise 0. */
+int clo_sockets_drop_stale(struct clo_sockets *sockets);
 
 /* libcurl's callbacks; the last argument is the struct clo_sockets. */
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
