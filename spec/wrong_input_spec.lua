@@ -242,8 +242,9 @@ describe("metatables", function()
   end)
 end)
 
-describe("100,000 attachments", function()
-  local COUNT = 100000
+describe("very many attachments", function()
+  -- A sanitizer sees no more in more of them.
+  local COUNT = os.getenv "CLOSE_SPEC_SANITIZED" and 10000 or 100000
 
   it("are accepted where each is right", function()
     local list = {}
@@ -274,7 +275,7 @@ describe("100,000 attachments", function()
 end)
 
 describe("a string of 100 MB", function()
-  local huge = ("x"):rep(100 * 1000 * 1000)
+  local huge = ("x"):rep(1000):rep(100 * 1000) -- in blocks, which is faster
 
   it("is out of range where any string may stand", function()
     for _, params in ipairs{
