@@ -28,12 +28,12 @@ end
 function Listing:add(micros)
   self.made = self.made + 1
   local item = { id = "acti_" .. self.made, micros = micros,
-    date_created = listing.date(micros), order = self.made }
-  table.insert(self.items, item)
-  table.sort(self.items, function(a, b)
-    if a.micros ~= b.micros then return a.micros > b.micros end
-    return a.order > b.order
-  end)
+    date_created = listing.date(micros) }
+  local place = 1
+  while self.items[place] and self.items[place].micros > micros do
+    place = place + 1
+  end
+  table.insert(self.items, place, item)
   return item.id
 end
 
