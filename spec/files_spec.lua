@@ -675,7 +675,8 @@ describe("a fault", function()
   end
 
   it("where the storage is not there is tried again, and not sent", function()
-    server:script{ address{ url = "http://127.0.0.1:" .. ports.free() .. "/" } }
+    server:script{ address{
+      url = "http://127.0.0.1:" .. ports.refusing() .. "/" } }
     local _, err = upload(client_of{ max_retries = 1 })
     outcome(err, "connection", "not_sent")
     assert.equal(3, err.attempts)

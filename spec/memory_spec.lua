@@ -70,7 +70,7 @@ local function bad_calls(client, dead)
 end
 
 local function nobody()
-  return support.new(("http://127.0.0.1:%d"):format(ports.free()),
+  return support.new(("http://127.0.0.1:%d"):format(ports.refusing()),
     { max_retries = 0 })
 end
 

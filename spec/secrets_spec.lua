@@ -51,7 +51,7 @@ describe("the key and the text", function()
     for name, secret in pairs(credentials()) do
       local events = {}
       local client = support.new(server, { [name] = secret, max_retries = 0,
-        timeout = 0.2, max_response_bytes = 1e5,
+        attempt_timeout = 0.2, max_response_bytes = 1e5,
         on_event = function(event) events[#events + 1] = event end })
       for _, step in ipairs(FAILURES) do
         server:script{ step, step }
@@ -65,7 +65,7 @@ describe("the key and the text", function()
   end)
 
   it("stand in no error where nobody answers", function()
-    local client = support.new("http://127.0.0.1:" .. ports.free(), {
+    local client = support.new("http://127.0.0.1:" .. ports.refusing(), {
       api_key = KEY, max_retries = 0 })
     keeps_them(select(2, client.sms.create(params())), client)
     client = support.new("https://127.0.0.1:" .. server.port, {
@@ -151,7 +151,7 @@ describe("the core's strings", function()
       for _, step in ipairs(FAILURES) do
         server:script{ step }
         engine:submit("POST", server.url .. "/activity/sms/", scheme, TEXT,
-          scheme, KEY, 0.2, 0)
+          scheme, KEY, 10, 0)
         local response, failure, events = ends(engine)
         assert.equal(1, #events)
         assert(failure or response)
@@ -168,8 +168,8 @@ describe("a process that fails", function()
     io.stdout:setvbuf "line" -- stderr must not come in the middle of one
     local close = require "close"
     local url, key, text, phone = %q, %q, %q, %q
-    local client = close.new{ base_url = url, api_key = key, timeout = 1,
-      max_retries = 0, on_event = function(e)
+    local client = close.new{ base_url = url, api_key = key,
+      attempt_timeout = 1, max_retries = 0, on_event = function(e)
         for name, value in pairs(e) do print("event", name, value) end
       end }
     for _ = 1, %d do

@@ -35,7 +35,7 @@ local function is_between(low, high, seconds)
 end
 
 local function nobody()
-  return ("http://127.0.0.1:%d/api/v1"):format(ports.free())
+  return ("http://127.0.0.1:%d/api/v1"):format(ports.refusing())
 end
 
 describe("a server that never answers", function()

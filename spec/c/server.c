@@ -133,9 +133,10 @@ static int bound_socket(int *port) {
   return fd;
 }
 
-int server_free_port(void) {
-  int port;
-  close(bound_socket(&port));
+/* Bound, so that nobody else gets it, and without listen(). */
+int server_refusing_port(void) {
+  static int port;
+  if (!port) bound_socket(&port);
   return port;
 }
 

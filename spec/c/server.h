@@ -88,7 +88,7 @@ void server_await_sent(struct server *server, size_t count);
 void server_hang_up(struct server *server, int reset);
 
 /* A port on which nobody listens. */
-int server_free_port(void);
+int server_refusing_port(void);
 
 /* Sleeps, also where a signal comes. */
 void nap(double seconds);

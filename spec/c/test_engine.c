@@ -197,7 +197,8 @@ static void an_event_tells_of_each_attempt(void **state) {
 
 static void the_environment_names_no_proxy(void **state) {
   char nowhere[64];
-  snprintf(nowhere, sizeof nowhere, "http://127.0.0.1:%d", server_free_port());
+  snprintf(nowhere, sizeof nowhere, "http://127.0.0.1:%d",
+           server_refusing_port());
   setenv("http_proxy", nowhere, 1);
   setenv("all_proxy", nowhere, 1);
   scene_open(answers + 1, 1);

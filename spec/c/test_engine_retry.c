@@ -37,7 +37,7 @@ static struct clo_transfer *told(const struct reaction *script, size_t count,
 
 static void address_without_a_server(struct clo_request *request) {
   static char url[64];
-  snprintf(url, sizeof url, "http://127.0.0.1:%d/", server_free_port());
+  snprintf(url, sizeof url, "http://127.0.0.1:%d/", server_refusing_port());
   request->url = url;
 }
 

@@ -73,7 +73,7 @@ describe("in Neovim a fault", function()
   end
 
   it("nobody who listens has its outcome", function()
-    local url = ("http://127.0.0.1:%d/api/v1"):format(ports.free())
+    local url = ("http://127.0.0.1:%d/api/v1"):format(ports.refusing())
     assert.same({ ["connection not_sent"] = true },
       outcomes(url, { max_retries = 0 }))
   end)

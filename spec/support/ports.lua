@@ -16,6 +16,17 @@ function ports.free(n)
   return (table.unpack or unpack)(numbers)
 end
 
+local nobody -- it has a port, and does not listen there
+
+-- A port that refuses connections, and that nobody else gets meanwhile.
+function ports.refusing()
+  if not nobody then
+    nobody = assert(socket.tcp4())
+    assert(nobody:bind("127.0.0.1", 0))
+  end
+  return tonumber((select(2, nobody:getsockname())))
+end
+
 -- Does somebody accept connections there?
 function ports.open(port)
   local client = socket.tcp()
