@@ -65,12 +65,14 @@ describe("in luv", function()
 
   it("create turns the loop while it waits", function()
     server:default { status = 200, body = { id = "acti_1" }, delay = 1 }
-    local one, ended = client(), side.watch_loop()
-    local sms, err = one.sms.create(side.params())
-    local longest, turns = ended()
-    assert.equal("acti_1", sms and sms.id, err)
-    assert.is_true(turns > 30, turns .. " turns")
-    assert.is_true(longest < 700, longest .. " ms")
+    local one, longest, turns = client(), nil, nil
+    assert(process.sometimes(function()
+      local ended = side.watch_loop()
+      local sms, err = one.sms.create(side.params())
+      longest, turns = ended()
+      assert.equal("acti_1", sms and sms.id, err)
+      return turns > 30 and longest < 700
+    end), ("%s turns, %s ms between two"):format(turns, longest))
   end)
 
   it("create in a coroutine inside of the loop yields", function()
@@ -198,7 +200,7 @@ describe("in luv", function()
   end
 
   it("retries wait in the loop, too", function()
-    local url = ("http://127.0.0.1:%d/api/v1"):format(ports.free())
+    local url = ("http://127.0.0.1:%d/api/v1"):format(ports.refusing())
     local one = client({ max_retries = 2, timeout = 2 }, url)
     local err, ticks = nil, 0
     local timer = uv.new_timer()
@@ -260,7 +262,8 @@ describe("in luv", function()
       local one = client()
       got = side.begin(one, 10)
       local timer = uv.new_timer()
-      timer:start(100, 0, function()
+      timer:start(10, 10, function()
+        if #server:ledger() < 10 then return end
         timer:close()
         one:close()
       end)

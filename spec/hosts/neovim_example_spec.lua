@@ -222,6 +222,7 @@ describe("the Neovim example", function()
       http.request(sandbox .. "/faults", '{"kind": "delay", "seconds": 20}')
       editor:lua "require('close_sms.health').network_timeout_s = 0.1"
       assert.matches("ERROR:? close: timeout: ", health())
+      editor:lua "require('close_sms.health').network_timeout_s = 5"
       set("CLOSE_BASE_URL", "http://127.0.0.1:1", true)
       assert.matches("ERROR:? close: connection: ", health())
     end)

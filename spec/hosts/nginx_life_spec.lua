@@ -9,7 +9,7 @@ local CALLS = 200
 
 local LOCATIONS = [[
   location = /late {
-    content_by_lua_block { ngx.sleep(0.3) app.answer() }
+    content_by_lua_block { ngx.sleep(1) app.answer() }
   }
   location = /log {
     content_by_lua_block { ngx.say "{}" }

@@ -1,6 +1,7 @@
 -- The client in a real nginx: the phases of a request, and in which of them a
 -- call can wait.
 local nginx_host = require "spec.support.nginx_host"
+local process = require "spec.support.process"
 local raw_server = require "spec.support.raw_server"
 local socket = require "socket"
 
@@ -111,13 +112,19 @@ describe("the client in nginx's phases", function()
 
   for _, path in ipairs { "/rewrite", "/access", "/create" } do
     it("answers others while " .. path .. " waits", function()
-      upstream:script { { delay = 1 } }
-      local waiting = host:open(path)
-      assert.truthy(upstream:wait(1))
-      for _ = 1, 20 do assert.equal("static", select(2, host:get "/static")) end
-      assert.equal(0, #socket.select({ waiting }, nil, 0))
-      assert.matches("acti_", (waiting:receive "*a"))
-      waiting:close()
+      assert.is_true(process.sometimes(function() -- that takes less than 1 s
+        upstream:reset()
+        upstream:script { { delay = 1 } }
+        local waiting = host:open(path)
+        assert.truthy(upstream:wait(1))
+        for _ = 1, 20 do
+          assert.equal("static", select(2, host:get "/static"))
+        end
+        local waits = #socket.select({ waiting }, nil, 0) == 0
+        assert.matches("acti_", (waiting:receive "*a"))
+        waiting:close()
+        return waits
+      end))
     end)
   end
 
