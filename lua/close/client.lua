@@ -198,9 +198,12 @@ local function make_driver(state)
     return waiting and math.min(waiting, due) or due
   end
 
-  --- Seconds until an answer can be expected; 0 if that is not known.
+  --- Seconds until an answer can be expected, which may have passed; nil if
+  --- that is not known.
   function driver.expected()
-    return state.engine and state.engine:expected() or 0
+    if state.engine and not state.questions[1] then
+      return state.engine:expected()
+    end
   end
 
   --- Waits for a socket or the deadline, at most so many seconds.

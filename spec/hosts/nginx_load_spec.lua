@@ -1,6 +1,7 @@
 -- The client in a real nginx with many requests at once: connections are
 -- shared, a fault only affects its own request, and callbacks delay no other
 -- one.
+local files = require "spec.support.files"
 local nginx = require "spec.support.nginx"
 local nginx_host = require "spec.support.nginx_host"
 local raw_server = require "spec.support.raw_server"
@@ -13,6 +14,12 @@ local MANY = 50
 local LOCATIONS = [[
   location = /impatient {
     content_by_lua_block { app.answer { timeout = 3 } }
+  }
+  location = /later {
+    content_by_lua_block {
+      app.client.sms.create_async(app.params "later", function() end)
+      ngx.say "{}"
+    }
   }
   location = /async {
     content_by_lua_block {
@@ -39,6 +46,22 @@ local function endings(answers)
     seen[name] = (seen[name] or 0) + 1
   end
   return seen
+end
+
+-- How often the worker woke in a tenth of a second: the fewest of three.
+local function fewest_wakes(host)
+  local status = ("/proc/%s/status"):format(host:workers()[1])
+  local function wakes()
+    return tonumber(files.read(status)
+      :match "\nvoluntary_ctxt_switches:%s*(%d+)")
+  end
+  local fewest = math.huge
+  for _ = 1, 3 do
+    local before = wakes()
+    socket.sleep(0.1)
+    fewest = math.min(fewest, wakes() - before)
+  end
+  return fewest
 end
 
 describe("many calls at once in nginx", function()
@@ -132,6 +155,11 @@ describe("many calls at once in nginx", function()
     upstream:default { delay = 0.05 }
     upstream:script { { status = 429, headers = { ["Retry-After"] = "1" },
       body = { error = "Too many" } } }
+    host:json "/later"
+    nginx_host.eventually(function() return upstream:ledger()[1] end)
+    -- While nothing is under way, the worker sleeps for longer.
+    local fewest = fewest_wakes(host)
+    assert.is_true(fewest < 20, ("woken %d times in 0.1 s"):format(fewest))
     local answers, failures = host:many(20, path)
     assert.same({}, failures)
     assert.same({ sent = 20 }, endings(answers))

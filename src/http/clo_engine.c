@@ -2,6 +2,7 @@
  * handles the attempts. */
 #include "clo_engine.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,13 +363,13 @@ static int is_sending(struct clo_engine *e) {
  * would look later and later. */
 #define EARLY 0.98
 
-double clo_engine_expected(struct clo_engine *e) {
+int clo_engine_expected(struct clo_engine *e, double *seconds) {
   const struct clo_transfer *oldest = e->running.first;
-  double left;
-  if (!oldest) return -1;
+  *seconds = HUGE_VAL;
+  if (!oldest) return 1;
   if (e->usual < 0 || is_sending(e)) return 0;
-  left = oldest->started_at + EARLY * e->usual - clo_clock_now();
-  return left > 0 ? left : 0;
+  *seconds = oldest->started_at + EARLY * e->usual - clo_clock_now();
+  return 1;
 }
 
 void clo_engine_wait(struct clo_engine *e, double seconds) {

@@ -41,10 +41,11 @@ int clo_engine_cancel(struct clo_engine *engine, unsigned long id);
  * socket is ready, or -1 where there is none. */
 double clo_engine_deadline(struct clo_engine *engine);
 
-/* Seconds until an answer can be expected, by how long answers took lately; 0
- * while a request is still being sent, or where nothing is known; -1 where no
- * attempt runs. For a loop that cannot watch the sockets. */
-double clo_engine_expected(struct clo_engine *engine);
+/* Whether it is known when an answer can be expected, by how long answers took
+ * lately; not while a request is still being sent. Then seconds is the time
+ * until that, less than 0 if it has passed, HUGE_VAL if no attempt runs. For a
+ * loop that cannot watch the sockets. */
+int clo_engine_expected(struct clo_engine *engine, double *seconds);
 
 /* One descriptor for all sockets, for a loop that watches by itself: readable
  * while one of them is ready. -1 where the system has no such thing (it is

@@ -184,11 +184,11 @@ static int deadline(lua_State *L) {
   return 1;
 }
 
-/* engine:expected() -> seconds until an answer can be expected, 0 if that is not
- * known, or nil */
+/* engine:expected() -> seconds until an answer can be expected, less than 0 if
+ * that has passed, infinite if no attempt runs; nil if it is not known */
 static int expected(lua_State *L) {
-  double seconds = clo_engine_expected(check_engine(L));
-  if (seconds < 0) return 0;
+  double seconds;
+  if (!clo_engine_expected(check_engine(L), &seconds)) return 0;
   lua_pushnumber(L, seconds);
   return 1;
 }

@@ -9,12 +9,14 @@ local ngx_timers = require "close.loop.ngx_timers"
 
 local ngx_loop = {}
 
--- Seconds: the budget of a turn; the sleep until the next one, which is a share
--- of the time since something happened, within bounds (nginx counts
--- milliseconds); the longest sleep until an answer can be expected.
+-- Seconds: the budget of a turn; the longest sleep until an answer can be
+-- expected. Until then and after it, the sleep between turns is a share of the
+-- time since something happened, and while an answer is due at least a share of
+-- the time between the last answers, within bounds: nginx counts milliseconds.
 local BUDGET_S = 0.002
-local MIN_SLEEP_S, MAX_SLEEP_S, IDLE_SHARE = 0.001, 0.003, 1 / 20
 local MAX_WAIT_S = 0.1
+local MIN_SLEEP_S, MAX_SLEEP_S = 0.001, 0.003
+local IDLE_SHARE, ANSWER_SHARE = 1 / 20, 1 / 2
 local MAX_TURNS = 1000 -- of one timer
 
 -- Seconds. For how long the timer counts as running after its last turn, and
@@ -43,6 +45,9 @@ function ngx_loop.new(driver)
   local asked = -math.huge    -- when one was requested that has not run yet
   local looked = -math.huge   -- when the checks were requested
   local last = 0              -- when something happened
+  local answered = 0          -- when a call ended
+  local between = 0           -- seconds that are usual between such moments
+  local spare = {}            -- semaphores
   local sleeper               -- the semaphore that the timer sleeps on
   local wakes = -math.huge    -- until when
 
@@ -65,11 +70,18 @@ function ngx_loop.new(driver)
   -- Seconds until the next turn.
   local function sleep_time(now)
     local time = math.min((now - last) * IDLE_SHARE, MAX_SLEEP_S)
-    local expected = driver.expected()
-    if expected > 0 then
-      time = math.max(time, math.min(expected, MAX_WAIT_S))
+    local expected = timers.is_idle() and driver.expected()
+    if expected then
+      time = math.max(time, between * ANSWER_SHARE,
+        math.min(expected, MAX_WAIT_S))
     end
     return math.max(math.min(time, driver.deadline() or time), MIN_SLEEP_S)
+  end
+
+  local function note_answer(now)
+    local seconds = math.min(now - answered, MAX_SLEEP_S / ANSWER_SHARE)
+    between = between + (seconds - between) / 8
+    answered, last = now, now
   end
 
   -- Sleeps until the next turn; loop.kick() may make that shorter. It ends by a
@@ -98,7 +110,12 @@ function ngx_loop.new(driver)
     driver.turn(BUDGET_S)
     timers.attend()
     start_driver()
-    if driver.pending() ~= before then last = driver.now() end
+    local pending = driver.pending()
+    if pending < before then
+      note_answer(driver.now())
+    elseif pending > before then
+      last = driver.now()
+    end
   end
 
   -- A new timer takes over after MAX_TURNS: nginx frees the memory of a timer's
@@ -158,10 +175,18 @@ function ngx_loop.new(driver)
     start_driver()
   end
 
+  -- One that nobody waits on or has posted.
+  local function take_semaphore()
+    local n = #spare
+    local signal = spare[n]
+    spare[n] = nil
+    return signal or semaphore.new()
+  end
+
   function loop.await(operation)
     -- Not a closure: that would refer to the stack of a light thread, which
     -- nginx may end and reuse while the call continues.
-    local signal = semaphore.new()
+    local signal = take_semaphore()
     operation.waiter = signal
     while not operation.done do
       if is_driven() then
@@ -173,6 +198,7 @@ function ngx_loop.new(driver)
       end
     end
     operation.waiter = nil
+    if signal:count() == 0 then spare[#spare + 1] = signal end
   end
 
   --- A callback may sleep or wait for another call without delaying others.
