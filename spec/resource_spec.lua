@@ -3,6 +3,7 @@
 local json = require("cjson").new()
 local close = require "close"
 local messages = require "spec.support.messages"
+local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"
 local calmly = support.calmly
@@ -568,8 +569,13 @@ describe("the options of a call", function()
   for name in pairs(METHODS) do
     it("are those of " .. name .. ", too", function()
       local client, verb = support.new(scripted), VERBS[name]
-      scripted:default{ delay = 5 }
-      local value, err = verb(client.sms, ID, { timeout = 0.15 })
+      local value, err
+      assert.is_true(process.sometimes(function() -- a stall may hold it back
+        scripted:reset()
+        scripted:default{ delay = 5 }
+        value, err = verb(client.sms, ID, { timeout = 0.15 })
+        return #scripted:ledger() == 1
+      end))
       assert.is_nil(value)
       assert.equal("timeout", err.kind)
       assert.equal("unknown", err.outcome)
@@ -601,16 +607,19 @@ end)
 describe("a rate limit", function()
   it("holds for a method and all ids together", function()
     local body = require "spec.support.activity"
-    scripted:script{ { status = 200, body = body, headers = {
-      RateLimit = "limit=1, remaining=0, reset=1" } } }
-    local client = support.new(scripted)
-    assert(client.sms.get "acti_1")
-    assert(client.sms.update("acti_1", { text = "a" }))
-    assert(client.sms.get "acti_2")
-    local ledger = scripted:ledger()
-    assert.equal("PUT", ledger[2].method)
-    assert.is_true(ledger[2].time - ledger[1].time < 0.9)
-    assert.is_true(ledger[3].time - ledger[1].time > 0.9)
+    assert.is_true(process.sometimes(function()
+      scripted:reset()
+      scripted:script{ { status = 200, body = body, headers = {
+        RateLimit = "limit=1, remaining=0, reset=1" } } }
+      local client = support.new(scripted)
+      assert(client.sms.get "acti_1")
+      assert(client.sms.update("acti_1", { text = "a" }))
+      assert(client.sms.get "acti_2")
+      local ledger = scripted:ledger()
+      assert.equal("PUT", ledger[2].method)
+      assert.is_true(ledger[3].time - ledger[1].time > 0.9)
+      return ledger[2].time - ledger[1].time < 0.9
+    end))
   end)
 end)
 

@@ -100,11 +100,15 @@ describe("a call over TLS", function()
 
   it("that is given up leaves the client fit for more", function()
     for _, name in ipairs(BOTH) do
-      upstream:reset()
-      upstream:script{ { delay = 60 } }
-      local client = secure(name)
-      local _, err = client.sms.create(support.params(), { timeout = 0.3 })
-      assert.equal("timeout", err.kind)
+      local client, err, _
+      assert.is_true(process.sometimes(function() -- the handshake takes time
+        upstream:reset()
+        upstream:script{ { delay = 60 } }
+        client = secure(name)
+        _, err = client.sms.create(support.params(), { timeout = 0.3 })
+        assert.equal("timeout", err.kind)
+        return err.outcome ~= "not_sent"
+      end))
       assert.equal("unknown", err.outcome)
       assert(client.sms.create(support.params()))
       assert.equal(2, #upstream:ledger())

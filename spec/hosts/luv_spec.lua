@@ -201,7 +201,7 @@ describe("in luv", function()
 
   it("retries wait in the loop, too", function()
     local url = ("http://127.0.0.1:%d/api/v1"):format(ports.refusing())
-    local one = client({ max_retries = 2, timeout = 2 }, url)
+    local one = client({ max_retries = 2, timeout = 8 }, url)
     local err, ticks = nil, 0
     local timer = uv.new_timer()
     in_loop(function()

@@ -14,7 +14,7 @@ local nginx = {}
 local Nginx = {}
 Nginx.__index = Nginx
 
-local START_SECONDS, ATTEMPTS = 30, 5
+local START_SECONDS, ATTEMPTS, LOG_SECONDS = 30, 5, 10
 
 -- name, certificate (none: plain), HTTP/2
 local LISTENERS = {
@@ -173,7 +173,7 @@ end
 -- request_time.
 -- nginx writes a line after the answer: give the number of lines to wait for.
 function Nginx:access_log(at_least)
-  local deadline = socket.gettime() + 2
+  local deadline = socket.gettime() + LOG_SECONDS
   while true do
     local lines = log_lines(self)
     if #lines >= (at_least or 0) or socket.gettime() > deadline then
