@@ -120,6 +120,7 @@ static void a_refused_call_whose_answer_is_not_whole(void **state) {
   request = request_of("POST", BODY);
   id = submit(&request);
   step_until_taken(1);
+  server_await_sent(server, strlen(script[0].reply));
   for (i = 0; i < 50; i++) {
     clo_engine_step(engine, 0.01);
     nap(0.001);
@@ -138,6 +139,7 @@ static void pause_after(const struct reaction *script, size_t count,
   request.max_retries = 3;
   id = submit(&request);
   step_until_taken(1);
+  server_await_sent(server, strlen(script[0].reply));
   for (i = 0; i < 50; i++) { /* until the answer has been read */
     clo_engine_step(engine, 0.01);
     nap(0.001);
@@ -171,10 +173,13 @@ static void a_call_that_is_done(void **state) {
 
 static void one_of_many(void **state) {
   enum { CALLS = 20 };
-  struct reaction slow = {.reply = OK_REPLY, .delay = 0.05};
+  static const struct reaction slow = {.reply = OK_REPLY, .delay = 0.3};
+  struct reaction script[9] = {{.reply = NULL}};
   unsigned long ids[CALLS];
   size_t i, cancelled = 0;
-  scene_open(&slow, 1);
+  for (i = 0; i < 8; i++) script[i] = slow; /* those that leave at once */
+  script[8].reply = OK_REPLY;
+  scene_open(script, COUNT(script));
   for (i = 0; i < CALLS; i++) {
     struct clo_request request = request_of("POST", BODY);
     ids[i] = submit(&request);

@@ -195,6 +195,7 @@ static void a_pausing_call_is_the_parent_s(void **state) {
   request.max_retries = 1;
   assert_int_equal(submit(&request), 1);
   step_until_taken(1);
+  server_await_sent(server, strlen(script[0].reply));
   for (i = 0; i < 50; i++) {
     clo_engine_step(engine, 0.01);
     nap(0.001);

@@ -39,7 +39,7 @@ static void an_attempt_that_timed_out_may_be_repeated(void **state) {
   static const struct reaction script[] = {{.then = THEN_SILENCE},
                                            {.reply = OK_REPLY}};
   struct clo_config config = scene_config();
-  config.attempt_timeout = 0.1;
+  config.attempt_timeout = 0.3;
   scene_open_with(&config, script, COUNT(script));
   assert_end(call_within("PUT", 5, 3), CLO_OUTCOME_ANSWERED, 200, 2);
 }
@@ -65,7 +65,7 @@ static void a_body_that_drips_is_cut_off(void **state) {
       {.reply = REPLY("200 OK", "", "100\r\n\r\n{"), .then = THEN_SILENCE}};
   struct clo_transfer *t;
   scene_open(script, 1);
-  t = call_within("POST", 0.2, 3);
+  t = call_within("POST", 0.4, 3);
   assert_end(t, CLO_OUTCOME_UNKNOWN, 200, 1);
   assert_int_equal(t->end.cause, CLO_CAUSE_TIMEOUT);
 }
@@ -109,11 +109,14 @@ static void assert_all_end_once(size_t calls) {
 
 static void no_more_are_in_flight_than_allowed(void **state) {
   enum { CALLS = 50 };
-  static const struct reaction slow[] = {{.reply = OK_REPLY, .delay = 0.02}};
+  static const struct reaction slow = {.reply = OK_REPLY, .delay = 0.3};
+  struct reaction script[9] = {{.reply = NULL}};
   struct server_counts counts;
   struct clo_request request;
   size_t i;
-  scene_open(slow, 1);
+  for (i = 0; i < 8; i++) script[i] = slow; /* until all eight are there */
+  script[8].reply = OK_REPLY;
+  scene_open(script, COUNT(script));
   for (i = 0; i < CALLS; i++) {
     request = request_of(i % 2 ? "POST" : "GET", i % 2 ? BODY : NULL);
     submit(&request);

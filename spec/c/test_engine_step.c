@@ -52,7 +52,7 @@ static void no_call_starves_beside_a_flood(void **state) {
   step_until_taken(1);
   submit_posts(5);
   step_until_taken(6);
-  for (i = 0; i < 100 && pending_count() > 1; i++) {
+  for (i = 0; i < 5000 && pending_count() > 1; i++) {
     nap(0.001);
     clo_engine_step(engine, 0);
   }
