@@ -40,7 +40,7 @@ static void push_name(lua_State *L, const struct clo_header *header) {
 
 /* Sets table[name] to the value on top of the stack; where it has one, puts
  * both into the list lists[name]. The name lies below the value; takes both
- * off. */
+ * off. lists is nil until there is a list. */
 static void add_header(lua_State *L, int table, int lists) {
   lua_pushvalue(L, -2);
   lua_rawget(L, table);
@@ -48,6 +48,10 @@ static void add_header(lua_State *L, int table, int lists) {
     lua_pop(L, 1);
     lua_rawset(L, table);
     return;
+  }
+  if (lua_isnil(L, lists)) {
+    lua_newtable(L);
+    lua_replace(L, lists);
   }
   lua_pushvalue(L, -3);
   lua_rawget(L, lists);
@@ -78,19 +82,7 @@ static void push_joined(lua_State *L, int list) {
   luaL_pushresult(&b);
 }
 
-/* Pushes the headers as a table; a name that comes twice has its values joined
- * with ", " (RFC 9110, 5.3), all at once. */
-static void push_headers(lua_State *L, const struct clo_transfer *t) {
-  struct clo_header header;
-  size_t at = 0;
-  int table = lua_gettop(L) + 1, lists = table + 1;
-  lua_createtable(L, 0, 8);
-  lua_newtable(L);
-  while (clo_transfer_next_header(t, &at, &header)) {
-    push_name(L, &header);
-    lua_pushlstring(L, header.value, header.value_len);
-    add_header(L, table, lists);
-  }
+static void join_lists(lua_State *L, int table, int lists) {
   lua_pushnil(L);
   while (lua_next(L, lists)) {
     lua_pushvalue(L, -2);
@@ -98,6 +90,22 @@ static void push_headers(lua_State *L, const struct clo_transfer *t) {
     lua_rawset(L, table);
     lua_pop(L, 1);
   }
+}
+
+/* Pushes the headers as a table; a name that comes twice has its values joined
+ * with ", " (RFC 9110, 5.3), all at once. */
+static void push_headers(lua_State *L, const struct clo_transfer *t) {
+  struct clo_header header;
+  size_t at = 0;
+  int table = lua_gettop(L) + 1, lists = table + 1;
+  lua_createtable(L, 0, 8);
+  lua_pushnil(L);
+  while (clo_transfer_next_header(t, &at, &header)) {
+    push_name(L, &header);
+    lua_pushlstring(L, header.value, header.value_len);
+    add_header(L, table, lists);
+  }
+  if (!lua_isnil(L, lists)) join_lists(L, table, lists);
   lua_settop(L, table);
 }
 

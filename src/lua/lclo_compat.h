@@ -27,10 +27,11 @@
 
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen lua_objlen
-#define lclo_setfuncs(L, funcs) luaL_register(L, NULL, funcs)
+#define lclo_setfuncs_with(L, funcs, n) luaL_openlib(L, NULL, funcs, n)
 #else
-#define lclo_setfuncs(L, funcs) luaL_setfuncs(L, funcs, 0)
+#define lclo_setfuncs_with(L, funcs, n) luaL_setfuncs(L, funcs, n)
 #endif
+#define lclo_setfuncs(L, funcs) lclo_setfuncs_with(L, funcs, 0)
 
 /* Pushes a number, as an integer where the Lua has those and it is one. */
 static inline void lclo_pushnumber(lua_State *L, double number) {

@@ -14,9 +14,22 @@ struct handle {
   struct clo_engine *engine; /* NULL once closed */
 };
 
+/* Each method has the metatable as its upvalue; luaL_checkudata, which looks it
+ * up by name, is needed only for its message. */
+static struct handle *check_handle(lua_State *L) {
+  struct handle *handle = lua_touserdata(L, 1);
+  int is_engine;
+  if (handle && lua_getmetatable(L, 1)) {
+    is_engine = lua_rawequal(L, -1, lua_upvalueindex(1));
+    lua_pop(L, 1);
+    if (is_engine) return handle;
+  }
+  return luaL_checkudata(L, 1, ENGINE);
+}
+
 /* The engine, after all other arguments were read. */
 static struct clo_engine *check_engine(lua_State *L) {
-  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
+  struct handle *handle = check_handle(L);
   if (!handle->engine) luaL_error(L, "the engine is closed");
   return handle->engine;
 }
@@ -124,7 +137,7 @@ static void read_form(lua_State *L, struct clo_form *form) {
  * where the engine is closed, maybe by a finalizer that ran while the form was
  * read. */
 static int submit(lua_State *L) {
-  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
+  struct handle *handle = check_handle(L);
   struct clo_request request;
   struct clo_form form;
   const char *scheme = luaL_optstring(L, 6, "");
@@ -243,7 +256,7 @@ static int try_push_done(lua_State *L, struct clo_transfer *transfer) {
  * Making them may run finalizers, and those may call anything here: the call
  * that is read belongs to no list meanwhile, and the engine may be closed. */
 static int done(lua_State *L) {
-  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
+  struct handle *handle = check_handle(L);
   struct clo_transfer *transfer;
   unsigned long id;
   int failed;
@@ -288,7 +301,7 @@ static int next_event(lua_State *L) {
 
 /* engine:close(), which may be called twice; also __gc */
 static int close_engine(lua_State *L) {
-  struct handle *handle = luaL_checkudata(L, 1, ENGINE);
+  struct handle *handle = check_handle(L);
   struct clo_engine *engine = handle->engine;
   handle->engine = NULL;
   clo_engine_free(engine);
@@ -305,7 +318,8 @@ void lclo_push_engine(lua_State *L) {
       {"close", close_engine},  {"__gc", close_engine},
       {NULL, NULL}};
   luaL_newmetatable(L, ENGINE);
-  lclo_setfuncs(L, methods);
+  lua_pushvalue(L, -1);
+  lclo_setfuncs_with(L, methods, 1);
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

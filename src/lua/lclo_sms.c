@@ -11,15 +11,16 @@
 #include "lclo_read.h"
 
 /* The arguments of validate(params, host_null, verb); then params.extra, what
- * was read from attachments, a place for each field, and the body being made.
- * */
+ * was read from attachments, a place for each field's value and for its name,
+ * and the body being made. */
 enum {
   PARAMS = LCLO_PARAMS,
   VERB = LCLO_HOST_NULL + 1,
   EXTRA,
   KEPT,
   PLACES,
-  HELD = PLACES + CLO_SMS_FIELDS,
+  NAMES = PLACES + CLO_SMS_FIELDS,
+  HELD = NAMES + CLO_SMS_FIELDS,
   BODY
 };
 
@@ -97,18 +98,18 @@ static void read_attachments(lua_State *L, struct clo_sms *sms,
   sms->attachment_count = (size_t)count;
 }
 
-/* Puts the value on top of the stack into the body; a date that is a number
- * becomes a string, a null JSON's null. */
-static void put_in_body(lua_State *L, const struct clo_field *field,
-                        const struct clo_value *value) {
+/* Puts a field's value into the body; a date that is a number becomes a string,
+ * a null JSON's null. */
+static void put_in_body(lua_State *L, int at, const struct clo_value *value) {
   char date[CLO_RFC3339_SIZE];
-  lua_pushstring(L, field->name);
+  lua_pushvalue(L, NAMES + at);
   if (value->type == CLO_NULL)
     lua_pushlightuserdata(L, NULL);
-  else if (value->type == CLO_NUMBER && field->kind == CLO_KIND_DATE)
+  else if (value->type == CLO_NUMBER &&
+           clo_sms_fields[at].kind == CLO_KIND_DATE)
     lua_pushlstring(L, date, clo_rfc3339_write(value->number, date));
   else
-    lua_pushvalue(L, -2);
+    lua_pushvalue(L, PLACES + at);
   lua_rawset(L, BODY);
 }
 
@@ -162,10 +163,8 @@ static void push_body(lua_State *L, const struct clo_sms *sms,
   int at;
   lua_createtable(L, 0, 10 + extras);
   for (at = 0; at < CLO_SMS_FIELDS; at++) {
-    if (!is_given[at] || clo_sms_fields[at].query) continue;
-    lua_pushvalue(L, PLACES + at);
-    put_in_body(L, &clo_sms_fields[at], &sms->field[at]);
-    lua_pop(L, 1);
+    if (is_given[at] && !clo_sms_fields[at].query)
+      put_in_body(L, at, &sms->field[at]);
   }
   if (extras) merge_extra(L);
 }
@@ -188,6 +187,8 @@ static void find_fields(lua_State *L, const struct clo_sms *sms,
     if (at >= 0) {
       is_given[at] = 1;
       lua_replace(L, PLACES + at);
+      lua_pushvalue(L, -1);
+      lua_replace(L, NAMES + at);
     } else if (name && len == 5 && memcmp(name, "extra", 5) == 0) {
       lua_replace(L, EXTRA);
     } else {
