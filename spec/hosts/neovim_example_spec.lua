@@ -20,13 +20,15 @@ describe("the Neovim example", function()
     ]]
   end)
 
-  before_each(function()
+  local function begin_anew()
     http.request(sandbox .. "/reset", "")
     editor:lua [[
       told = {}
       vim.cmd "silent! %bwipeout!"
     ]]
-  end)
+  end
+
+  before_each(begin_anew)
 
   teardown(function() editor:stop() end)
 
@@ -105,13 +107,18 @@ describe("the Neovim example", function()
   end)
 
   it("lets one go on typing while a message is under way", function()
-    http.request(sandbox .. "/faults", '{"kind": "delay", "seconds": 2}')
-    write { "one" }
-    editor:keys ":CloseSms<CR>otwo<Esc>yyp"
-    assert.same({ lines = { "one", "two", "two" }, told = 0 }, editor:lua [[
-      return { lines = vim.fn.getline(1, "$"), told = #told }
-    ]])
-    assert.equal("Sent to +18183334444.", told().text)
+    assert.is_true(process.sometimes(function() -- that takes less than 2 s
+      begin_anew()
+      http.request(sandbox .. "/faults", '{"kind": "delay", "seconds": 2}')
+      write { "one" }
+      editor:keys ":CloseSms<CR>otwo<Esc>yyp"
+      local now = editor:lua [[
+        return { lines = vim.fn.getline(1, "$"), told = #told }
+      ]]
+      assert.same({ "one", "two", "two" }, now.lines)
+      assert.equal("Sent to +18183334444.", told().text)
+      return now.told == 0
+    end))
   end)
 
   it("checks a message of its own file type as one types", function()
