@@ -8,7 +8,10 @@ local support = require "spec.support.client"
 
 local server
 
-setup(function() server = nginx.start{ static = true } end)
+setup(function()
+  server = nginx.start{ static = true }
+  ports.refusing() -- it has a descriptor from here on
+end)
 teardown(function() server:stop() end)
 after_each(support.close_all)
 
