@@ -95,7 +95,6 @@ build = {
         "src/lua/lclo_core.c",
         "src/lua/lclo_engine.c",
         "src/lua/lclo_filter.c",
-        "src/lua/lclo_json.c",
         "src/lua/lclo_read.c",
         "src/lua/lclo_segments.c",
         "src/lua/lclo_sms.c",

@@ -1,5 +1,5 @@
 -- JSON by lua-cjson, in an instance of our own: its settings are not shared
--- with other users of lua-cjson. Plain answers are read in C, which is faster.
+-- with other users of lua-cjson.
 
 local cjson = require "cjson"
 local core = require "close.core"
@@ -60,8 +60,6 @@ local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 ---@return any value nil where text is not JSON; json.null for null alone
 ---@return string text as it was read
 function json.decode(text)
-  local plain = core.plain_json(text)
-  if plain then return plain, text end
   text = core.readable_json(text)
   local ok, value = pcall(instance.decode, text)
   if not ok then

@@ -17,7 +17,6 @@
 #include "lclo_answer.h"
 #include "lclo_engine.h"
 #include "lclo_filter.h"
-#include "lclo_json.h"
 #include "lclo_read.h"
 #include "lclo_segments.h"
 #include "lclo_sms.h"
@@ -159,7 +158,6 @@ int luaopen_close_core(lua_State *L) {
                                        {"is_special", is_special},
                                        {"now", now},
                                        {"pause", pause_before},
-                                       {"plain_json", lclo_plain_json},
                                        {"readable_json", lclo_readable_json},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
