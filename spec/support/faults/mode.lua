@@ -14,6 +14,6 @@ return {
   -- servers of its own.
   creates = whole and 20000 or main and 4000 or sanitized and 480 or 960,
   workers = main and 8 or sanitized and 2 or 4,
-  sends = whole and 5000 or main and 1500 or 500,
+  sends = whole and 5000 or main and 1500 or sanitized and 200 or 500,
   kills = whole and 200 or main and 60 or 20, -- of processes inside of a send
 }
