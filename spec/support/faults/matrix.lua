@@ -91,13 +91,15 @@ local function letters_of(what, column)
 end
 
 -- Plays a cell, again where its deadline passed before it met the fault, as a
--- short one may on a machine under load: nothing had left then.
+-- short one may on a machine under load: nothing had left then. Each try has
+-- twice the time.
 local function play_until_met(self, make_cell)
   local letter
   for i = 1, MEETINGS do
     local cell = make_cell()
-    letter = self:play(cell)
     local what = cell.fault or cell.cut
+    cell.timeout = what.deadline and what.deadline * 2 ^ (i - 1)
+    letter = self:play(cell)
     local met = letter ~= "N" or not what.deadline or cell.expect:find "N"
     if met or i == MEETINGS then break end
     cell.expect = "N"
