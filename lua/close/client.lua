@@ -13,7 +13,7 @@
 --   starting            how many _async functions are beginning one (nested)
 --   depth               of nested callbacks
 --   uncounted           operations that wait while on_event runs for them
---   memory_error        one that the next operation may have, or false
+--   memory_errors       made in advance, see operation.lua
 
 local core = require "close.core"
 local drain = require "close.drain"
@@ -167,6 +167,12 @@ end
 local function make_driver(state)
   local driver = { now = core.now }
 
+  -- Whether there is something to drain that is not the engine's.
+  local function has_own()
+    return state.deferred_first <= state.deferred_last or
+      state.questions[1] ~= nil and questions.deadline(state) == 0
+  end
+
   function driver.step(budget)
     if state.engine then state.engine:step(budget) end
   end
@@ -177,17 +183,15 @@ local function make_driver(state)
   end
 
   function driver.turn(budget)
-    local till = budget and core.now() + budget
-    driver.step(budget or math.huge)
-    if state.questions[1] or driver.ready() then drain(state, till) end
+    local engine, till = state.engine, budget and core.now() + budget
+    local is_ready = engine and engine:step(budget or math.huge)
+    if is_ready or state.questions[1] or has_own() then drain(state, till) end
   end
 
   --- Whether there is something to drain.
   function driver.ready()
     local engine = state.engine
-    return engine ~= nil and engine:ready() or
-      state.deferred_first <= state.deferred_last or
-      state.questions[1] ~= nil and questions.deadline(state) == 0
+    return engine ~= nil and engine:ready() or has_own()
   end
 
   --- Seconds to the next turn; nil if only a socket can cause one.
@@ -206,12 +210,14 @@ local function make_driver(state)
     end
   end
 
-  --- Waits for a socket or the deadline, at most so many seconds.
+  --- Waits for a socket or the deadline, at most so many seconds, and not at
+  --- all if there is something to drain.
   function driver.wait(seconds)
-    if not state.engine or driver.ready() then return end
+    local engine = state.engine
+    if not engine or has_own() then return end
     local waiting = state.questions[1] and questions.deadline(state)
     if waiting and (seconds < 0 or waiting < seconds) then seconds = waiting end
-    state.engine:wait(seconds)
+    engine:wait(seconds)
   end
 
   --- One descriptor that is readable while a step has work, or nil.
@@ -256,7 +262,7 @@ function client.new(given)
     starting = 0,
     depth = 0,
     uncounted = 0,
-    memory_error = false,
+    memory_errors = { errors.memory() },
   }
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)

@@ -54,7 +54,7 @@ end
 -- on: this must not block the host.
 -- -> whether all were emitted, and the engine is still the client's
 local function drain_events(state, engine, till)
-  local event = state.settings.on_event and engine:event()
+  local event = engine:event()
   while event do
     report(state, event)
     if state.engine ~= engine or till and core.now() >= till then
@@ -70,7 +70,7 @@ local function take(state, request, response, failure, unknown)
   local operation = request.operation
   if operation.done then return end
   if not response and not failure then -- there was no memory for it
-    operations.end_without_memory(operation)
+    operations.end_without_memory(state, operation)
     return operations.notify(state, operation)
   end
   local is_over
@@ -81,7 +81,10 @@ end
 
 -- The next finished request, once the events of it were emitted.
 local function next_done(state, engine, till)
-  return drain_events(state, engine, till) and engine:next_done()
+  if state.settings.on_event and not drain_events(state, engine, till) then
+    return nil
+  end
+  return engine:next_done()
 end
 
 local function drain_done(state, engine, till)
@@ -104,7 +107,9 @@ end
 
 local function drain_all(state, till)
   if state.questions[1] then drain_questions(state) end
-  drain_deferred(state, till)
+  if state.deferred_first <= state.deferred_last then
+    drain_deferred(state, till)
+  end
   if state.engine then drain_done(state, state.engine, till) end
 end
 

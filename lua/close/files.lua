@@ -154,7 +154,7 @@ local function read_info(info, filename, list)
     local ending = copy.filename:match "%.(%w+)$"
     copy.content_type = ending and TYPES[ending:lower()]
   end
-  local fine, wrong, unlisted = core.check_upload(copy, json.host_null())
+  local fine, wrong, unlisted = core.check_upload(copy, json.host_null)
   if fine then return copy end
   for _, item in ipairs(wrong) do list[#list + 1] = item end
   return nil, unlisted

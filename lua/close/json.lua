@@ -7,11 +7,10 @@ local memory = require "close.memory"
 
 local json = { null = cjson.null }
 
---- A host's own null, next to cjson.null and ngx.null, which are the same.
-function json.host_null()
-  local vim = rawget(_G, "vim")
-  return type(vim) == "table" and vim.NIL or nil
-end
+local vim = rawget(_G, "vim")
+
+--- Neovim's own null, next to cjson.null and ngx.null, which are the same.
+json.host_null = type(vim) == "table" and vim.NIL or nil
 
 -- lua-cjson has one decimal point for the whole process, that of the locale at
 -- the last cjson.new(). If the locale changes, it writes 0,5 and cannot read
@@ -49,6 +48,8 @@ instance.encode_invalid_numbers(false)
 instance.encode_keep_buffer(false)
 instance.decode_invalid_numbers(false)
 
+local decode_own = instance.decode
+
 local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 
 --- Decodes JSON. Nulls are absent in tables. Whole numbers are integers where
@@ -58,28 +59,29 @@ local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 --- then is that looked into.
 ---@param text string
 ---@return any value nil where text is not JSON; json.null for null alone
----@return string text as it was read
+---@return boolean|nil is_object whether it is an object's
 function json.decode(text)
-  text = core.readable_json(text)
-  local ok, value = pcall(instance.decode, text)
+  local read, is_object = core.readable_json(text)
+  local ok, value = pcall(decode_own, read)
   if not ok then
     if memory.is_out_of_memory(value) then error(value, 0) end
-    ok, value = protected(instance.decode, text)
-    if not ok then return nil, text end
+    ok, value = protected(decode_own, read)
+    if not ok then return nil end
   end
-  return type(value) == "table" and core.clean(value) or value, text
+  return core.clean(value), is_object
 end
-
-local OPENING = ("{"):byte()
 
 --- Decodes a JSON object.
 ---@param text string
 ---@return table|nil object nil where text is not a JSON object
 function json.decode_object(text)
-  local value, read = json.decode(text)
-  if type(value) ~= "table" then return nil end
-  return (read:byte() == OPENING or read:find "^%s*{") and value or nil
+  local value, is_object = json.decode(text)
+  return is_object and value or nil
 end
+
+--- Encodes a table of strings: no decimal point can be wrong in it.
+---@return string
+function json.encode_strings(value) return instance.encode(value) end
 
 --- Encodes any table.
 ---@return string|nil text, string? why

@@ -15,10 +15,8 @@
 --     attempts      of all its requests so far
 --     is_cancelled  by its handle, or by an error in the call that waits
 --     is_starting   the _async function that begins it has not returned
---     done          it is over; then
+--     done          "over"; "read" once its verb reads, or has read
 --     response, failure   its result; a failure may be an error already
---     is_read       its verb reads them, or has read them
---     memory_error  its error if out of memory, made in advance
 -- An error may come at any instruction: from a hook, or if out of memory. So an
 -- operation that is not over is always in one of four places: the engine, the
 -- line of a question, state.deferred, or state.current.
@@ -94,24 +92,24 @@ function operations.is_too_deep(state) return state.depth >= MAX_DEPTH end
 
 -- ---- results ----
 
--- Gives an operation its error for lack of memory: one that another operation
--- did not need, or a new one.
-local function take_memory_error(state, operation)
-  local err = state.memory_error
-  state.memory_error = false
-  operation.memory_error = err or errors.memory()
+-- Makes errors for lack of memory in advance: one for each operation that is
+-- pending, this one, and one that a finalizer may begin meanwhile.
+local function prepare_memory_error(state)
+  local list = state.memory_errors
+  if #list < state.pending + 2 then list[#list + 1] = errors.memory() end
 end
 
--- Nothing reads the operation any more: others may have its error, unless that
--- is its result.
-local function leave_memory_error(state, operation, result)
-  local err = operation.memory_error
-  if result ~= err then state.memory_error = err end
+-- Takes one. There is always the first, which is used again.
+local function take_memory_error(state)
+  local list = state.memory_errors
+  local err = list[#list]
+  if #list > 1 then list[#list] = nil end
+  return err
 end
 
 -- The error of an operation that ran out of memory. Allocates nothing.
-local function out_of_memory(operation)
-  local err, failure, request = operation.memory_error, operation.failure,
+local function out_of_memory(state, operation)
+  local err, failure, request = take_memory_error(state), operation.failure,
     operation.request
   err.outcome = failure and failure.outcome or
     request and request.is_submitted and "unknown" or "not_sent"
@@ -123,16 +121,16 @@ local function out_of_memory(operation)
 end
 
 --- Ends an operation that ran out of memory.
-function operations.end_without_memory(operation)
-  operation.failure = out_of_memory(operation)
-  operation.response, operation.done = nil, true
+function operations.end_without_memory(state, operation)
+  operation.failure = out_of_memory(state, operation)
+  operation.response, operation.done = nil, "over"
 end
 
 -- -> value, err, response as the caller gets them
 local function read(operation)
   local verb, task = operation.verb, operation.task
   local response, failure = operation.response, operation.failure
-  operation.is_read = true
+  operation.done = "read"
   if not failure then
     local value, err = verb.read(response, task)
     return value, err, response
@@ -143,15 +141,15 @@ local function read(operation)
   return nil, err, response
 end
 
-local function choose(operation, ok, value, ...)
+local function choose(state, operation, ok, value, ...)
   if ok then return value, ... end
   if not memory.is_out_of_memory(value) then error(value, 0) end
-  return nil, out_of_memory(operation), operation.response
+  return nil, out_of_memory(state, operation), operation.response
 end
 
 -- What the caller or the callback of an operation gets.
-local function result(operation)
-  return choose(operation, protect.catch(read, operation))
+local function result(state, operation)
+  return choose(state, operation, protect.catch(read, operation))
 end
 
 -- ---- telling what waits ----
@@ -164,7 +162,7 @@ local function settle_memory() return { 1, 2, 3, 4, 5, 6, 7, 8 } end
 -- Runs an operation's callback.
 local function run(state, operation)
   if not operation.waiter then return end
-  local value, err, response = result(operation)
+  local value, err, response = result(state, operation)
   local depth = state.depth
   if not state.loop.spawns then state.depth = depth + 1 end
   uncount(state, operation)
@@ -172,7 +170,6 @@ local function run(state, operation)
     settle_memory()
     local callback = operation.waiter
     operation.waiter = nil
-    leave_memory_error(state, operation, err)
     return callback(value, err, response)
   end)
   state.depth = depth
@@ -233,18 +230,16 @@ local function finish(state, operation, response, failure)
   local request = operation.request
   request.body, request.form = nil, nil -- who keeps the handle keeps no file
   operation.response, operation.failure = response, failure
-  operation.done = true -- once nothing of it can be missing
+  operation.done = "over" -- once nothing of it can be missing
   notify(state, operation)
 end
 
 -- Gives the end of a request to the verb's step.
 -- -> the next request | nil, response, failure
 local function step(state, operation, response, failure)
-  local take = operation.verb.step
-  if not take then return nil, response, failure end
   local uncounted = state.uncounted
   local ok, request, now_response, now_failure =
-    protect.call(take, operation, response, failure, state)
+    protect.call(operation.verb.step, operation, response, failure, state)
   if ok then return request, now_response, now_failure end
   state.uncounted = uncounted -- a mistake of ours, which must not stop the host
   if now_response then protect.raise(request) end -- an interrupt
@@ -279,7 +274,9 @@ function operations.go_on(state, operation, response, failure)
   if operation.done then return settle(state, operation) end
   repeat
     local request
-    request, response, failure = step(state, operation, response, failure)
+    if operation.verb.step then
+      request, response, failure = step(state, operation, response, failure)
+    end
     if not request then return finish(state, operation, response, failure) end
     adopt(operation, request)
     response, failure = nil, begin(state, operation)
@@ -296,7 +293,7 @@ function operations.new(verb, request, task)
   local operation = { verb = verb, task = task, request = nil, began = false,
     due = false, retries = 0, ticket = nil, waiter = nil, attempts = 0,
     is_cancelled = false, is_starting = false, done = false, response = nil,
-    failure = nil, is_read = false, memory_error = false }
+    failure = nil }
   if request then adopt(operation, request) end
   return operation
 end
@@ -371,7 +368,7 @@ function operations.abort(state, operation, thrown)
   local is_ending = id and state.engine and state.engine:cancel(id)
   if lacks then
     if id then state.requests[id] = nil end
-    operations.end_without_memory(operation)
+    operations.end_without_memory(state, operation)
     return operations.notify_later(state, operation)
   end
   if is_ending then return end
@@ -412,17 +409,14 @@ end
 
 -- What the caller gets of what protect.catch returned.
 local function conclude(state, operation, ok, value, err, response)
-  if ok then
-    leave_memory_error(state, operation, err)
-    return value, err, response
-  end
+  if ok then return value, err, response end
   protect.ensure(abandon, state, operation, value)
   if not memory.is_out_of_memory(value) then error(value, 0) end
-  if operation.is_read then
-    return nil, out_of_memory(operation), operation.response
+  if operation.done == "read" then
+    return nil, out_of_memory(state, operation), operation.response
   end
-  if not operation.done then operations.end_without_memory(operation) end
-  return result(operation)
+  if not operation.done then operations.end_without_memory(state, operation) end
+  return result(state, operation)
 end
 
 --- Begins an operation, waits for it in the host's way, and returns its result.
@@ -435,9 +429,9 @@ function operations.perform(state, operation, refused, given)
     state.loop.why_not("await", operation.verb.name) or
     set_options(state, operation, given)
   if why then return nil, errors.config(why) end
-  local failure = requests.why_not(state, operation.request)
+  local failure = state.source and requests.why_not(state, operation.request)
   if failure then return nil, errors.from_call(failure) end
-  take_memory_error(state, operation)
+  prepare_memory_error(state)
   if protect.yields or not state.loop.yields() then
     return conclude(state, operation,
       protect.catch(start_and_wait, state, operation))
@@ -470,11 +464,11 @@ function operations.launch(state, operation, refused, callback, given)
     state.loop.why_not("begin", verb.name)
   if why then return nil, errors.config(why) end
   operation = operation or operations.new(REFUSED)
-  take_memory_error(state, operation)
+  prepare_memory_error(state)
   operation.waiter = callback
   why = not refused and set_options(state, operation, given)
   operation.failure = refused or why and errors.config(why) or nil
-  operation.done = operation.failure ~= nil
+  operation.done = operation.failure and "over"
   local request, starting = handle.new(function()
     local was_pending = operations.cancel(state, operation)
     if was_pending then state.loop.kick() end
@@ -488,7 +482,7 @@ function operations.launch(state, operation, refused, callback, given)
   if not called then thrown = protect.note(ok) end
   protect.ensure(abandon, state, operation, thrown)
   if not memory.is_out_of_memory(thrown) then error(thrown, 0) end
-  if not operation.done then operations.end_without_memory(operation) end
+  if not operation.done then operations.end_without_memory(state, operation) end
   return nil, operation.failure
 end
 
@@ -498,8 +492,8 @@ local LATER = { read = function() end }
 ---@param request table for events, if f throws
 function operations.later(state, request, f)
   local made = operations.new(LATER)
-  made.request, made.waiter, made.done = request, f, true
-  take_memory_error(state, made)
+  made.request, made.waiter, made.done = request, f, "over"
+  prepare_memory_error(state)
   defer(state, notify, made)
   state.loop.kick()
 end

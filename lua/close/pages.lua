@@ -51,7 +51,7 @@ end
 ---@return table|nil query
 ---@return close.Error|nil err
 function pages.read_filters(filters)
-  local query, wrong, unlisted = core.filters(filters, json.host_null())
+  local query, wrong, unlisted = core.filters(filters, json.host_null)
   if query then return query end
   return nil, errors.validation(wrong, unlisted)
 end

@@ -55,8 +55,13 @@ end
 ---@return table|nil body
 ---@return close.Error|nil err
 ---@return string|nil query
+---@return boolean|nil is_plain whether the body needs no look at its JSON
 function params.check(given, verb, found)
-  local body, query, bytes = core.validate(given, json.host_null(), verb)
+  local body, query, bytes, is_plain =
+    core.validate(given, json.host_null, verb)
+  if is_plain and not (found and found[1]) then
+    return body, nil, query, true
+  end
   local wrong = body and check_rest(given, bytes)
   if body and not wrong and not (found and found[1]) then
     return body, nil, query
@@ -72,8 +77,10 @@ function params.check(given, verb, found)
 end
 
 --- A body as JSON.
+---@param is_plain boolean|nil see check
 ---@return string|nil text, close.Error? err
-function params.encode(body)
+function params.encode(body, is_plain)
+  if is_plain then return json.encode_strings(body) end
   local text, why = json.encode_body(body)
   if not text then
     return nil, errors.validation { wrong_extra(tostring(why)) }

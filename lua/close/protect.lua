@@ -59,21 +59,22 @@ local function call_with(handler, f, ...)
   return xpcall(function() return f(unpack(given, 1, n)) end, handler)
 end
 
--- An empty came_from_hook means that the hook raised an error in the handler.
-local function judge(came_from_hook, ok, value, ...)
+-- What pcall returned, and whether its error is an interrupt.
+local function judge(ok, value, ...)
   if ok then return true, value, ... end
-  local is_hooks = came_from_hook and came_from_hook[1] ~= false
+  return false, value, is_interrupt(value)
+end
+
+-- An empty came_from_hook means that the hook raised an error in the handler.
+local function judge_hook(came_from_hook, ok, value, ...)
+  if ok then return true, value, ... end
+  local is_hooks = came_from_hook[1] ~= false
   return false, value, is_hooks or is_interrupt(value)
 end
 
---- pcall, with a third value after an error: whether it is an interrupt.
-function protect.call(f, ...)
-  current_interrupt = nil
-  local hook = gethook()
-  has_hook = type(hook) == "function"
-  if not has_hook then return judge(nil, pcall(f, ...)) end
+local function call_under(hook, f, ...)
   local came_from_hook = {}
-  return judge(came_from_hook, call_with(function(value)
+  return judge_hook(came_from_hook, call_with(function(value)
     came_from_hook[1] = is_from(hook, f, function(level)
       return debug.getinfo(level + 2, "f")
     end)
@@ -81,14 +82,33 @@ function protect.call(f, ...)
   end, f, ...))
 end
 
-local function keep(ok, value, ...)
-  if not ok and ... then current_interrupt = { value } end
-  return ok, value, ...
+--- pcall, with a third value after an error: whether it is an interrupt.
+function protect.call(f, ...)
+  current_interrupt = nil
+  local hook = gethook()
+  has_hook = hook ~= nil and type(hook) == "function"
+  if has_hook then return call_under(hook, f, ...) end
+  return judge(pcall(f, ...))
+end
+
+-- Keeps an interrupt. After an error the third value says whether it is one,
+-- unless the results are those of pcall itself.
+local function keep(ok, value, third, ...)
+  if ok then return true, value, third, ... end
+  local interrupts = third or is_interrupt(value)
+  if interrupts then current_interrupt = { value } end
+  return false, value, interrupts
 end
 
 --- pcall for callers that raise the error again, with error(value, 0): an
 --- interrupt is still recognized then.
-function protect.catch(f, ...) return keep(protect.call(f, ...)) end
+function protect.catch(f, ...)
+  current_interrupt = nil
+  local hook = gethook()
+  has_hook = hook ~= nil and type(hook) == "function"
+  if has_hook then return keep(call_under(hook, f, ...)) end
+  return keep(pcall(f, ...))
+end
 
 --- Notes an error that a pcall around protect.call or protect.catch has caught,
 --- so one from inside of these: if there was a hook, it is an interrupt.

@@ -62,7 +62,7 @@ local function no_credentials(why)
 end
 
 local function needs_credentials(state, request)
-  return state.source and not state.secret and not request.form
+  return not state.secret and not request.form
 end
 
 --- Why an operation cannot wait for its credentials: the function for the
@@ -113,7 +113,7 @@ end
 ---@return table|nil failure if it is over already
 function requests.begin(state, request)
   local question = request.question
-  if not question and needs_credentials(state, request) then
+  if not question and state.source and needs_credentials(state, request) then
     question = questions.open(state, take_secret) or
       questions.new(state.source, nil, take_secret, state.settings.timeout)
   end

@@ -15,10 +15,10 @@ local sms = {}
 
 -- The text of a body, and the query.
 local function to_text(given, verb, found)
-  local body, err, query = params.check(given, verb, found)
+  local body, err, query, is_plain = params.check(given, verb, found)
   if not body then return nil, err end
   local text
-  text, err = params.encode(body)
+  text, err = params.encode(body, is_plain)
   return text, err, query
 end
 
@@ -44,7 +44,7 @@ local get = { name = "get", example = 'get("acti_...")', arguments = 2,
 -- It takes fields as list does, and no other filter.
 function get.prepare(_, id, given)
   local found = { params.check_id(id, "id") }
-  local query, wrong, unlisted = core.filters(given, json.host_null())
+  local query, wrong, unlisted = core.filters(given, json.host_null)
   for _, violation in ipairs(wrong or {}) do found[#found + 1] = violation end
   for name in next, query or {} do
     if name ~= "_fields" then

@@ -182,18 +182,32 @@ void lclo_push_event(lua_State *L, const struct clo_event *event) {
 
 /* ---- JSON ---- */
 
+/* Whether the text's first character, blanks aside, is an object's. */
+static int begins_object(const char *s, size_t len) {
+  size_t i = 0;
+  while (i < len && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' ||
+                     s[i] == '\r'))
+    i++;
+  return i < len && s[i] == '{';
+}
+
 /* readable_json(text) -> the text as lua-cjson is to read it; the same one
- * unless something in it has to change: see clo_json.h */
+ * unless something in it has to change: see clo_json.h; and whether it is an
+ * object's, if it is JSON */
 int lclo_readable_json(lua_State *L) {
   struct clo_json json;
   struct clo_json_part part;
   luaL_Buffer b;
   size_t len;
+  int is_object;
   const char *text = luaL_checklstring(L, 1, &len);
   lua_settop(L, 1);
   clo_json_start(&json, text, len);
-  if (!clo_json_next(&json, &part)) return 1;
-  if (part.len == len && !part.quoted) return 1;
+  is_object = begins_object(json.s, json.len);
+  if (!clo_json_next(&json, &part) || (part.len == len && !part.quoted)) {
+    lua_pushboolean(L, is_object);
+    return 2;
+  }
   luaL_buffinit(L, &b);
   do {
     if (part.quoted) luaL_addchar(&b, '"');
@@ -201,7 +215,8 @@ int lclo_readable_json(lua_State *L) {
     if (part.quoted) luaL_addchar(&b, '"');
   } while (clo_json_next(&json, &part));
   luaL_pushresult(&b);
-  return 1;
+  lua_pushboolean(L, is_object);
+  return 2;
 }
 
 /* Replaces the value on top of the stack, in a traversal of the table below

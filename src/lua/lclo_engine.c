@@ -166,17 +166,24 @@ static int submit(lua_State *L) {
   return 1;
 }
 
-/* engine:step(budget) -> pending */
+static int is_ready(struct clo_engine *engine) {
+  return clo_engine_done(engine) || clo_engine_event(engine);
+}
+
+/* engine:step(budget) -> as engine:ready() */
 static int step(lua_State *L) {
   double budget = luaL_checknumber(L, 2);
-  lua_pushnumber(L, (lua_Number)clo_engine_step(check_engine(L), budget));
+  struct clo_engine *engine = check_engine(L);
+  clo_engine_step(engine, budget);
+  lua_pushboolean(L, is_ready(engine));
   return 1;
 }
 
-/* engine:wait(seconds) */
+/* engine:wait(seconds); returns at once where it is ready */
 static int wait_for(lua_State *L) {
   double seconds = luaL_checknumber(L, 2);
-  clo_engine_wait(check_engine(L), seconds);
+  struct clo_engine *engine = check_engine(L);
+  if (!is_ready(engine)) clo_engine_wait(engine, seconds);
   return 0;
 }
 
@@ -216,8 +223,7 @@ static int descriptor(lua_State *L) {
 
 /* engine:ready() -> whether there is a finished call or an event */
 static int ready(lua_State *L) {
-  struct clo_engine *engine = check_engine(L);
-  lua_pushboolean(L, clo_engine_done(engine) || clo_engine_event(engine));
+  lua_pushboolean(L, is_ready(check_engine(L)));
   return 1;
 }
 

@@ -210,7 +210,18 @@ static int read_params(lua_State *L, struct clo_sms *sms, char *is_given,
   return lua_isnil(L, EXTRA) ? 0 : check_extra(L, violations);
 }
 
-/* validate(params, host_null, verb|nil) -> body, query, bytes
+/* Whether the body has strings alone, and will not be too large as JSON, where
+ * a byte becomes six at most (RFC 8259, 7). */
+static int is_plain(const struct clo_sms *sms, const char *is_given) {
+  int at;
+  for (at = 0; at < CLO_SMS_FIELDS; at++)
+    if (is_given[at] && !clo_sms_fields[at].query &&
+        sms->field[at].type != CLO_STRING)
+      return 0;
+  return clo_sms_bytes(sms) <= CLO_BODY_MAX / 6 - 1024;
+}
+
+/* validate(params, host_null, verb|nil) -> body, query, bytes, is_plain
  *                                   | nil, errors, unlisted
  * verb is "create" by default, "update", "send" or "send_draft" */
 static int validate(lua_State *L) {
@@ -244,7 +255,8 @@ static int validate(lua_State *L) {
   lua_pushstring(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean
                         ? "?send_to_inbox=true" : "");
   lua_pushnumber(L, clo_sms_bytes(&sms));
-  return 3;
+  lua_pushboolean(L, !extras && is_plain(&sms, is_given));
+  return 4;
 }
 
 void lclo_push_validate(lua_State *L) {
