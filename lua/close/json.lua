@@ -61,14 +61,14 @@ local MAX_DEPTH = 900 -- of what is encoded; lua-cjson's own is 1000
 ---@return any value nil where text is not JSON; json.null for null alone
 ---@return boolean|nil is_object whether it is an object's
 function json.decode(text)
-  local read, is_object = core.readable_json(text)
+  local read, is_object, must_clean = core.readable_json(text)
   local ok, value = pcall(decode_own, read)
   if not ok then
     if memory.is_out_of_memory(value) then error(value, 0) end
     ok, value = protected(decode_own, read)
     if not ok then return nil end
   end
-  return core.clean(value), is_object
+  return must_clean and core.clean(value) or value, is_object
 end
 
 --- Decodes a JSON object.

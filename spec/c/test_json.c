@@ -66,6 +66,42 @@ static const struct {
     {"a small one", "[0.12345678901234567]", NULL},
     {"no number", "[--12345678901234567]", NULL},
     {"zeros first", "[00000000000000001,-00000000000000001]", NULL},
+    /* nulls */
+    {"the only member", "{\"a\":null}", "{}"},
+    {"the first member", "{\"a\":null,\"b\":1}", "{\"b\":1}"},
+    {"the last member", "{\"a\":1,\"b\":null}", "{\"a\":1}"},
+    {"a member between two", "{\"a\":1, \"b\" : null , \"c\":2}",
+     "{\"a\":1 , \"c\":2}"},
+    {"all members", "{\"a\":null, \"b\":null,\"c\": null }", "{  }"},
+    {"all but one", "{\"a\":null,\"b\":null,\"c\":3,\"d\":null,\"e\":null}",
+     "{\"c\":3}"},
+    {"a member inside", "{\"a\":{\"b\":null},\"c\":[{\"d\":1,\"e\":null}]}",
+     "{\"a\":{},\"c\":[{\"d\":1}]}"},
+    {"after a list", "{\"a\":[1,[]],\"b\":null}", "{\"a\":[1,[]]}"},
+    {"an item", "[null,1,null]", NULL},
+    {"null alone", "null", NULL},
+    {"null in strings", "{\"a\":\": null,\",\"null\":\"null\"}", NULL},
+    {"a name with escapes", "{\"a\\\"\\\\\":null}", "{}"},
+    {"a name with half a pair", "{\"\\ud83d\":null}", "{\"\\ufffd\":null}"},
+    {"after half a pair", "{\"\\ud83d\":1,\"a\":null}", "{\"\\ufffd\":1}"},
+    {"after a quoted number", "{\"b\":12345678901234567,\"a\":null}",
+     "{\"b\":\"12345678901234567\"}"},
+    /* what is no JSON stays so */
+    {"a comma after the last", "{\"a\":null,}", NULL},
+    {"a comma before the first", "{,\"a\":null}", NULL},
+    {"two commas", "{\"b\":1,,\"a\":null}", NULL},
+    {"a comma after a colon", "{\"b\":,\"a\":null}", NULL},
+    {"a name in a list", "[1,\"a\":null,\"b\"]", NULL},
+    {"two values", "{\"a\":null 1}", NULL},
+    {"no comma", "{\"b\":1 \"a\":null}", NULL},
+    {"no name", "{\"a\" 5:null}", NULL},
+    {"two names", "{\"a\":\"b\":null}", NULL},
+    {"no colon", "{\"a\" null}", NULL},
+    {"a longer word", "{\"a\":nullx}", NULL},
+    {"the wrong bracket", "{\"a\":null]", NULL},
+    {"cut after null", "{\"a\":null", NULL},
+    {"cut after its comma", "{\"a\":null,", NULL},
+    {"cut amid null", "{\"a\":nul", NULL},
     /* the byte order mark */
     {"a mark", "\xEF\xBB\xBF{}", "{}"},
     {"a mark alone", "\xEF\xBB\xBF", ""},
@@ -80,7 +116,7 @@ static const struct {
 static char *read(const char *text, size_t len, size_t *count) {
   struct clo_json json;
   struct clo_json_part part;
-  char *copy = malloc(len > 0 ? len : 1), *all = malloc(2 * len + 3);
+  char *copy = malloc(len > 0 ? len : 1), *all = malloc(len + CLO_JSON_QUOTES(len) + 1);
   size_t used = 0;
   assert_non_null(copy);
   assert_non_null(all);
@@ -88,7 +124,8 @@ static char *read(const char *text, size_t len, size_t *count) {
   clo_json_start(&json, copy, len);
   for (*count = 0; clo_json_next(&json, &part); ++*count) {
     assert_true(part.len > 0);
-    assert_true(used + part.len <= 2 * len);
+    assert_true(used + part.len + (part.quoted ? 2 : 0) <=
+                len + CLO_JSON_QUOTES(len));
     if (part.quoted) all[used++] = '"';
     memcpy(all + used, part.s, part.len);
     used += part.len;

@@ -1,5 +1,5 @@
 /* The scan of a JSON text for what is to be read differently. It knows strings,
- * escapes and numbers, and leaves all else to the reader. */
+ * escapes, numbers and brackets, and leaves all else to the reader. */
 #include "clo_json.h"
 
 #include <string.h>
@@ -58,82 +58,185 @@ static size_t escape_length(const char *s, size_t len) {
   return low >= 0xDC00 && low <= 0xDFFF ? 2 * ESCAPE : 0;
 }
 
-/* ---- whether a scan is needed: hardly ever, and this looks at few bytes ---- */
+/* What can come last, besides the characters of JSON's own. */
+#define STRING 's'
+#define VALUE 'v' /* a number, true, false, null, or what is none of JSON */
 
-/* Whether as many digits as MOST has stand in a row. They have one of their own
- * at a place that is looked at. */
-static int has_long_number(const char *s, size_t len) {
-  size_t least = sizeof MOST - 1, i, first, end;
-  for (i = least - 1; i < len; i += least) {
-    for (end = i; end < len && s[end] >= '0' && s[end] <= '9';) end++;
-    for (first = end; first > 0 && s[first - 1] >= '0' && s[first - 1] <= '9';)
-      first--;
-    if (end > i && end - first >= least) return 1;
-  }
-  return 0;
+static int ends_value(char last) {
+  return last == STRING || last == VALUE || last == '}' || last == ']';
 }
 
-static int has_surrogate(const char *s, size_t len) {
-  const char *at = s, *end = s + len;
-  while (len > 0 && (at = memchr(at, '\\', (size_t)(end - at)))) {
-    if (end - at > 2 && at[1] == 'u' && (at[2] == 'd' || at[2] == 'D')) return 1;
-    if (++at == end) break;
+static size_t skip_blanks(const struct clo_json *json, size_t at) {
+  const char *s = json->s;
+  while (at < json->len && (s[at] == ' ' || s[at] == '\n' || s[at] == '\r' ||
+                            s[at] == '\t'))
+    at++;
+  return at;
+}
+
+static void set_change(struct clo_json *json, enum clo_json_change change,
+                       size_t from, size_t to) {
+  json->change = change;
+  json->from = from;
+  json->to = to;
+}
+
+/* ---- strings ---- */
+
+/* The next c from at on, or the end. */
+static size_t find(const struct clo_json *json, char c, size_t at) {
+  const char *found = memchr(json->s + at, c, json->len - at);
+  return found ? (size_t)(found - json->s) : json->len;
+}
+
+/* The next quote or backslash from at on, or the end. */
+static size_t find_in_string(struct clo_json *json, size_t at) {
+  size_t quote = find(json, '"', at);
+  if (json->backslash < at) json->backslash = find(json, '\\', at);
+  return quote < json->backslash ? quote : json->backslash;
+}
+
+/* Goes on in a string, to its end or a change. */
+static void scan_string(struct clo_json *json) {
+  size_t at = find_in_string(json, json->look), n;
+  while (at < json->len && json->s[at] == '\\') {
+    n = escape_length(json->s + at, json->len - at);
+    if (n == 0) {
+      set_change(json, CLO_JSON_REPLACE, at, at + ESCAPE);
+      json->look = at + ESCAPE;
+      return;
+    }
+    at = find_in_string(json, at + n);
   }
-  return 0;
+  json->look = at < json->len ? at + 1 : at;
+  json->in_string = 0;
+  json->last = STRING;
+}
+
+static void begin_string(struct clo_json *json) {
+  json->name = json->look++;
+  json->before_name = json->last;
+  json->in_string = 1;
+}
+
+/* ---- values ---- */
+
+static void scan_number(struct clo_json *json) {
+  size_t at = json->look;
+  size_t n = number_length(json->s + at, json->len - at);
+  json->look = at + n;
+  json->last = VALUE;
+  if (is_too_long(json->s + at, n))
+    set_change(json, CLO_JSON_QUOTE, at, at + n);
+  else
+    json->has_number = 1;
+}
+
+/* A null: leaves it out with its name, and with the comma before it, or as the
+ * first of several the one after it. */
+static void scan_null(struct clo_json *json) {
+  size_t end = json->look + 4, next = skip_blanks(json, end), from = json->name;
+  char c = next < json->len ? json->s[next] : '\0', last = json->before_name;
+  int may = json->is_json && json->last == ':' && (json->objects & 1) &&
+            (c == ',' || c == '}') && (last == ',' || last == '{');
+  json->look = end;
+  json->last = VALUE;
+  if (may && last == ',') {
+    from = json->comma;
+  } else if (may && c == ',') {
+    end = next + 1;
+    next = skip_blanks(json, end);
+    may = next < json->len && json->s[next] == '"';
+  }
+  if (!may || from < json->at) {
+    json->has_null = 1;
+    return;
+  }
+  set_change(json, CLO_JSON_LEAVE_OUT, from, end);
+  json->look = end;
+  if (last == '{') json->last = '{';
+}
+
+static void scan_value(struct clo_json *json, char c) {
+  if (is_number_byte(c)) {
+    scan_number(json);
+  } else if (c == 'n' && json->len - json->look >= 4 &&
+             memcmp(json->s + json->look, "null", 4) == 0) {
+    scan_null(json);
+  } else {
+    json->last = VALUE;
+    json->look++;
+  }
 }
 
 /* ---- the scan ---- */
 
-/* The next place from `at` on that has to change, or the end. */
-static size_t find(struct clo_json *json, size_t at) {
-  const char *s = json->s;
-  size_t len = json->len, n;
-  if (!json->may_change) return len;
-  while (at < len) {
-    if (s[at] == '"') {
-      json->in_string = !json->in_string;
-      at++;
-    } else if (json->in_string && s[at] == '\\') {
-      n = escape_length(s + at, len - at);
-      if (n == 0) return at;
-      at += n;
-    } else if (!json->in_string && is_number_byte(s[at])) {
-      n = number_length(s + at, len - at);
-      if (is_too_long(s + at, n)) return at;
-      at += n;
-    } else {
-      at++;
-    }
+static void scan_mark(struct clo_json *json, char c) {
+  if (c == '{' || c == '[')
+    json->objects = json->objects << 1 | (c == '{');
+  else if (c == '}' || c == ']')
+    json->objects >>= 1;
+  else if (c == ':' ? json->last != STRING : !ends_value(json->last))
+    json->is_json = 0;
+  if (c == ',') json->comma = json->look;
+  json->last = c;
+  json->look++;
+}
+
+/* Goes on to the next change, or to the end. */
+static void scan(struct clo_json *json) {
+  while (json->look < json->len && json->change == CLO_JSON_NONE) {
+    char c = json->s[json->look];
+    if (json->in_string)
+      scan_string(json);
+    else
+      switch (c) {
+        case '"': begin_string(json); break;
+        case '{': case '}': case '[': case ']': case ',': case ':':
+          scan_mark(json, c);
+          break;
+        case ' ': case '\n': case '\r': case '\t': json->look++; break;
+        default: scan_value(json, c); break;
+      }
   }
-  return at;
 }
 
 void clo_json_start(struct clo_json *json, const char *s, size_t len) {
   static const char mark[] = "\xEF\xBB\xBF";
   size_t skipped = len >= 3 && memcmp(s, mark, 3) == 0 ? 3 : 0;
+  memset(json, 0, sizeof *json);
   json->s = s + skipped;
   json->len = len - skipped;
-  json->at = 0;
-  json->in_string = 0;
-  json->may_change = has_long_number(json->s, json->len) ||
-                     has_surrogate(json->s, json->len);
+  json->is_json = 1;
+  json->backslash = json->len > 0 ? find(json, '\\', 0) : 0;
+}
+
+/* Hands out the change that the scan has come to. */
+static void hand_out(struct clo_json *json, struct clo_json_part *part) {
+  part->quoted = json->change == CLO_JSON_QUOTE;
+  part->s = json->change == CLO_JSON_REPLACE ? "\\ufffd" : json->s + json->from;
+  part->len = json->to - json->from;
+  json->at = json->to;
+  json->change = CLO_JSON_NONE;
 }
 
 int clo_json_next(struct clo_json *json, struct clo_json_part *part) {
-  size_t from = json->at, to;
-  if (from == json->len) return 0;
-  to = find(json, from);
-  part->s = json->s + from;
-  part->quoted = 0;
-  if (to > from) {
-    part->len = to - from;
-  } else if (json->in_string) { /* half a pair */
-    part->s = "\\ufffd";
-    part->len = ESCAPE;
-  } else {
-    part->len = number_length(part->s, json->len - from);
-    part->quoted = 1;
+  size_t end;
+  for (;;) {
+    scan(json);
+    end = json->change == CLO_JSON_NONE ? json->len : json->from;
+    if (json->at < end) break;
+    if (json->change == CLO_JSON_NONE) return 0;
+    if (json->change != CLO_JSON_LEAVE_OUT) {
+      hand_out(json, part);
+      return 1;
+    }
+    json->at = json->to;
+    json->change = CLO_JSON_NONE;
   }
-  json->at = from + part->len;
+  part->s = json->s + json->at;
+  part->len = end - json->at;
+  part->quoted = 0;
+  json->at = end;
   return 1;
 }

@@ -191,32 +191,30 @@ static int begins_object(const char *s, size_t len) {
   return i < len && s[i] == '{';
 }
 
-/* readable_json(text) -> the text as lua-cjson is to read it; the same one
- * unless something in it has to change: see clo_json.h; and whether it is an
- * object's, if it is JSON */
+/* readable_json(text) -> the text as lua-cjson is to read it, see clo_json.h;
+ * whether it is an object's, if it is JSON; whether its value is to be cleaned
+ * then. The same text unless something in it has to change. */
 int lclo_readable_json(lua_State *L) {
   struct clo_json json;
   struct clo_json_part part;
-  luaL_Buffer b;
-  size_t len;
-  int is_object;
+  size_t len, used = 0;
+  char *copy;
   const char *text = luaL_checklstring(L, 1, &len);
   lua_settop(L, 1);
   clo_json_start(&json, text, len);
-  is_object = begins_object(json.s, json.len);
-  if (!clo_json_next(&json, &part) || (part.len == len && !part.quoted)) {
-    lua_pushboolean(L, is_object);
-    return 2;
+  if (clo_json_next(&json, &part) && (part.len < len || part.quoted)) {
+    copy = lua_newuserdata(L, len + CLO_JSON_QUOTES(len));
+    do {
+      if (part.quoted) copy[used++] = '"';
+      memcpy(copy + used, part.s, part.len);
+      used += part.len;
+      if (part.quoted) copy[used++] = '"';
+    } while (clo_json_next(&json, &part));
+    lua_pushlstring(L, copy, used);
   }
-  luaL_buffinit(L, &b);
-  do {
-    if (part.quoted) luaL_addchar(&b, '"');
-    luaL_addlstring(&b, part.s, part.len);
-    if (part.quoted) luaL_addchar(&b, '"');
-  } while (clo_json_next(&json, &part));
-  luaL_pushresult(&b);
-  lua_pushboolean(L, is_object);
-  return 2;
+  lua_pushboolean(L, begins_object(json.s, json.len));
+  lua_pushboolean(L, json.has_null || (LCLO_HAS_INTEGERS && json.has_number));
+  return 3;
 }
 
 /* Replaces the value on top of the stack, in a traversal of the table below

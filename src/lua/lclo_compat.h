@@ -33,6 +33,8 @@
 #endif
 #define lclo_setfuncs(L, funcs) lclo_setfuncs_with(L, funcs, 0)
 
+#define LCLO_HAS_INTEGERS (LUA_VERSION_NUM >= 503)
+
 /* Pushes a number, as an integer where the Lua has those and it is one. */
 static inline void lclo_pushnumber(lua_State *L, double number) {
 #if LUA_VERSION_NUM >= 503
