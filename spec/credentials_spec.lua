@@ -193,6 +193,17 @@ describe("a function for the credentials", function()
     assert.same({ "Bearer t2" }, sent())
   end)
 
+  it("that ran out of memory ends the call as any lack of it", function()
+    local client = support.new(server, { access_token = function()
+      error("not enough memory", 0) -- Lua's own words
+    end })
+    local sms, err = client.sms.create(support.params())
+    assert.is_nil(sms)
+    assert.equal("memory", err.kind)
+    assert.equal("not_sent", err.outcome)
+    assert.same({}, sent())
+  end)
+
   it("is part of the call's timeout", function()
     local client, err, _
     assert.is_true(process.sometimes(function() -- the 401 may come too late

@@ -22,6 +22,7 @@
 --                   {response = , failure = }; false once they were
 
 local core = require "close.core"
+local memory = require "close.memory"
 local options = require "close.options"
 local questions = require "close.question"
 
@@ -41,6 +42,7 @@ function requests.closed() return cancelled "the client was closed" end
 
 -- What is wrong with the credentials that the function returned, or nil.
 local function check(state, ok, secret, why)
+  if not ok and memory.is_out_of_memory(secret) then return secret end
   local said = ok and why or not ok and secret
   said = type(said) == "string" and ": " .. said or ""
   if not ok then return "failed" .. said end
@@ -57,6 +59,9 @@ local function take_secret(state, ok, secret, more)
 end
 
 local function no_credentials(why)
+  if memory.is_out_of_memory(why) then
+    return requests.failure("memory", why)
+  end
   return requests.failure("authentication",
     "the function for the credentials: " .. why)
 end
