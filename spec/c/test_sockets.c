@@ -286,6 +286,22 @@ static void kept_ones_stay_watched(int count, int is_late) {
   }
 }
 
+static void the_kernel_s_set_may_lack_memory(void **state) {
+  struct clo_transfer transfer;
+  CURL *easy = curl_easy_init();
+  memset(&transfer, 0, sizeof transfer);
+  assert_non_null(easy);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
+  assert_true(clo_sockets_descriptor(&sockets) >= 0);
+  alloc_fail(3); /* after its place and the interest */
+  assert_int_equal(
+      clo_sockets_on_interest(easy, 0, CURL_POLL_IN, &sockets, NULL), 0);
+  alloc_fail(0);
+  assert_int_equal(sockets.unwatched, 1);
+  assert_int_equal(transfer.unwatched, 1);
+  curl_easy_cleanup(easy);
+}
+
 static void the_kept_ones_stay_watched(void **state) {
   kept_ones_stay_watched(10, 0);
   kept_ones_stay_watched(PAIRS, 0);
@@ -306,6 +322,7 @@ int main(void) {
 #ifdef __linux__
       TEST(one_descriptor_is_ready_for_all),
       TEST(the_kept_ones_stay_watched),
+      TEST(the_kernel_s_set_may_lack_memory),
 #endif
 #ifdef TCP_CORK
       TEST(corks_are_pulled),
