@@ -69,6 +69,21 @@ local LOCATIONS = [[
     ngx.timer.at(0.6, function() end) -- pending until then
     ngx.say "{}"
   } }
+  location = /slow { content_by_lua_block {
+    ngx.timer.at(0, function()
+      ngx.ctx.owner = "a slow timer"
+      for _ = 1, 3 do
+        assert(app.client.sms.create_async({}, function()
+          seen.callbacks = seen.callbacks + 1
+          see("a callback")
+        end))
+        app.client:poll()
+        local till = os.clock() + 0.1
+        repeat until os.clock() > till
+      end
+    end)
+    ngx.say "{}"
+  } }
   location = /seen { content_by_lua_block {
     ngx.say(require("cjson").encode(seen))
   } }
@@ -167,6 +182,15 @@ describe("a user's function in nginx", function()
     start()
     check(run())
     assert.same({}, host:complaints())
+  end)
+
+  it("has it also after a timer that worked for long", function()
+    start()
+    host:json "/slow"
+    assert.truthy(nginx_host.eventually(function()
+      return host:json("/seen").callbacks == 3
+    end))
+    assert.same({}, host:json("/seen").strange)
   end)
 
   it("may end its timer, and delays no other one by that", function()

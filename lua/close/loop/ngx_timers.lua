@@ -66,7 +66,9 @@ function ngx_timers.new(now)
   -- A timer that calls a callback has a table in here. A callback may end its
   -- timer by ngx.exit(): its table then stays until it is collected.
   local running = setmetatable({}, { __mode = "k" })
-  local asked_at, chain_end -- when a timer was requested that has not run yet
+  -- When a timer was requested that has not run yet: by our clock, by nginx's.
+  local asked_at, asked_turn
+  local chain_end
 
   function timers.is_idle() return is_empty(events) and is_empty(callbacks) end
 
@@ -80,7 +82,7 @@ function ngx_timers.new(now)
 
   local function ask()
     if may_ask() and ngx_timers.at(0, serve) then
-      asked_at = now()
+      asked_at, asked_turn = now(), ngx.now()
     end
   end
 
@@ -122,6 +124,9 @@ function ngx_timers.new(now)
     local phase = ngx.get_phase()
     if phase == "exit_worker" then return call_here(pcall) end -- no later one
     local waited = asked_at and now() - asked_at
+    -- nginx's clock stands still in a turn of its loop. The timer cannot run in
+    -- the turn that requested it, however long that takes.
+    if waited and ngx.now() == asked_turn then return end
     if not waited or waited > RETRY_S then
       asked_at, chain_end = nil, nil
       ask()
