@@ -22,6 +22,7 @@ local elsewhere = 0   -- connections to where redirects lead
 local function bind(port)
   local server = assert(socket.tcp4())
   assert(server:setoption("reuseaddr", true))
+  assert(server:setoption("reuseport", true)) -- see refuse()
   assert(server:bind("127.0.0.1", port))
   if settings.receive_buffer then
     assert(server:setoption("recv-buffer-size", settings.receive_buffer))
@@ -54,13 +55,14 @@ local function open(name, act)
   return listeners[name].port
 end
 
--- Takes all listeners away, but keeps their ports.
+-- Takes all listeners away, but keeps their ports: each is bound again first,
+-- so that nobody else gets it in between.
 local function refuse()
   for _, listener in pairs(listeners) do
     if listener.stream then
+      local bound = bind(listener.port)
       listener.stream:abandon()
-      listener.stream = nil
-      listener.bound = bind(listener.port)
+      listener.stream, listener.bound = nil, bound
     end
   end
 end
