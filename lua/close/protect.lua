@@ -91,23 +91,20 @@ function protect.call(f, ...)
   return judge(pcall(f, ...))
 end
 
--- Keeps an interrupt. After an error the third value says whether it is one,
--- unless the results are those of pcall itself.
-local function keep(ok, value, third, ...)
-  if ok then return true, value, third, ... end
-  local interrupts = third or is_interrupt(value)
-  if interrupts then current_interrupt = { value } end
-  return false, value, interrupts
+local function keep(ok, value, ...)
+  if not ok and ... then current_interrupt = { value } end
+  return ok, value, ...
 end
 
 --- pcall for callers that raise the error again, with error(value, 0): an
---- interrupt is still recognized then.
+--- interrupt is still recognized then. Without a hook it is anyway: by its
+--- text, or as one that was kept already.
 function protect.catch(f, ...)
   current_interrupt = nil
   local hook = gethook()
   has_hook = hook ~= nil and type(hook) == "function"
   if has_hook then return keep(call_under(hook, f, ...)) end
-  return keep(pcall(f, ...))
+  return pcall(f, ...)
 end
 
 --- Notes an error that a pcall around protect.call or protect.catch has caught,
