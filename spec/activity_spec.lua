@@ -26,6 +26,11 @@ describe("the activity that create returns", function()
     assert.is_nil(sms.date_sent)
   end)
 
+  it("has no null in a list that has no number", function()
+    local sms = answered '{"id": "acti_1", "users": ["a", null]}'
+    assert.same({ id = "acti_1", users = { "a" } }, sms)
+  end)
+
   it("has no null at any depth", function()
     local sms = answered{ id = "acti_1", attachments = { {
       url = "u", size = json.null, more = { a = json.null, b = 1 } } } }

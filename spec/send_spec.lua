@@ -206,18 +206,25 @@ end)
 
 -- ---- each step broken at each place ----
 
+-- Sends, and checks what holds whatever a stall has done to it.
+-- -> response, how many drafts were left
+local function send_once(options, given, broken)
+  local sms, err, response = messages.client(options).sms.send(given)
+  is_delivered(sms, err, response)
+  settle(broken)
+  local delivered, drafts = messages.count()
+  assert.equal(1, delivered)
+  assert.is_true(drafts <= response.stray_drafts)
+  assert.is_true(response.attempts >= #server:requests())
+  return response, drafts
+end
+
 describe("a send whose first request breaks by", function()
   for _, broken in ipairs(BROKEN) do
     local function play(options, is_disturbed)
       messages.reset()
       fault(of("POST", broken))
-      local sms, err, response = messages.client(options).sms.send(params())
-      is_delivered(sms, err, response)
-      settle(broken)
-      local delivered, drafts = messages.count()
-      assert.equal(1, delivered)
-      assert.is_true(drafts <= response.stray_drafts)
-      assert.is_true(response.attempts >= #server:requests())
+      local response, drafts = send_once(options, params(), broken)
       if is_disturbed() then return false end
       assert.equal(has_lost(broken) and 1 or 0, drafts)
       if broken.place == nil or broken.place == "answer" then
@@ -253,14 +260,7 @@ describe("a send whose second request breaks by #once", function()
       local function play(options, is_disturbed)
         messages.reset()
         fault(of("PUT", broken))
-        local client = messages.client(options)
-        local sms, err, response = client.sms.send(params(more))
-        is_delivered(sms, err, response)
-        settle(broken)
-        local delivered, drafts = messages.count()
-        assert.equal(1, delivered)
-        assert.is_true(drafts <= response.stray_drafts)
-        assert.is_true(response.attempts >= #server:requests())
+        local response, drafts = send_once(options, params(more), broken)
         if is_disturbed() then return false end
         assert.same({ 0, 0 }, { drafts, response.stray_drafts })
         check_wire(response)
