@@ -228,7 +228,8 @@ local function finish(state, operation, response, failure)
     failure.attempts, failure.is_from_parent = operation.attempts, nil
   end
   local request = operation.request
-  request.body, request.form = nil, nil -- who keeps the handle keeps no file
+  request.body = nil -- who keeps the handle keeps no file
+  if request.form then request.form = nil end
   operation.response, operation.failure = response, failure
   operation.done = "over" -- once nothing of it can be missing
   notify(state, operation)
