@@ -129,8 +129,12 @@ end
 ---@param till number|nil a moment of core.now()
 local function drain(state, till)
   local current, depth, uncounted = state.current, state.depth, state.uncounted
-  -- An error may come inside protect.catch, too.
-  local called, ok, why = pcall(protect.catch, drain_all, state, till)
+  local called, ok, why = true, nil, nil
+  if protect.is_hooked() then -- an error may come inside protect.catch, too
+    called, ok, why = pcall(protect.catch, drain_all, state, till)
+  else
+    ok, why = pcall(drain_all, state, till)
+  end
   if called and ok then
     state.current = current
     return

@@ -5,6 +5,8 @@
 --   one of these that was raised again by a function here.
 -- Errors of a hook in C look like the function's own.
 
+local core = require "close.core"
+
 local protect = {}
 
 local RAISED_AT_CTRL_C = { "^interrupted!$", ": interrupted!$",
@@ -17,10 +19,15 @@ coroutine.resume(thread)
 protect.yields = coroutine.status(thread) == "suspended"
 
 local current_interrupt -- {value} of the one that is being thrown
-local has_hook = false -- whether debug.sethook had set one at the last call
+local last_hook -- what debug.sethook had set at the last call, or false
 
 local debug = rawget(_G, "debug") -- some hosts have none
 local gethook = debug and debug.gethook or function() end
+
+-- Whether there is a hook, of any kind: less work than gethook, which is asked
+-- then.
+local is_hooked = core.is_hooked
+protect.is_hooked = is_hooked
 
 -- The function that debug.sethook has set, if it is a Lua function.
 local function hook_of(...)
@@ -85,9 +92,9 @@ end
 --- pcall, with a third value after an error: whether it is an interrupt.
 function protect.call(f, ...)
   current_interrupt = nil
-  local hook = gethook()
-  has_hook = hook ~= nil and type(hook) == "function"
-  if has_hook then return call_under(hook, f, ...) end
+  local hook = is_hooked() and hook_of()
+  last_hook = hook
+  if hook then return call_under(hook, f, ...) end
   return judge(pcall(f, ...))
 end
 
@@ -99,18 +106,18 @@ end
 --- pcall for callers that raise the error again, with error(value, 0): an
 --- interrupt is still recognized then. Without a hook it is anyway: by its
 --- text, or as one that was kept already.
-function protect.catch(f, ...)
+function protect.catch(f, a, b)
   current_interrupt = nil
-  local hook = gethook()
-  has_hook = hook ~= nil and type(hook) == "function"
-  if has_hook then return keep(call_under(hook, f, ...)) end
-  return pcall(f, ...)
+  local hook = is_hooked() and hook_of()
+  last_hook = hook
+  if hook then return keep(call_under(hook, f, a, b)) end
+  return pcall(f, a, b)
 end
 
 --- Notes an error that a pcall around protect.call or protect.catch has caught,
 --- so one from inside of these: if there was a hook, it is an interrupt.
 function protect.note(value)
-  if has_hook then current_interrupt = { value } end
+  if last_hook then current_interrupt = { value } end
   return value
 end
 

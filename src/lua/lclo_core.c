@@ -126,6 +126,12 @@ static int is_special(lua_State *L) {
   return 1;
 }
 
+/* is_hooked() -> whether a hook is set, of any kind */
+static int is_hooked(lua_State *L) {
+  lua_pushboolean(L, lua_gethookmask(L) != 0);
+  return 1;
+}
+
 /* c_locale(true) -> whether this thread, and no other, now follows the C
  * locale; c_locale(false) ends that. */
 static int c_locale(lua_State *L) {
@@ -155,6 +161,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"escape", escape},
                                        {"fields", lclo_fields},
                                        {"filter_fields", lclo_filter_fields},
+                                       {"is_hooked", is_hooked},
                                        {"is_special", is_special},
                                        {"now", now},
                                        {"pause", pause_before},
