@@ -137,7 +137,7 @@ describe("a call that the engine", function()
 
   after_each(function() core.engine = engine end)
 
-  local VERBS = { "submit", "step", "wait", "cancel", "deadline", "ready",
+  local VERBS = { "submit", "step", "cancel", "deadline", "ready",
     "descriptor", "done", "next_done", "event", "close" }
 
   local thrown -- what the engine throws

@@ -137,8 +137,7 @@ describe("the core's strings", function()
         end
         return response, failure, found
       end
-      engine:wait(1)
-      engine:step(1)
+      engine:step(1, 1)
     end
     error "the call did not end"
   end

@@ -167,10 +167,21 @@ end
 local function make_driver(state)
   local driver = { now = core.now }
 
+  local function has_deferred()
+    return state.deferred_first <= state.deferred_last
+  end
+
   -- Whether there is something to drain that is not the engine's.
   local function has_own()
-    return state.deferred_first <= state.deferred_last or
+    return has_deferred() or
       state.questions[1] ~= nil and questions.deadline(state) == 0
+  end
+
+  -- How long to wait of so many seconds; less than 0 is without a limit.
+  local function limit(seconds)
+    if has_deferred() then return 0 end
+    local due = state.questions[1] and questions.deadline(state)
+    return due and (seconds < 0 or due < seconds) and due or seconds
   end
 
   function driver.step(budget)
@@ -182,10 +193,16 @@ local function make_driver(state)
     drain(state, budget and core.now() + budget)
   end
 
-  function driver.turn(budget)
+  --- A step, and what it has to drain, for so many seconds if budget is given.
+  --- With seconds it waits first, at most so long: for a socket or the deadline
+  --- if there is nothing to drain.
+  function driver.turn(budget, seconds)
     local engine, till = state.engine, budget and core.now() + budget
-    local is_ready = engine and engine:step(budget or math.huge)
-    if is_ready or state.questions[1] or has_own() then drain(state, till) end
+    local is_ready = engine and
+      engine:step(budget, seconds and limit(seconds))
+    if is_ready or state.questions[1] or has_deferred() then
+      drain(state, till)
+    end
   end
 
   --- Whether there is something to drain.
@@ -208,16 +225,6 @@ local function make_driver(state)
     if state.engine and not state.questions[1] then
       return state.engine:expected()
     end
-  end
-
-  --- Waits for a socket or the deadline, at most so many seconds, and not at
-  --- all if there is something to drain.
-  function driver.wait(seconds)
-    local engine = state.engine
-    if not engine or has_own() then return end
-    local waiting = state.questions[1] and questions.deadline(state)
-    if waiting and (seconds < 0 or waiting < seconds) then seconds = waiting end
-    engine:wait(seconds)
   end
 
   --- One descriptor that is readable while a step has work, or nil.

@@ -2,6 +2,7 @@
  * nothing of SMS; lua/close/options.lua has checked the config. */
 #include "lclo_engine.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "clo_engine.h"
@@ -170,21 +171,16 @@ static int is_ready(struct clo_engine *engine) {
   return clo_engine_done(engine) || clo_engine_event(engine);
 }
 
-/* engine:step(budget) -> as engine:ready() */
+/* engine:step(budget|nil, seconds|nil) -> as engine:ready(). With seconds it
+ * waits first, at most so long, unless it is ready. */
 static int step(lua_State *L) {
-  double budget = luaL_checknumber(L, 2);
+  double budget = luaL_optnumber(L, 2, HUGE_VAL);
+  double seconds = luaL_optnumber(L, 3, 0);
   struct clo_engine *engine = check_engine(L);
+  if (seconds != 0 && !is_ready(engine)) clo_engine_wait(engine, seconds);
   clo_engine_step(engine, budget);
   lua_pushboolean(L, is_ready(engine));
   return 1;
-}
-
-/* engine:wait(seconds); returns at once where it is ready */
-static int wait_for(lua_State *L) {
-  double seconds = luaL_checknumber(L, 2);
-  struct clo_engine *engine = check_engine(L);
-  if (!is_ready(engine)) clo_engine_wait(engine, seconds);
-  return 0;
 }
 
 /* engine:cancel(id) -> whether it was still pending */
@@ -317,7 +313,7 @@ static int close_engine(lua_State *L) {
 void lclo_push_engine(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"submit", submit},       {"step", step},
-      {"wait", wait_for},       {"cancel", cancel},
+      {"cancel", cancel},
       {"deadline", deadline}, {"expected", expected},   {"descriptor", descriptor},
       {"ready", ready},         {"done", done},
       {"next_done", next_done}, {"event", next_event},

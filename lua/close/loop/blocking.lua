@@ -14,18 +14,14 @@ function blocking.new(driver)
 
   function loop.await(operation)
     driver.turn()
-    while not operation.done do
-      driver.wait(-1)
-      driver.turn()
-    end
+    while not operation.done do driver.turn(nil, -1) end
   end
 
   function loop.wait(due)
     driver.turn()
     local left = due - driver.now()
     while driver.pending() > 0 and left > 0 do
-      driver.wait(math.min(left, 3600))
-      driver.turn()
+      driver.turn(nil, math.min(left, 3600))
       left = due - driver.now()
     end
   end
