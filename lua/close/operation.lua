@@ -196,8 +196,9 @@ end
 --- in its own way.
 local function notify(state, operation)
   local waiter = operation.waiter
-  if type(waiter) == "thread" then return resume(state, operation) end
-  if type(waiter) ~= "function" then
+  local kind = waiter and type(waiter)
+  if kind == "thread" then return resume(state, operation) end
+  if kind ~= "function" then
     uncount(state, operation)
     return waiter and waiter:post()
   end

@@ -126,20 +126,11 @@ function requests.begin(state, request)
   questions.join(state, question, request)
 end
 
--- Adds up the attempts of a request. A refusal does not tell whether Close
--- acted on an earlier attempt.
-local function add_up(request, response, failure, unknown)
-  local operation = request.operation
-  operation.attempts = operation.attempts + (response or failure).attempts
-  request.unknown = request.unknown + unknown
-  if failure and request.unknown > 0 then failure.outcome = "unknown" end
-end
-
 --- Whether an operation was cancelled, or its coroutine has ended: by an error
 --- from outside, such as an interrupt.
 function requests.is_given_up(operation)
   local waiter = operation.waiter
-  return operation.is_cancelled or
+  return operation.is_cancelled or waiter and
     type(waiter) == "thread" and coroutine.status(waiter) == "dead"
 end
 
@@ -161,8 +152,14 @@ end
 --- Takes the engine's result of a request.
 --- -> whether the request is over; if so response, failure
 function requests.take(state, request, response, failure, unknown)
-  add_up(request, response, failure, unknown)
-  if failure and is_refreshable(state, request, failure) then
+  local operation = request.operation
+  operation.attempts = operation.attempts + (response or failure).attempts
+  unknown = request.unknown + unknown
+  request.unknown = unknown
+  if not failure then return true, response end
+  -- A refusal does not tell whether Close acted on an earlier attempt.
+  if unknown > 0 then failure.outcome = "unknown" end
+  if is_refreshable(state, request, failure) then
     request.stale = { response = response, failure = failure }
     local why = requests.begin(state, request)
     if not why then return false end
