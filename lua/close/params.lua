@@ -49,23 +49,11 @@ local function check_rest(given, bytes)
   if bytes > MAX_BODY then return too_large(bytes) end
 end
 
---- Checks a caller's table by a verb's rules, and makes the body, as a table.
----@param verb string "create", "update", "send" or "send_draft"
----@param found close.Violation[]|nil what was found to be wrong already
----@return table|nil body
----@return close.Error|nil err
----@return string|nil query
----@return boolean|nil is_plain whether the body needs no look at its JSON
-function params.check(given, verb, found)
-  local body, query, bytes, is_plain =
-    core.validate(given, json.host_null, verb)
-  if is_plain and not (found and found[1]) then
-    return body, nil, query, true
-  end
+-- Checks the rest of what core.validate returned.
+-- -> body | nil, err
+local function judge(given, found, body, query, bytes)
   local wrong = body and check_rest(given, bytes)
-  if body and not wrong and not (found and found[1]) then
-    return body, nil, query
-  end
+  if body and not wrong and not (found and found[1]) then return body end
   local list, unlisted = found or {}, nil
   if body then
     list[#list + 1] = wrong
@@ -76,17 +64,42 @@ function params.check(given, verb, found)
   return nil, errors.validation(list, unlisted)
 end
 
+--- Checks a caller's table by a verb's rules, and makes the body, as a table.
+---@param verb string "create", "update", "send" or "send_draft"
+---@param found close.Violation[]|nil what was found to be wrong already
+---@return table|nil body
+---@return close.Error|nil err
+function params.check(given, verb, found)
+  return judge(given, found, core.validate(given, json.host_null, verb))
+end
+
 --- A body as JSON.
----@param is_plain boolean|nil see check
 ---@return string|nil text, close.Error? err
-function params.encode(body, is_plain)
-  if is_plain then return json.encode_strings(body) end
+function params.encode(body)
   local text, why = json.encode_body(body)
   if not text then
     return nil, errors.validation { wrong_extra(tostring(why)) }
   end
   if #text <= MAX_BODY then return text end
   return nil, errors.validation { too_large(#text) }
+end
+
+--- Both: from a caller's table to the text of a body.
+---@return string|nil text
+---@return close.Error|nil err
+---@return string|nil query
+function params.write(given, verb, found)
+  local body, query, bytes, is_plain =
+    core.validate(given, json.host_null, verb)
+  if is_plain and not (found and found[1]) then
+    return json.encode_strings(body), nil, query
+  end
+  local err
+  body, err = judge(given, found, body, query, bytes)
+  if not body then return nil, err end
+  local text
+  text, err = params.encode(body)
+  return text, err, query
 end
 
 return params

@@ -37,10 +37,12 @@ end
 local function add(self, state, name, verb)
   local perform = verb.perform or operations.perform
   local launch = verb.launch or operations.launch
+  local is_self = { [self] = true } -- to look up calls no metamethod, as == does
 
   local function prepare(first, second)
-    local wrong = resource.check_dot(first, self, name, verb.example)
-    if wrong then return nil, wrong end
+    if is_self[first] then
+      return nil, resource.check_dot(first, self, name, verb.example)
+    end
     local request, task, err = verb.prepare(state, first, second)
     if not request then return nil, err end
     return operations.new(verb, request, task)

@@ -13,15 +13,6 @@ local send = require "close.send"
 
 local sms = {}
 
--- The text of a body, and the query.
-local function to_text(given, verb, found)
-  local body, err, query, is_plain = params.check(given, verb, found)
-  if not body then return nil, err end
-  local text
-  text, err = params.encode(body, is_plain)
-  return text, err, query
-end
-
 -- A request about one SMS.
 local function of_one(method, id, body)
   local wrong = params.check_id(id, "id")
@@ -33,7 +24,7 @@ local create = { name = "create", example = "create{...}", arguments = 1,
   read = activity.read }
 
 function create.prepare(_, given)
-  local text, err, query = to_text(given, "create")
+  local text, err, query = params.write(given, "create")
   if not text then return nil, nil, err end
   return activity.of_all("POST", text, query)
 end
@@ -65,7 +56,7 @@ local update = { name = "update", example = 'update("acti_...", {...})',
   arguments = 2, read = activity.read }
 
 function update.prepare(_, id, given)
-  local text, err, query = to_text(given, "update",
+  local text, err, query = params.write(given, "update",
     { params.check_id(id, "id") })
   if not text then return nil, nil, err end
   return activity.of_one("PUT", id, text, query)
@@ -108,7 +99,7 @@ table.insert(sms.NAMES, "validate")
 ---@param given close.CreateParams
 ---@return true|nil ok, close.Error? err with all violations in err.errors
 function sms.validate(given)
-  local text, err = to_text(given, "create")
+  local text, err = params.write(given, "create")
   if not text then return nil, err end
   return true
 end

@@ -221,7 +221,7 @@ static int is_plain(const struct clo_sms *sms, const char *is_given) {
   return clo_sms_bytes(sms) <= CLO_BODY_MAX / 6 - 1024;
 }
 
-/* validate(params, host_null, verb|nil) -> body, query, bytes, is_plain
+/* validate(params, host_null, verb|nil) -> body, query|nil, bytes, is_plain
  *                                   | nil, errors, unlisted
  * verb is "create" by default, "update", "send" or "send_draft" */
 static int validate(lua_State *L) {
@@ -252,8 +252,10 @@ static int validate(lua_State *L) {
   }
   if (lclo_refuse(L, held)) return 3;
   push_body(L, &sms, is_given, extras);
-  lua_pushstring(L, sms.field[CLO_SMS_SEND_TO_INBOX].boolean
-                        ? "?send_to_inbox=true" : "");
+  if (sms.field[CLO_SMS_SEND_TO_INBOX].boolean)
+    lua_pushliteral(L, "?send_to_inbox=true");
+  else
+    lua_pushnil(L);
   lua_pushnumber(L, clo_sms_bytes(&sms));
   lua_pushboolean(L, !extras && is_plain(&sms, is_given));
   return 4;
