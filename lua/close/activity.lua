@@ -3,6 +3,7 @@
 
 local errors = require "close.errors"
 local json = require "close.json"
+local requests = require "close.request"
 
 local PATH = "/activity/sms/"
 local WANTED = "an SMS activity"
@@ -23,19 +24,13 @@ local PROMOTION = endpoint("PUT", PATH .. "{id}/", false) -- a look comes first
 
 local activity = {}
 
--- A request, with room for what request.lua sets.
-local function request(of, path, body)
-  return { endpoint = of, path = path, body = body, operation = false,
-    unknown = 0, id = false, is_submitted = false, secret = false }
-end
-
 --- A request about all SMS.
 ---@param method string "GET" or "POST"
 ---@param body string|nil JSON
 ---@param query string|nil such as "?_limit=10"
 ---@return table request see request.lua
 function activity.of_all(method, body, query)
-  return request(OF_ALL[method], query and PATH .. query or PATH, body)
+  return requests.new(OF_ALL[method], query and PATH .. query or PATH, body)
 end
 
 --- A request about one SMS.
@@ -45,17 +40,17 @@ end
 ---@param query string|nil
 ---@return table request
 function activity.of_one(method, id, body, query)
-  return request(OF_ONE[method], PATH .. id .. "/" .. (query or ""), body)
+  return requests.new(OF_ONE[method], PATH .. id .. "/" .. (query or ""), body)
 end
 
 --- The request that makes a draft.
 function activity.draft(body)
-  return { endpoint = DRAFT, path = PATH, body = body }
+  return requests.new(DRAFT, PATH, body)
 end
 
 --- The request that has a draft sent, or scheduled.
 function activity.promotion(id, body)
-  return { endpoint = PROMOTION, path = PATH .. id .. "/", body = body }
+  return requests.new(PROMOTION, PATH .. id .. "/", body)
 end
 
 --- The SMS in an answer, or nil.

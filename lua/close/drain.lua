@@ -129,7 +129,7 @@ end
 ---@param till number|nil a moment of core.now()
 local function drain(state, till)
   local current, depth, uncounted = state.current, state.depth, state.uncounted
-  local called, ok, why = true, nil, nil
+  local called, ok, why = true
   if protect.is_hooked() then -- an error may come inside protect.catch, too
     called, ok, why = pcall(protect.catch, drain_all, state, till)
   else

@@ -7,6 +7,7 @@ local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 local memory = require "close.memory"
+local requests = require "close.request"
 local resource = require "close.resource"
 local storage = require "close.storage"
 
@@ -184,8 +185,7 @@ function upload.prepare(_, source, info)
     return nil, nil, errors.validation { { field = "info", code = "type",
       message = "info cannot be written as JSON: " .. tostring(why) } }
   end
-  return { endpoint = ENDPOINT, path = PATH, body = text },
-    { bytes = bytes, info = checked }
+  return requests.new(ENDPOINT, PATH, text), { bytes = bytes, info = checked }
 end
 
 function upload.step(operation, response, failure, state)

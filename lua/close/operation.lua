@@ -250,11 +250,6 @@ local function step(state, operation, response, failure)
     message = "an answer could not be dealt with: " .. tostring(request) }
 end
 
-local function adopt(operation, request)
-  request.operation, request.unknown = operation, 0
-  operation.request = request
-end
-
 -- Begins an operation's request, unless the operation was given up.
 -- -> a failure if the request is over already
 local function begin(state, operation)
@@ -280,7 +275,8 @@ function operations.go_on(state, operation, response, failure)
       request, response, failure = step(state, operation, response, failure)
     end
     if not request then return finish(state, operation, response, failure) end
-    adopt(operation, request)
+    request.operation = operation
+    operation.request = request
     response, failure = nil, begin(state, operation)
   until not failure
 end
@@ -292,11 +288,11 @@ end
 ---@param request table see request.lua
 ---@param task table|nil what the verb's functions keep
 function operations.new(verb, request, task)
-  local operation = { verb = verb, task = task, request = nil, began = false,
-    due = false, retries = 0, ticket = nil, waiter = nil, attempts = 0,
-    is_cancelled = false, is_starting = false, done = false, response = nil,
-    failure = nil }
-  if request then adopt(operation, request) end
+  -- With room for the other fields.
+  local operation = { verb = verb, task = task, request = request, began = 0,
+    due = 0, retries = 0, attempts = 0, is_cancelled = false,
+    is_starting = false, done = false }
+  if request then request.operation = operation end
   return operation
 end
 

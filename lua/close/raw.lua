@@ -5,6 +5,7 @@ local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 local operations = require "close.operation"
+local requests = require "close.request"
 
 local MAX_PATH, MAX_QUERY = 8000, 64 * 1024 -- bytes, before they are escaped
 local METHODS = { GET = true, POST = true, PUT = true, PATCH = true,
@@ -144,11 +145,10 @@ function raw.prepare(method, path, given)
     add(list, "repeatable", "type", "repeatable must be true or false")
   end
   if list[1] then return nil, errors.validation(list) end
-  return operations.new(VERB, {
-    endpoint = { method = method, group = method .. " " .. path,
-      repeatable = own.repeatable },
-    path = path .. query, body = body,
-  }), nil, call_options
+  local endpoint = { method = method, group = method .. " " .. path,
+    repeatable = own.repeatable }
+  return operations.new(VERB, requests.new(endpoint, path .. query, body)),
+    nil, call_options
 end
 
 return raw

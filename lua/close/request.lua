@@ -1,7 +1,7 @@
 -- One request of an operation: its credentials, its submissions to the engine
 -- (a second one after a 401), and their result. All functions work on the
 -- client's state, see client.lua. A request is one table:
---   set by the step that makes it
+--   set by the step that makes it, the first three by requests.new()
 --     endpoint      {method = , group = , repeatable = }: Close counts a rate
 --                   limit for a group, method and path without ids; whether a
 --                   second copy does no harm; nil: by its method
@@ -27,6 +27,16 @@ local options = require "close.options"
 local questions = require "close.question"
 
 local requests = {}
+
+--- Makes a request, with room for what is set here.
+---@param endpoint table
+---@param path string
+---@param body string|nil
+---@return table
+function requests.new(endpoint, path, body)
+  return { endpoint = endpoint, path = path, body = body, operation = false,
+    unknown = 0, id = false, is_submitted = false, secret = false }
+end
 
 --- A failure before anything was sent.
 function requests.failure(kind, message)

@@ -37,7 +37,7 @@ end
 local function add(self, state, name, verb)
   local perform = verb.perform or operations.perform
   local launch = verb.launch or operations.launch
-  local is_self = { [self] = true } -- to look up calls no metamethod, as == does
+  local is_self = { [self] = true } -- a look calls no metamethod, unlike ==
 
   local function prepare(first, second)
     if is_self[first] then

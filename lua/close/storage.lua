@@ -6,6 +6,7 @@
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
+local requests = require "close.request"
 
 -- The path in an event: the real one may contain secrets.
 local PATH = "(storage)"
@@ -93,10 +94,10 @@ end
 ---@param info table filename and content_type
 ---@return table request see request.lua
 function storage.request(address, bytes, info)
-  return { endpoint = ENDPOINT, path = PATH, body = bytes, form = {
-    url = address.url, fields = address.fields, filename = info.filename,
-    content_type = info.content_type,
-  } }
+  local request = requests.new(ENDPOINT, PATH, bytes)
+  request.form = { url = address.url, fields = address.fields,
+    filename = info.filename, content_type = info.content_type }
+  return request
 end
 
 -- ---- the storage's answer ----
