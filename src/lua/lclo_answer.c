@@ -197,13 +197,14 @@ static int begins_object(const char *s, size_t len) {
 int lclo_readable_json(lua_State *L) {
   struct clo_json json;
   struct clo_json_part part;
-  size_t len, used = 0;
-  char *copy;
+  size_t len, room, used = 0;
+  char small[4096], *copy;
   const char *text = luaL_checklstring(L, 1, &len);
   lua_settop(L, 1);
   clo_json_start(&json, text, len);
   if (clo_json_next(&json, &part) && (part.len < len || part.quoted)) {
-    copy = lua_newuserdata(L, len + CLO_JSON_QUOTES(len));
+    room = len + CLO_JSON_QUOTES(len);
+    copy = room <= sizeof small ? small : lua_newuserdata(L, room);
     do {
       if (part.quoted) copy[used++] = '"';
       memcpy(copy + used, part.s, part.len);

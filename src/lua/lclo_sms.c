@@ -157,11 +157,12 @@ static void read_field(lua_State *L, int at, struct clo_sms *sms,
   lua_pop(L, 1);
 }
 
-/* Pushes the body of what was given. */
+/* Pushes the body of what was given. It has room for what is put there. */
 static void push_body(lua_State *L, const struct clo_sms *sms,
                       const char *is_given, int extras) {
-  int at;
-  lua_createtable(L, 0, 10 + extras);
+  int at, given = 0;
+  for (at = 0; at < CLO_SMS_FIELDS; at++) given += is_given[at];
+  lua_createtable(L, 0, given + extras);
   for (at = 0; at < CLO_SMS_FIELDS; at++) {
     if (is_given[at] && !clo_sms_fields[at].query)
       put_in_body(L, at, &sms->field[at]);
