@@ -297,12 +297,12 @@ describe("a call that the engine", function()
 end)
 
 describe("an answer that there is no memory for", function()
-  local decode = json.decode_object
-  after_each(function() json.decode_object = decode end)
+  local decode = json.decode
+  after_each(function() json.decode = decode end)
 
   -- At that many answers.
   local function fail_at(n)
-    json.decode_object = function(text)
+    json.decode = function(text)
       n = n - 1
       if n == 0 then error("not enough memory", 0) end
       return decode(text)

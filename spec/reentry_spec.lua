@@ -283,7 +283,7 @@ describe("a finalizer at any turn of the collector", function()
           closed = true
         end)
         local id = not closed and engine:submit("POST", "http://127.0.0.1:1/",
-          "g", "bytes", nil, nil, 1, 0, nil, nil,
+          "g", "bytes", nil, nil, core.now() + 1, 0, nil, nil,
           { fields = fields, filename = "f", content_type = "image/png" })
         if closed and id then wrong = wrong + 1 end
         reached = stop()

@@ -150,7 +150,7 @@ describe("the core's strings", function()
       for _, step in ipairs(FAILURES) do
         server:script{ step }
         engine:submit("POST", server.url .. "/activity/sms/", scheme, TEXT,
-          scheme, KEY, 10, 0)
+          scheme, KEY, core.now() + 10, 0)
         local response, failure, events = ends(engine)
         assert.equal(1, #events)
         assert(failure or response)

@@ -57,9 +57,10 @@ end
 ---@param response close.Response
 ---@return close.SMSActivity|nil
 function activity.decode(response)
-  local found = json.decode_object(response.body)
-  local has_id = found and type(found.id) == "string" and found.id ~= ""
-  return has_id and found or nil
+  local found, is_object = json.decode(response.body)
+  if found and is_object and type(found.id) == "string" and found.id ~= "" then
+    return found
+  end
 end
 
 --- The result for an answer with an SMS.

@@ -167,19 +167,15 @@ end
 local function make_driver(state)
   local driver = { now = core.now }
 
-  local function has_deferred()
-    return state.deferred_first <= state.deferred_last
-  end
-
   -- Whether there is something to drain that is not the engine's.
   local function has_own()
-    return has_deferred() or
+    return state.deferred_first <= state.deferred_last or
       state.questions[1] ~= nil and questions.deadline(state) == 0
   end
 
   -- How long to wait of so many seconds; less than 0 is without a limit.
   local function limit(seconds)
-    if has_deferred() then return 0 end
+    if state.deferred_first <= state.deferred_last then return 0 end
     local due = state.questions[1] and questions.deadline(state)
     return due and (seconds < 0 or due < seconds) and due or seconds
   end
@@ -200,7 +196,8 @@ local function make_driver(state)
     local engine, till = state.engine, budget and core.now() + budget
     local is_ready = engine and
       engine:step(budget, seconds and limit(seconds))
-    if is_ready or state.questions[1] or has_deferred() then
+    if is_ready or state.questions[1] or
+       state.deferred_first <= state.deferred_last then
       drain(state, till)
     end
   end

@@ -79,17 +79,13 @@ local function take(state, request, response, failure, unknown)
   if is_over then operations.go_on(state, operation, response, failure) end
 end
 
--- The next finished request, once the events of it were emitted.
-local function next_done(state, engine, till)
-  if state.settings.on_event and not drain_events(state, engine, till) then
-    return nil
-  end
-  return engine:next_done()
-end
-
+-- Handles finished requests; the events of each come first.
 local function drain_done(state, engine, till)
-  local id = next_done(state, engine, till)
-  while id do
+  local has_events = state.settings.on_event ~= nil
+  repeat
+    if has_events and not drain_events(state, engine, till) then return end
+    local id = engine:next_done()
+    if not id then return end
     local request = state.requests[id] -- before it is taken from the engine
     state.current = request and request.operation
     local done, response, failure, unknown = engine:done()
@@ -100,9 +96,7 @@ local function drain_done(state, engine, till)
       take(state, request, response, failure, unknown)
     end
     state.current = nil
-    if state.engine ~= engine or till and core.now() >= till then return end
-    id = next_done(state, engine, till)
-  end
+  until state.engine ~= engine or till and core.now() >= till
 end
 
 local function drain_all(state, till)

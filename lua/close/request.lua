@@ -116,7 +116,7 @@ local function submit(state, request)
   local taken = state.engine:submit(endpoint.method,
     form and form.url or state.settings.base_url .. request.path,
     endpoint.group, request.body, not form and state.scheme or nil,
-    not form and state.secret or nil, operation.due - core.now(), retries,
+    not form and state.secret or nil, operation.due, retries,
     endpoint.repeatable, delay, form, id, ticket)
   request.is_submitted = taken ~= nil
   if taken then return nil end

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "clo_clock.h"
 #include "clo_engine.h"
 #include "lclo_answer.h"
 #include "lclo_read.h"
@@ -132,11 +133,11 @@ static void read_form(lua_State *L, struct clo_form *form) {
   lua_pop(L, 1);
 }
 
-/* engine:submit(method, url, group, body|nil, scheme|nil, secret|nil, timeout,
+/* engine:submit(method, url, group, body|nil, scheme|nil, secret|nil, due,
  * max_retries, repeatable|nil, delay|nil, form|nil, id|nil, ticket|nil) -> id;
- * scheme is "basic" or "bearer", the last five as in struct clo_request. nil
- * where the engine is closed, maybe by a finalizer that ran while the form was
- * read. */
+ * scheme is "basic" or "bearer", due a moment of now(), the last five are as in
+ * struct clo_request. nil where the engine is closed, maybe by a finalizer that
+ * ran while the form was read. */
 static int submit(lua_State *L) {
   struct handle *handle = check_handle(L);
   struct clo_request request;
@@ -152,7 +153,7 @@ static int submit(lua_State *L) {
                  : strcmp(scheme, "bearer") == 0 ? CLO_AUTH_BEARER
                                                  : CLO_AUTH_NONE;
   request.secret = luaL_optstring(L, 7, NULL);
-  request.timeout = luaL_checknumber(L, 8);
+  request.timeout = luaL_checknumber(L, 8) - clo_clock_now();
   request.max_retries = (int)luaL_checknumber(L, 9);
   request.repeatable = lua_isnoneornil(L, 10) ? -1 : lua_toboolean(L, 10);
   request.delay = luaL_optnumber(L, 11, 0);
