@@ -266,7 +266,7 @@ function client.new(given)
     starting = 0,
     depth = 0,
     uncounted = 0,
-    memory_errors = { errors.memory() },
+    memory_errors = { errors.memory(), errors.memory() },
   }
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)

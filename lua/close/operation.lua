@@ -40,14 +40,16 @@ local MAX_DEPTH = 30 -- of callbacks that wait; Lua allows 200 nested C calls
 -- An operation counts as pending while it is in state.live; state.pending is
 -- how many there are.
 local function count(state, operation)
-  if state.live[operation] then return end
-  state.live[operation] = true
+  local live = state.live
+  if live[operation] then return end
+  live[operation] = true
   state.pending = state.pending + 1
 end
 
 local function uncount(state, operation)
-  if not state.live[operation] then return end
-  state.live[operation] = nil
+  local live = state.live
+  if not live[operation] then return end
+  live[operation] = nil
   state.pending = state.pending - 1
 end
 
