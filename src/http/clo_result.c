@@ -165,9 +165,11 @@ static int read_rate(struct clo_transfer *t) {
 
 /* What the answer says of its rate limit, and how long it asks us to wait. */
 static void read_limits(struct clo_transfer *t) {
+  int may_ask = t->end.status >= 400; /* others are not searched for it */
   t->has_rate = read_rate(t);
   t->server_delay = clo_policy_server_delay(
-      t->end.status, t->has_rate ? &t->rate : NULL, read_retry_after(t));
+      t->end.status, t->has_rate ? &t->rate : NULL,
+      may_ask ? read_retry_after(t) : -1);
 }
 
 static void explain(struct clo_transfer *t, const char *message) {
