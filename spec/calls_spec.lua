@@ -343,7 +343,7 @@ describe("an answer that there is no memory for", function()
 
   it("is told to each call in an error of its own", function()
     local client, told = support.new(server), {}
-    json.decode_object = function() error("not enough memory", 0) end
+    json.decode = function() error("not enough memory", 0) end
     local given = { { draft_id = "acti_1" }, message(1),
       { draft_id = "acti_2" } }
     for i, params in ipairs(given) do
