@@ -2,7 +2,9 @@
 -- one.
 local close = require "close"
 local process = require "spec.support.process"
+local questions = require "close.question"
 local raw = require "spec.support.raw_server"
+local socket = require "socket"
 local support = require "spec.support.client"
 
 local server
@@ -241,6 +243,41 @@ describe("a function for the credentials", function()
     assert(client.sms.create(support.params()))
     assert.equal("authentication", err.kind)
     assert.matches("another client", err.message)
+    assert.equal(1, #server:ledger())
+  end)
+
+  it("is not asked where a finalizer's call has brought them", function()
+    local new = questions.new
+    local client, calls = counting()
+    questions.new = function(...)
+      questions.new = new
+      assert(client.sms.create(support.params()))
+      return new(...)
+    end
+    local ok, sms, err = pcall(client.sms.create, support.params())
+    questions.new = new
+    assert(ok and sms, tostring(err or sms))
+    assert.equal(1, calls())
+    assert.same({ "Bearer t1", "Bearer t1" }, sent())
+  end)
+
+  it("keeps no call past its timeout", function()
+    local client, told, within
+    client = support.new(server, { access_token = function()
+      assert(client.sms.create_async(support.params(), function(_, err)
+        told = err
+      end, { timeout = 0.05 }))
+      for _ = 1, 500 do
+        if told then break end
+        socket.sleep(0.01)
+        client:poll()
+      end
+      within = told
+      return "t"
+    end })
+    assert(client.sms.create(support.params()))
+    assert.is_truthy(within)
+    assert.same({ "timeout", "not_sent" }, { within.kind, within.outcome })
     assert.equal(1, #server:ledger())
   end)
 

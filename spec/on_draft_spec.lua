@@ -1,6 +1,7 @@
 -- on_draft: send calls it before the draft is promoted. It may refuse, throw,
 -- yield, take too long, or end its process.
 local close = require "close"
+local core = require "close.core"
 local messages = require "spec.support.messages"
 local process = require "spec.support.process"
 local support = require "spec.support.client"
@@ -142,6 +143,32 @@ describe("on_draft", function()
       assert.is_false(alive())
       return true
     end))
+  end)
+
+  it("is asked once, wherever a finalizer polls", function()
+    local now, place = core.now, 0
+    local left
+    repeat
+      place = place + 1
+      left = place
+      messages.reset()
+      local asked = 0
+      local client = messages.client{ on_draft = function()
+        asked = asked + 1
+      end }
+      -- As if the finalizer ran where the library looks at the clock.
+      core.now = function()
+        left = left - 1
+        if left == 0 then client:poll() end
+        return now()
+      end
+      local ok, sms, err = pcall(client.sms.send, params())
+      core.now = now
+      assert(ok and sms, tostring(err or sms))
+      assert.equal(1, asked)
+      assert.equal("POST PUT", messages.wire())
+    until left > 0
+    assert.is_true(place > 5)
   end)
 
   it("is not asked, nor kept, where the call was cancelled before", function()

@@ -16,9 +16,11 @@ local function drain_questions(state)
   while request do
     local operation = request.operation
     state.current = operation
-    questions.leave(request)
-    local is_over, response, failure = requests.resume(state, request, question)
-    if is_over then operations.go_on(state, operation, response, failure) end
+    if questions.leave(request) then
+      local is_over, response, failure =
+        requests.resume(state, request, question)
+      if is_over then operations.go_on(state, operation, response, failure) end
+    end
     state.current = nil
     request, question = questions.next(state)
   end

@@ -62,9 +62,14 @@ function questions.waits(request)
   return line ~= nil and line[request.place] == request
 end
 
---- Takes a request out of its line.
+--- Takes a request out of its line; returns whether it was still there. In
+--- some Luas a finalizer may run wherever a function is called: none is called
+--- in between.
 function questions.leave(request)
-  if questions.waits(request) then request.line[request.place] = false end
+  local line, place = request.line, request.place
+  if not line or line[place] ~= request then return false end
+  line[place] = false
+  return true
 end
 
 -- The first request of a line; with now, the first one that is out of time.
@@ -94,12 +99,16 @@ local function fail(state, question, why)
 end
 
 -- After an interrupt the function for the credentials is called again. on_draft
--- is not: it may have refused already.
+-- is not: it may have refused already. Allocates nothing: another error here
+-- would leave the question open for ever.
 local function after_interrupt(state, question)
-  if not question.time then
-    return fail(state, question, "it was interrupted")
+  if question.time then
+    question.began, question.thread, question.is_direct = nil, nil, nil
+    return
   end
-  question.began, question.thread, question.is_direct = nil, nil, nil
+  question.why = "the function that it waited for was interrupted"
+  question.is_over = true
+  state.loop.kick()
 end
 
 -- The end of the function, as protect.call has it.
@@ -138,6 +147,7 @@ end
 
 local function call_function(state, question)
   local loop, way, now = state.loop, run_directly, core.now()
+  if question.began or question.is_over then return end -- by a finalizer
   -- Both at once: what a finalizer begins from here on must not wait for it.
   question.began, question.is_direct = now, not loop.spawns
   if loop.spawns then
@@ -228,17 +238,16 @@ local function next_late(question)
   if now < question.due then return nil end
   local late = find(question, now)
   if late then return late end
-  question.due = math.huge
-  for i = question.first, #question.line do
-    local request = question.line[i]
-    if request then
-      question.due = math.min(question.due, request.operation.due)
-    end
+  local due, line = math.huge, question.line
+  for i = question.first, #line do
+    local request = line[i]
+    if request then due = math.min(due, request.operation.due) end
   end
+  question.due = due
 end
 
 --- The next request that need not wait any longer, and its question. It stays
---- in its line until leave().
+--- in its line until leave(), and belongs to whoever that returns true to.
 function questions.next(state)
   local i = 1
   while i <= #state.questions do
@@ -246,14 +255,16 @@ function questions.next(state)
     if not question.is_over and not is_inside(state, question) then
       look_after(state, question)
     end
+    -- Looked at once: if a finalizer ends it below, requests still wait.
+    local is_over = question.is_over
     local request
-    if question.is_over then
+    if is_over then
       request = find(question)
-    elseif not is_inside(state, question) then
+    else
       request = next_late(question)
     end
     if request then return request, question end
-    if question.is_over and state.questions[i] == question then
+    if is_over and state.questions[i] == question then
       table.remove(state.questions, i)
     else
       i = i + 1
@@ -268,9 +279,10 @@ function questions.deadline(state)
     local moment
     if question.is_over then
       moment = -math.huge
-    elseif find(question) and not is_inside(state, question) then
-      moment = question.began and
-        math.min(question.due, limit(question)) or -math.huge
+    elseif find(question) then
+      moment = not question.began and -math.huge or
+        is_inside(state, question) and question.due or
+        math.min(question.due, limit(question))
     end
     if moment then due = math.min(due or math.huge, moment) end
   end

@@ -131,6 +131,8 @@ function requests.begin(state, request)
   if not question and state.source and needs_credentials(state, request) then
     question = questions.open(state, take_secret) or
       questions.new(state.source, nil, take_secret, state.settings.timeout)
+    -- A finalizer may have brought them meanwhile.
+    if not needs_credentials(state, request) then question = nil end
   end
   if not question then return submit(state, request) end
   questions.join(state, question, request)
