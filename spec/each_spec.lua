@@ -737,6 +737,69 @@ describe("each over HTTP", function()
       end)
     end
 
+    it("is told of its end though an error comes before that", function()
+      connect()
+      seed(2)
+      local got, tell = collector()
+      assert(client.sms.each_async({}, function(...)
+        tell(...)
+        if ... then error("interrupted!", 0) end
+      end))
+      assert.is_false((pcall(client.wait, client, 5)))
+      local new = stub(require "close.errors", "new", error)
+      pcall(client.wait, client, 5)
+      new:revert()
+      assert.same({ 1, 1, "cancelled" },
+        { #got.texts, got.ends, got.err and got.err.kind })
+    end)
+
+    it("is told of its end though its clean-up is interrupted", function()
+      local ensure = require "close.protect".ensure
+      local jit = rawget(_G, "jit") -- whose compiled code calls no hook
+      if jit then jit.off() jit.flush() end
+      finally(function()
+        if jit then jit.on() end
+      end)
+      local function cleans_up()
+        for level = 4, 20 do -- 3 is ensure itself, before it calls anything
+          local info = debug.getinfo(level, "f")
+          if not info then return false end
+          if info.func == ensure then return true end
+        end
+      end
+      connect()
+      seed(2)
+      local n, struck = 0
+      repeat
+        n = n + 7
+        local got, tell = collector()
+        local left = n
+        struck = false
+        connect()
+        assert(client.sms.each_async({}, function(...)
+          tell(...)
+          if not ... then return end
+          debug.sethook(function()
+            if not cleans_up() then return end
+            left = left - 1
+            if left > 0 then return end
+            debug.sethook()
+            struck = true
+            error("interrupted!", 0)
+          end, "", 1)
+          error("interrupted!", 0)
+        end))
+        pcall(function()
+          pcall(client.wait, client, 5)
+          debug.sethook()
+        end)
+        debug.sethook()
+        assert.equal(0, client:wait(2))
+        assert.same({ 1, 1 }, { #got.texts, got.ends })
+      until not struck
+      assert.is_true(n > 100)
+    end)
+
     it("hands on a page in slices, so that no tick takes long", function()
       connect()
       seed(50)

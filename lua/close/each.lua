@@ -144,11 +144,13 @@ function each.launch(state, operation, refused, callback, given)
 
   local function later(f) operations.later(state, request, f) end
 
-  -- Ends the walk; the callback is called in the next turn.
+  -- Ends the walk; the callback is called in the next turn. There an error
+  -- before the call would lose it, so its arguments are made here.
   local function abort()
     ended = true
     if page_handle then page_handle:cancel() end
-    later(function() finish(cancelled(state), last) end)
+    local err = cancelled(state)
+    later(function() finish(err, last) end)
   end
 
   -- An error in the middle of a walk ends it; it may come before f is called,

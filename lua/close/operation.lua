@@ -80,11 +80,16 @@ end
 
 --- Calls act(state, operation, response, failure) in the next drain.
 function operations.defer(state, act, operation, response, failure)
-  count(state, operation)
+  -- First: an error, or a finalizer that defers others, may come here.
   local late = { act = act, operation = operation, response = response,
-    failure = failure } -- a finalizer may defer others here
+    failure = failure }
   local last = state.deferred_last + 1
-  state.deferred[last], state.deferred_last = late, last
+  state.deferred[last] = late
+  state.deferred_last = last
+  -- Like count(), but without a call, at which a finalizer could drain it.
+  if not state.live[operation] then
+    state.live[operation], state.pending = true, state.pending + 1
+  end
 end
 
 local defer = operations.defer
