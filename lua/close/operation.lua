@@ -257,7 +257,7 @@ local function step(state, operation, response, failure)
     message = "an answer could not be dealt with: " .. tostring(request) }
 end
 
--- Begins an operation's request, unless the operation was given up.
+-- Begins a further request of an operation, unless that was given up.
 -- -> a failure if the request is over already
 local function begin(state, operation)
   if state.closed then return requests.closed() end
@@ -326,7 +326,7 @@ end
 -- Starts an operation; its request may leave at once.
 local function start(state, operation)
   count(state, operation)
-  local failure = begin(state, operation)
+  local failure = requests.begin(state, operation.request)
   if failure then operations.go_on(state, operation, nil, failure) end
   if state.questions[1] then questions.ask(state) end
   if not operation.done then state.loop.kick() end

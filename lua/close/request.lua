@@ -98,7 +98,8 @@ end
 -- Gives the engine a request. Its number is stored before that, so that the
 -- request can be found and ended if an error comes in between.
 local function submit(state, request)
-  if state.closed or not state.engine then return requests.closed() end
+  local engine = state.engine
+  if state.closed or not engine then return requests.closed() end
   local operation, endpoint = request.operation, request.endpoint
   local form, delay, stale = request.form, request.delay, request.stale
   local retries = operation.retries
@@ -113,7 +114,7 @@ local function submit(state, request)
   state.requests[id] = request
   request.secret, operation.ticket = state.secret, ticket
   request.is_submitted = false
-  local taken = state.engine:submit(endpoint.method,
+  local taken = engine:submit(endpoint.method,
     form and form.url or state.settings.base_url .. request.path,
     endpoint.group, request.body, not form and state.scheme or nil,
     not form and state.secret or nil, operation.due, retries,
