@@ -172,15 +172,24 @@ static void scan_value(struct clo_json *json, char c) {
 
 /* ---- the scan ---- */
 
-static void scan_mark(struct clo_json *json, char c) {
+static void scan_bracket(struct clo_json *json, char c) {
   if (c == '{' || c == '[')
     json->objects = json->objects << 1 | (c == '{');
-  else if (c == '}' || c == ']')
+  else
     json->objects >>= 1;
-  else if (c == ':' ? json->last != STRING : !ends_value(json->last))
-    json->is_json = 0;
-  if (c == ',') json->comma = json->look;
   json->last = c;
+  json->look++;
+}
+
+static void scan_comma(struct clo_json *json) {
+  if (!ends_value(json->last)) json->is_json = 0;
+  json->last = ',';
+  json->comma = json->look++;
+}
+
+static void scan_colon(struct clo_json *json) {
+  if (json->last != STRING) json->is_json = 0;
+  json->last = ':';
   json->look++;
 }
 
@@ -193,9 +202,9 @@ static void scan(struct clo_json *json) {
     else
       switch (c) {
         case '"': begin_string(json); break;
-        case '{': case '}': case '[': case ']': case ',': case ':':
-          scan_mark(json, c);
-          break;
+        case ',': scan_comma(json); break;
+        case ':': scan_colon(json); break;
+        case '{': case '}': case '[': case ']': scan_bracket(json, c); break;
         case ' ': case '\n': case '\r': case '\t': json->look++; break;
         default: scan_value(json, c); break;
       }
