@@ -172,13 +172,25 @@ static int is_ready(struct clo_engine *engine) {
   return clo_engine_done(engine) || clo_engine_event(engine);
 }
 
+/* Waits, unless it is ready; first does what is due, such as a new request. A
+ * hook that is set after that may be Ctrl-C's, so that Lua is to go on. */
+static void wait_for(lua_State *L, struct clo_engine *engine, double budget,
+                     double seconds) {
+  if (is_ready(engine)) return;
+  if (clo_engine_deadline(engine) == 0) {
+    clo_engine_step(engine, budget);
+    if (is_ready(engine) || lua_gethookmask(L) != 0) return;
+  }
+  clo_engine_wait(engine, seconds);
+}
+
 /* engine:step(budget|nil, seconds|nil) -> as engine:ready(). With seconds it
- * waits first, at most so long, unless it is ready. */
+ * waits before, at most so long. */
 static int step(lua_State *L) {
   double budget = luaL_optnumber(L, 2, HUGE_VAL);
   double seconds = luaL_optnumber(L, 3, 0);
   struct clo_engine *engine = check_engine(L);
-  if (seconds != 0 && !is_ready(engine)) clo_engine_wait(engine, seconds);
+  if (seconds != 0) wait_for(L, engine, budget, seconds);
   clo_engine_step(engine, budget);
   lua_pushboolean(L, is_ready(engine));
   return 1;

@@ -13,7 +13,6 @@ function blocking.new(driver)
   function loop.yields() return false end
 
   function loop.await(operation)
-    driver.turn()
     while not operation.done do driver.turn(nil, -1) end
   end
 
