@@ -433,6 +433,14 @@ static void note_time(struct clo_engine *e, const struct clo_transfer *t) {
     e->usual += (took - e->usual) / 16;
 }
 
+/* Whether nghttp2 has failed, as where memory lacks: its session must not be
+ * used any more. But libcurl 7.88 keeps the connection, and each call that uses
+ * it fails, or crashes in nghttp2. */
+static int is_end_of_session(const struct clo_transfer *t, CURLcode code) {
+  return code == CURLE_HTTP2 ||
+         (code != CURLE_OK && strstr(t->message, "nghttp2") != NULL);
+}
+
 void clo_attempts_collect(struct clo_engine *e) {
   CURLMsg *message;
   int left;
@@ -448,6 +456,7 @@ void clo_attempts_collect(struct clo_engine *e) {
     }
     t->is_looked_up = 0;
     clo_result_read(t, code);
+    if (is_end_of_session(t, code)) e->is_broken = 1;
     if (code == CURLE_OK) {
       keep(e, t);
       note_time(e, t);
