@@ -1,7 +1,10 @@
 #!/bin/sh
 # The allocation tests: every scenario of scenarios.lua, with Lua's allocations
 # and with C's. All of them, and every allocation, unless told.
-#   run.sh [STEP [LUA,LUA... [lua|c [SCENARIO,SCENARIO...]]]]
+#   run.sh [STEP [LUA,LUA... [KIND,KIND... [SCENARIO,SCENARIO...]]]]
+# Those over TLS are named tls_ and, with HTTP/2, h2_. KIND is lua, c or tls,
+# which is not among the usual ones: those are OpenSSL's allocations, and OpenSSL
+# 3.0 may refuse all later connections after one of them has failed.
 set -u
 cd "$(dirname "$0")/../.." || exit
 step=${1:-1} luas=${2:-lua5.4,luajit} kinds=${3:-lua,c}
@@ -9,20 +12,38 @@ scenarios=${4:-new,create,create_async,poll,send,send_async,poll_send}
 [ $# -ge 4 ] ||
   scenarios=$scenarios,draft,poll_draft,request,list,each,each_async
 [ $# -ge 4 ] || scenarios=$scenarios,poll_each,upload,token,cancel,wrong
+[ $# -ge 4 ] || scenarios=$scenarios,tls_create,tls_poll,tls_new
+[ $# -ge 4 ] || scenarios=$scenarios,h2_create,h2_poll,h2_new
+[ $# -ge 4 ] || [ "$step" -gt 1 ] || scenarios=$scenarios,tls_many
 words() { echo "$1" | tr , ' '; }
 
+# is_wanted LUA KIND SCENARIO: TLS makes no difference for Lua, nor Lua for TLS.
+is_wanted() {
+  case $1,$2,$3 in
+    *,lua,tls_* | *,lua,h2_*) return 1 ;;
+    luajit,*,tls_* | luajit,*,h2_*) return 1 ;;
+    *,tls,tls_* | *,tls,h2_*) return 0 ;;
+    *,tls,*) return 1 ;;
+  esac
+}
+
+case ,$scenarios in
+  *,tls_* | *,h2_*) front=tls ;;
+  *) front= ;;
+esac
+[ "$kinds" != lua ] || front=
 work=$(mktemp -d)
 mkfifo "$work/in"
 trap 'rm -rf "$work"' EXIT
 eval "$(make -s --no-print-directory env LUA=lua5.4)"
-lua5.4 spec/torture/server.lua <"$work/in" >"$work/port" &
+lua5.4 spec/torture/server.lua $front <"$work/in" >"$work/addresses" &
 exec 3>"$work/in" # the server ends with us
 turns=0
-while [ ! -s "$work/port" ] && [ "$turns" -lt 200 ]; do
+while [ ! -s "$work/addresses" ] && [ "$turns" -lt 600 ]; do
   sleep 0.05
   turns=$((turns + 1))
 done
-url=http://127.0.0.1:$(cat "$work/port")
+addresses=$(cat "$work/addresses")
 
 failed=0
 for lua in $(words "$luas"); do
@@ -30,7 +51,9 @@ for lua in $(words "$luas"); do
   for kind in $(words "$kinds"); do
     echo "$lua, $kind:"
     for scenario in $(words "$scenarios"); do
-      "build/torture/$lua" "$scenario" "$kind" "$step" 1 "$url" || failed=1
+      is_wanted "$lua" "$kind" "$scenario" || continue
+      "build/torture/$lua" "$scenario" "$kind" "$step" 1 "$addresses" ||
+        failed=1
     done
   done
 done

@@ -1,6 +1,6 @@
--- What the torture host runs: setup(name, url, text), act(), in which an
--- allocation fails, and check(why) -> what is wrong, or nil. why is what act()
--- threw, or nil.
+-- What the torture host runs: setup(name, addresses, text), act(), in which an
+-- allocation fails, and check(why) -> what is wrong, or nil. addresses is the
+-- server's line; why is what act() threw, or nil.
 local close = require "close"
 local core = require "close.core"
 local json = require("cjson").new()
@@ -44,7 +44,8 @@ end
 -- For each scenario: what it does; is_async: it has a callback; sends: what it
 -- sends once; finds: how many SMS its walk is of; source: the function for the
 -- credentials; kind: that of its error, where memory does not lack;
--- in_function: where it lacks in that function.
+-- in_function: where it lacks in that function; front: 2 or 3, the address that
+-- it is for, over TLS; is_new: its connection has not served before.
 local scenarios = {}
 
 scenarios.create = { sends = "text", act = function()
@@ -171,6 +172,34 @@ scenarios.wrong = { act = function()
   keep(client.sms.create(given))
 end }
 
+-- ---- over TLS, with HTTP/1.1 and HTTP/2 ----
+
+-- What libcurl makes of lack of memory in OpenSSL or nghttp2; timeout: of a
+-- handshake that does not go on.
+local OF_FRONT = { connection = true, tls = true, timeout = true }
+
+-- Others that run with it. There is no h2_many: where memory lacks in nghttp2,
+-- libcurl 7.88 gives the same session to the next stream, which crashes in
+-- nghttp2_session_mem_recv() before curl_multi_socket_action() returns.
+scenarios.many = { sends = "text", is_async = true, prepare = function()
+  for _ = 1, 3 do assert(client.sms.list_async({}, callback_of_draft)) end
+  scenarios.poll.prepare()
+  assert(client.sms.list_async({}, callback_of_draft))
+end, act = turn }
+
+local function over(front, name, is_new)
+  local copy = { front = front, is_new = is_new }
+  for key, value in pairs(scenarios[name]) do copy[key] = value end
+  return copy
+end
+
+for front, prefix in pairs{ [2] = "tls_", [3] = "h2_" } do
+  scenarios[prefix .. "create"] = over(front, "create")
+  scenarios[prefix .. "poll"] = over(front, "poll")
+  scenarios[prefix .. "new"] = over(front, "create", true)
+end
+scenarios.tls_many = over(2, "many", true)
+
 -- How often the server has sent our text.
 local function ledger()
   local connection = assert(socket.connect("127.0.0.1", port))
@@ -190,16 +219,26 @@ local function note(event)
   if event.callback_error == "not enough memory" then failed = failed + 1 end
 end
 
-function setup(name, base, unique) -- luacheck: ignore 121
+local function new_client(ca_file)
+  return assert(close.new{ api_key = not scenario.source and "k" or nil,
+    access_token = scenario.source, base_url = url, timeout = 2,
+    ca_file = ca_file, http2 = scenario.front == 3, on_event = note })
+end
+
+function setup(name, addresses, unique) -- luacheck: ignore 121
   scenario = assert(scenarios[name], "no such scenario")
-  url, text = base .. "/api/v1", name .. "-" .. unique
-  port = tonumber(base:match ":(%d+)$")
+  local words = {}
+  for word in addresses:gmatch "%S+" do words[#words + 1] = word end
+  url, text = words[scenario.front or 1] .. "/api/v1", name .. "-" .. unique
+  port = tonumber(words[1]:match ":(%d+)$")
   callbacks, found, failed = 0, 0, 0
   results = { false, false, request = false, refused = false }
-  client = assert(close.new{ api_key = not scenario.source and "k" or nil,
-    access_token = scenario.source, base_url = url, timeout = 2,
-    on_event = note })
+  client = new_client(scenario.front and words[4])
   if not scenario.source then assert(client.sms.list()) end
+  if scenario.is_new then -- what the first one has made in TLS stays
+    client:close()
+    client = new_client(words[4])
+  end
   given = params()
   if scenario.prepare then scenario.prepare() end
 end
@@ -232,6 +271,7 @@ local function is_of_kind()
   local is_kind = err.kind == "memory" or err.kind == scenario.kind or
     err.kind == scenario.in_function or
     scenario == scenarios.new and err.kind == "config" or
+    scenario.front and OF_FRONT[err.kind] or
     is_old and err.message:find("or there was no memory for it", 1, true)
   return is_kind and
     (not is_send or err.outcome ~= "unknown" or err.draft_id ~= nil)

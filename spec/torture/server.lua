@@ -1,5 +1,7 @@
--- A small Close for the torture tests: one thread, a ledger by text. Prints its
--- port, and ends with its standard input.
+-- A small Close for the torture tests: one thread, a ledger by text. Ends with
+-- its standard input. Prints a line of words: its URL; and where it is told
+-- "tls", the URLs of an nginx before it, which speaks HTTP/1.1 and HTTP/2 over
+-- TLS, and the file of the authority.
 local json = require("cjson").new()
 local socket = require "socket"
 
@@ -78,7 +80,16 @@ local function take(client, buffer)
   end
 end
 
-print(port)
+local addresses = { base }
+if arg[1] == "tls" then
+  package.path = "./?.lua;" .. package.path
+  local front = require("spec.support.nginx").start{ upstream = base }
+  for i, url in ipairs{ front.https, front.h2 } do
+    addresses[i + 1] = url:match "^https://[^/]+"
+  end
+  addresses[4] = front.ca_file
+end
+print(table.concat(addresses, " "))
 io.stdout:flush()
 
 local parent = { getfd = function() return 0 end, dirty = function() end }
