@@ -340,4 +340,22 @@ describe("an answer that there is no memory for", function()
     end
     assert.equal(2, calls)
   end)
+
+  it("is told to each call in an error of its own", function()
+    local client, told = support.new(server), {}
+    json.decode = function() error("not enough memory", 0) end
+    local given = { { draft_id = "acti_1" }, message(1),
+      { draft_id = "acti_2" } }
+    for i, params in ipairs(given) do
+      client.sms.send_async(params, function(_, err) told[i] = err end)
+    end
+    assert.equal(0, client:wait(5))
+    local facts = {}
+    for i, err in ipairs(told) do -- once all have been told
+      facts[i] = { err.kind, err.outcome, err.draft_id or "none" }
+    end
+    assert.same({ { "memory", "unknown", "acti_1" },
+      { "memory", "not_sent", "none" }, { "memory", "unknown", "acti_2" } },
+      facts)
+  end)
 end)
