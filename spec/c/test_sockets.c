@@ -139,15 +139,21 @@ static int is_corked(int fd) {
   return on;
 }
 
-static void corks_are_pulled(void **state) {
+static void a_cork_is_pulled_once_it_is_watched(void **state) {
   int first = open_one(), second = open_one();
   clo_sockets_keep(&sockets, first);
   clo_sockets_keep(&sockets, second);
   clo_sockets_keep(&sockets, second);
   assert_true(is_corked(first) && is_corked(second));
+  want(first, CURL_POLL_IN);
+  clo_sockets_uncork(&sockets);
+  assert_false(is_corked(first));
+  assert_true(is_corked(second)); /* which is idle */
+  clo_sockets_keep(&sockets, first); /* with the next request on it */
+  want(second, CURL_POLL_IN);
   clo_sockets_uncork(&sockets);
   assert_false(is_corked(first) || is_corked(second));
-  clo_sockets_uncork(&sockets);
+  assert_int_equal(sockets.corked_count, 0);
 }
 #endif
 
@@ -325,7 +331,7 @@ int main(void) {
       TEST(the_kernel_s_set_may_lack_memory),
 #endif
 #ifdef TCP_CORK
-      TEST(corks_are_pulled),
+      TEST(a_cork_is_pulled_once_it_is_watched),
 #endif
       TEST(opening_may_lack_memory),
       TEST(watching_may_lack_memory),

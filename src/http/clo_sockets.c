@@ -314,10 +314,19 @@ void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
     shutdown(fd, SHUT_RDWR);
   if (!corked) return; /* it is only slower without */
   s->corked = corked;
+  drop(s->corked, &s->corked_count, fd);
   s->corked[s->corked_count++] = fd;
   set_cork(fd, 1);
 }
 
 void clo_sockets_uncork(struct clo_sockets *s) {
-  while (s->corked_count > 0) set_cork(s->corked[--s->corked_count], 0);
+  size_t i, kept = 0;
+  for (i = 0; i < s->corked_count; i++) {
+    int fd = s->corked[i];
+    if (is_watched(s, fd))
+      set_cork(fd, 0);
+    else
+      s->corked[kept++] = fd;
+  }
+  s->corked_count = kept;
 }

@@ -48,8 +48,9 @@ void clo_sockets_drop_all(struct clo_sockets *sockets);
 /* A connection has answered over HTTP/1 and is kept. It is corked: the body
  * guard makes libcurl send a request's headers and its body in two writes, and
  * the cork holds the next headers back until the body is there, so that both
- * leave as one packet. All corks are pulled after the next step, whatever it
- * sent: one pulled early costs a packet, one left in would cost 200 ms.
+ * leave as one packet. The step that gives it a request pulls its cork: it is
+ * watched from then on. One pulled early would cost a packet, and one left in
+ * 200 ms.
  * (CURLOPT_POSTFIELDS, which libcurl sends in one write, is no substitute, not
  * even with a CURLOPT_PREREQFUNCTION that refuses to begin twice: libcurl sets
  * its count of sent bytes to 0 when it begins again. With 7.88.1 the fault
