@@ -17,6 +17,10 @@ local BUDGET_S = 0.002
 local MAX_WAIT_S = 0.1
 local MIN_SLEEP_S, MAX_SLEEP_S = 0.001, 0.003
 local IDLE_SHARE, ANSWER_SHARE = 1 / 20, 1 / 2
+-- After so many turns that came when an answer could be expected, and found
+-- none, they come later, by the share of the time between answers. One of so
+-- many comes in time all the same: answers may have become faster.
+local MISSES = 8
 local MAX_TURNS = 1000 -- of one timer
 
 -- Seconds. For how long the timer counts as running after its last turn, and
@@ -47,6 +51,8 @@ function ngx_loop.new(driver)
   local last = 0              -- when something happened
   local answered = 0          -- when a call ended
   local between = 0           -- seconds that are usual between such moments
+  local misses = 0            -- turns since one in time found an answer
+  local is_expected = false   -- whether the sleep lasts until one can be
   local spare = {}            -- semaphores
   local sleeper               -- the semaphore that the timer sleeps on
   local wakes = -math.huge    -- until when
@@ -67,15 +73,22 @@ function ngx_loop.new(driver)
       verb == "await" and name or "create")
   end
 
-  -- Seconds until the next turn.
+  local function comes_in_time()
+    return misses < MISSES or misses % MISSES == 0
+  end
+
+  -- Seconds until the next turn; whether it comes when an answer is expected.
   local function sleep_time(now)
     local time = math.min((now - last) * IDLE_SHARE, MAX_SLEEP_S)
     local expected = timers.is_idle() and driver.expected()
+    local is_due = expected and expected > 0
     if expected then
-      time = math.max(time, between * ANSWER_SHARE,
-        math.min(expected, MAX_WAIT_S))
+      local share = between * ANSWER_SHARE
+      if is_due and not comes_in_time() then expected = expected + share end
+      time = math.max(time, share, math.min(expected, MAX_WAIT_S))
     end
-    return math.max(math.min(time, driver.deadline() or time), MIN_SLEEP_S)
+    time = math.max(math.min(time, driver.deadline() or time), MIN_SLEEP_S)
+    return time, is_due
   end
 
   local function note_answer(now)
@@ -90,7 +103,8 @@ function ngx_loop.new(driver)
     sleeper = sleeper or semaphore.new()
     repeat
       local now = driver.now()
-      local time = sleep_time(now)
+      local time
+      time, is_expected = sleep_time(now)
       wakes = now + time
     until not sleeper:wait(time)
     wakes = -math.huge
@@ -111,6 +125,9 @@ function ngx_loop.new(driver)
     timers.attend()
     start_driver()
     local pending = driver.pending()
+    if is_expected then
+      misses = pending < before and comes_in_time() and 0 or misses + 1
+    end
     if pending < before then
       note_answer(driver.now())
     elseif pending > before then
@@ -168,7 +185,8 @@ function ngx_loop.new(driver)
     last = driver.now()
     driver.descriptor() -- with epoll, checking for ready sockets is cheap
     driver.step(BUDGET_S) -- a new request leaves now, not after a sleep
-    if last + sleep_time(last) < wakes then
+    -- Less than a millisecond is no gain: nginx counts them.
+    if last + sleep_time(last) + MIN_SLEEP_S < wakes then
       wakes = -math.huge
       sleeper:post()
     end
