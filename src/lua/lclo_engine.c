@@ -251,15 +251,14 @@ static int push_done_again(lua_State *L) {
   return push_done(L);
 }
 
-/* Pushes the values of a finished call, or an error. */
+/* Pushes the values of a finished call, or an error. On the stack are
+ * push_done_again, push_done and the transfer: in Lua 5.1 and LuaJIT pushing
+ * these may fail. */
 static int try_push_done(lua_State *L, struct clo_transfer *transfer) {
-  int failed;
-  lua_pushlightuserdata(L, transfer);
-  failed = lua_pcall(L, 1, 4, 0);
+  int failed = lua_pcall(L, 1, 4, 0);
   if (failed != LUA_ERRMEM) return failed;
   lua_pop(L, 1);
-  lua_pushcfunction(L, push_done_again);
-  lua_pushlightuserdata(L, transfer);
+  lua_pushlightuserdata(L, transfer); /* LuaJIT has made room for it before */
   return lua_pcall(L, 1, 4, 0);
 }
 
@@ -276,9 +275,11 @@ static int done(lua_State *L) {
   unsigned long id;
   int failed;
   if (!clo_engine_done(check_engine(L))) return 0;
+  lua_pushcfunction(L, push_done_again);
   lua_pushcfunction(L, push_done); /* which may have run a finalizer, too */
   if (!handle->engine || !(transfer = clo_engine_done(handle->engine)))
     return 0;
+  lua_pushlightuserdata(L, transfer);
   clo_engine_take(handle->engine, transfer);
   failed = try_push_done(L, transfer);
   id = transfer->id;
