@@ -9,6 +9,7 @@
 --   questions           those of question.lua that are open
 --   live, pending       the operations that are not over; how many
 --   deferred, deferred_first, deferred_last   what the next drain does
+--   untold              the operations whose end an error kept from being told
 --   current             the operation that a drain is handling
 --   starting            how many _async functions are beginning one (nested)
 --   depth               of nested callbacks
@@ -167,15 +168,19 @@ end
 local function make_driver(state)
   local driver = { now = core.now }
 
+  local function has_deferred()
+    return state.deferred_first <= state.deferred_last or state.untold
+  end
+
   -- Whether there is something to drain that is not the engine's.
   local function has_own()
-    return state.deferred_first <= state.deferred_last or
+    return has_deferred() or
       state.questions[1] ~= nil and questions.deadline(state) == 0
   end
 
   -- How long to wait of so many seconds; less than 0 is without a limit.
   local function limit(seconds)
-    if state.deferred_first <= state.deferred_last then return 0 end
+    if has_deferred() then return 0 end
     local due = state.questions[1] and questions.deadline(state)
     return due and (seconds < 0 or due < seconds) and due or seconds
   end
@@ -196,8 +201,7 @@ local function make_driver(state)
     local engine, till = state.engine, budget and core.now() + budget
     local is_ready = engine and
       engine:step(budget, seconds and limit(seconds))
-    if is_ready or state.questions[1] or
-       state.deferred_first <= state.deferred_last then
+    if is_ready or state.questions[1] or has_deferred() then
       drain(state, till)
     end
   end
@@ -263,6 +267,7 @@ function client.new(given)
     deferred = {},
     deferred_first = 1,
     deferred_last = 0,
+    untold = false,
     starting = 0,
     depth = 0,
     uncounted = 0,

@@ -12,6 +12,7 @@ local user = require "close.user"
 
 -- Continues or ends requests that waited for a function of the user's.
 local function drain_questions(state)
+  local outer = state.current
   local request, question = questions.next(state)
   while request do
     local operation = request.operation
@@ -21,7 +22,7 @@ local function drain_questions(state)
         requests.resume(state, request, question)
       if is_over then operations.go_on(state, operation, response, failure) end
     end
-    state.current = nil
+    state.current = outer
     request, question = questions.next(state)
   end
   questions.ask(state)
@@ -31,7 +32,7 @@ end
 -- once: it must not run inside the function that was given it. What is deferred
 -- meanwhile waits for the next drain.
 local function drain_deferred(state, till)
-  local last = state.deferred_last
+  local outer, last = state.current, state.deferred_last
   while state.deferred_first <= last and not operations.is_too_deep(state) do
     local entry = state.deferred[state.deferred_first]
     state.current = entry and entry.operation
@@ -40,8 +41,20 @@ local function drain_deferred(state, till)
     if entry then
       entry.act(state, entry.operation, entry.response, entry.failure)
     end
-    state.current = nil
+    state.current = outer
     if till and core.now() >= till then return end
+  end
+end
+
+-- Ends operations that lack of memory kept from being ended, and tells it.
+local function drain_untold(state)
+  local outer = state.current
+  local operation = state.untold
+  while operation and not operations.is_too_deep(state) do
+    state.current = operation
+    operations.notify_untold(state, operation)
+    state.current = outer
+    operation = state.untold
   end
 end
 
@@ -83,6 +96,7 @@ end
 
 -- Handles finished requests; the events of each come first.
 local function drain_done(state, engine, till)
+  local outer = state.current
   local has_events = state.settings.on_event ~= nil
   repeat
     if has_events and not drain_events(state, engine, till) then return end
@@ -97,11 +111,12 @@ local function drain_done(state, engine, till)
       state.requests[done] = nil
       take(state, request, response, failure, unknown)
     end
-    state.current = nil
+    state.current = outer
   until state.engine ~= engine or till and core.now() >= till
 end
 
 local function drain_all(state, till)
+  if state.untold then drain_untold(state) end
   if state.questions[1] then drain_questions(state) end
   if state.deferred_first <= state.deferred_last then
     drain_deferred(state, till)
@@ -112,10 +127,11 @@ end
 -- After an error in a drain: ends the operation that it was handling.
 local function repair(state, thrown, current, depth, uncounted)
   local broken = state.current
+  state.depth, state.uncounted = depth, uncounted
   if broken and broken ~= current then
     operations.abort(state, broken, thrown)
   end
-  state.current, state.depth, state.uncounted = current, depth, uncounted
+  state.current = current
   operations.recount(state)
 end
 
@@ -131,14 +147,15 @@ local function drain(state, till)
   else
     ok, why = pcall(drain_all, state, till)
   end
-  if called and ok then
-    state.current = current
-    return
-  end
+  if called and ok then return end
   if not called then why = protect.note(ok) end
   local broken = state.current
   local has_ended = not broken or broken == current or broken.done
-  protect.ensure(repair, state, why, current, depth, uncounted)
+  if not protect.ensure(repair, state, why, current, depth, uncounted) then
+    -- Memory lacks, even for a call. A later drain ends the operation.
+    if broken and broken ~= current then operations.put_off(state, broken) end
+    state.current, state.depth, state.uncounted = current, depth, uncounted
+  end
   -- An operation that ran out of memory reports it by its own error.
   if has_ended or not memory.is_out_of_memory(why) then error(why, 0) end
 end

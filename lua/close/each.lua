@@ -136,10 +136,16 @@ function each.launch(state, operation, refused, callback, given)
     return page_handle, err
   end
 
-  local function finish(err, response)
+  -- Allocates nothing.
+  local function tell_end(err, response)
     if over then return end
     over = true
     callback(nil, err, response)
+  end
+
+  local function finish(err, response)
+    operations.settle_memory()
+    tell_end(err, response)
   end
 
   local function later(f) operations.later(state, request, f) end
@@ -150,7 +156,7 @@ function each.launch(state, operation, refused, callback, given)
     ended = true
     if page_handle then page_handle:cancel() end
     local err = cancelled(state)
-    later(function() finish(err, last) end)
+    later(function() tell_end(err, last) end)
   end
 
   -- An error in the middle of a walk ends it; it may come before f is called,
@@ -161,7 +167,7 @@ function each.launch(state, operation, refused, callback, given)
     if not called then why = protect.note(ok) end
     if memory.is_out_of_memory(why) and not over then
       ended = true
-      return finish(spare, last)
+      return tell_end(spare, last)
     end
     if not over then protect.ensure(abort) end
     if is_interrupt then protect.raise(why) end

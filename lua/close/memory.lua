@@ -2,7 +2,9 @@
 
 local memory = {}
 
-local MESSAGE = "not enough memory" -- the same in every Lua
+--- What Lua throws then; the same in every Lua.
+local MESSAGE = "not enough memory"
+memory.MESSAGE = MESSAGE
 
 --- Whether an error is the one for lack of memory.
 function memory.is_out_of_memory(thrown) return thrown == MESSAGE end

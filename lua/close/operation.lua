@@ -17,6 +17,8 @@
 --     is_starting   the _async function that begins it has not returned
 --     done          "over"; "read" once its verb reads, or has read
 --     response, failure   its result; a failure may be an error already
+--     next_untold   while it is in the list state.untold: the next one, or
+--                   false at the end
 -- An error may come at any instruction: from a hook, or if out of memory. So an
 -- operation that is not over is always in one of four places: the engine, the
 -- line of a question, state.deferred, or state.current.
@@ -71,8 +73,10 @@ end
 function operations.pending(state)
   local n = state.pending - state.uncounted
   if state.starting > 0 then -- they are told once their caller goes on
-    for operation in pairs(state.live) do
+    local operation = next(state.live) -- not in a for loop, see recount
+    while operation do
       if operation.is_starting and operation.done then n = n - 1 end
+      operation = next(state.live, operation)
     end
   end
   return n - questions.count_inside(state)
@@ -107,8 +111,11 @@ local function prepare_memory_error(state)
 end
 
 -- Takes one. There is always the first, which is used again.
-local function take_memory_error(state)
-  local list = state.memory_errors
+local function take_memory_error(state, operation)
+  local failure, list = operation.failure, state.memory_errors
+  if errors.is_error(failure) and failure.kind == "memory" then
+    return failure -- it has taken one already
+  end
   local err = list[#list]
   if #list > 1 then list[#list] = nil end
   return err
@@ -116,8 +123,8 @@ end
 
 -- The error of an operation that ran out of memory. Allocates nothing.
 local function out_of_memory(state, operation)
-  local err, failure, request = take_memory_error(state), operation.failure,
-    operation.request
+  local err, failure, request = take_memory_error(state, operation),
+    operation.failure, operation.request
   err.outcome = failure and failure.outcome or
     request and request.is_submitted and "unknown" or "not_sent"
   err.attempts = operation.attempts
@@ -161,20 +168,20 @@ end
 
 -- ---- telling what waits ----
 
--- Has the collector do what is due. In Lua 5.2 and 5.3 it may run where a
--- function is called, and a finalizer may throw there: a callback would be lost
--- before its first instruction.
-local function settle_memory() return { 1, 2, 3, 4, 5, 6, 7, 8 } end
+--- Has the collector do what is due. In Lua 5.2 and 5.3 it may run where a
+--- function is called, and a finalizer may throw there: a callback would be
+--- lost before its first instruction.
+function operations.settle_memory() return { 1, 2, 3, 4, 5, 6, 7, 8 } end
 
 -- Runs an operation's callback.
-local function run(state, operation)
+local function call_back(state, operation)
   if not operation.waiter then return end
   local value, err, response = result(state, operation)
   local depth = state.depth
   if not state.loop.spawns then state.depth = depth + 1 end
   uncount(state, operation)
   user.call(state, operation.request, function()
-    settle_memory()
+    operations.settle_memory()
     local callback = operation.waiter
     operation.waiter = nil
     return callback(value, err, response)
@@ -182,6 +189,19 @@ local function run(state, operation)
   state.depth = depth
   -- A finalizer threw before the callback was taken: it is still to be called.
   if operation.waiter then return operations.notify_later(state, operation) end
+end
+
+-- The same where a loop calls it outside of a drain, which would repair what an
+-- error leaves.
+local function run(state, operation)
+  local depth = state.depth
+  local called, ok, why = pcall(protect.catch, call_back, state, operation)
+  if called and ok then return end
+  if not called then why = protect.note(ok) end
+  state.depth = depth
+  protect.ensure(operations.notify_later, state, operation)
+  state.loop.kick()
+  error(why, 0)
 end
 
 -- Resumes the coroutine that waits. It removes itself from the operation, so an
@@ -213,15 +233,36 @@ local function notify(state, operation)
     return defer(state, notify, operation)
   end
   if state.loop.run then return state.loop.run(run, state, operation) end
-  run(state, operation)
+  call_back(state, operation)
 end
 
 operations.notify = notify
 
---- The same in the next drain.
+--- Puts an operation into the list state.untold. Allocates nothing, as memory
+--- may lack for long; may be called twice, as an error may come here, too.
+function operations.put_off(state, operation)
+  local following = operation.next_untold
+  -- One that was just taken from the list still refers to the first.
+  if following == nil or following == state.untold then
+    operation.next_untold = state.untold
+    state.untold = operation
+  end
+end
+
+--- Like notify, but in a later drain, after an error.
 function operations.notify_later(state, operation)
-  if operation.waiter then return defer(state, notify, operation) end
-  uncount(state, operation)
+  if not operation.waiter then return uncount(state, operation) end
+  operations.put_off(state, operation)
+  count(state, operation)
+end
+
+--- Tells what waits for one of these operations; one that is not over was left
+--- so for lack of memory, and is ended. The caller has made it state.current.
+function operations.notify_untold(state, operation)
+  state.untold = operation.next_untold
+  operation.next_untold = nil
+  if operation.done then return notify(state, operation) end
+  operations.abort(state, operation, memory.MESSAGE)
 end
 
 -- ---- requests, one after the other ----
@@ -395,6 +436,13 @@ local function abandon(state, operation, thrown)
   operations.recount(state)
 end
 
+local function give_up(state, operation, thrown)
+  if protect.ensure(abandon, state, operation, thrown) then return end
+  -- Memory lacks, even for a call. A later drain ends the operation.
+  operation.waiter, operation.is_cancelled = nil, true
+  operations.put_off(state, operation)
+end
+
 local function start_and_wait(state, operation)
   start(state, operation)
   if not operation.done then state.loop.await(operation) end
@@ -415,7 +463,7 @@ end
 -- What the caller gets of what protect.catch returned.
 local function conclude(state, operation, ok, value, err, response)
   if ok then return value, err, response end
-  protect.ensure(abandon, state, operation, value)
+  give_up(state, operation, value)
   if not memory.is_out_of_memory(value) then error(value, 0) end
   if operation.done == "read" then
     return nil, out_of_memory(state, operation), operation.response
@@ -485,7 +533,7 @@ function operations.launch(state, operation, refused, callback, given)
   state.starting = starting
   if called and ok then return request end
   if not called then thrown = protect.note(ok) end
-  protect.ensure(abandon, state, operation, thrown)
+  give_up(state, operation, thrown)
   if not memory.is_out_of_memory(thrown) then error(thrown, 0) end
   if not operation.done then operations.end_without_memory(state, operation) end
   return nil, operation.failure

@@ -18,7 +18,8 @@ local thread = coroutine.create(function() pcall(coroutine.yield) end)
 coroutine.resume(thread)
 protect.yields = coroutine.status(thread) == "suspended"
 
-local current_interrupt -- {value} of the one that is being thrown
+-- Whether an interrupt is being thrown, and its value.
+local has_interrupt, current_interrupt = false, nil
 local last_hook -- what debug.sethook had set at the last call, or false
 
 local debug = rawget(_G, "debug") -- some hosts have none
@@ -49,9 +50,7 @@ local function is_from(hook, f, info)
 end
 
 local function is_interrupt(value)
-  if current_interrupt and rawequal(current_interrupt[1], value) then
-    return true
-  end
+  if has_interrupt and rawequal(current_interrupt, value) then return true end
   if type(value) ~= "string" then return false end
   for _, pattern in ipairs(RAISED_AT_CTRL_C) do
     if value:find(pattern) then return true end
@@ -91,15 +90,19 @@ end
 
 --- pcall, with a third value after an error: whether it is an interrupt.
 function protect.call(f, ...)
-  current_interrupt = nil
+  has_interrupt, current_interrupt = false, nil
   local hook = is_hooked() and hook_of()
   last_hook = hook
   if hook then return call_under(hook, f, ...) end
   return judge(pcall(f, ...))
 end
 
+local function set_interrupt(value)
+  has_interrupt, current_interrupt = true, value
+end
+
 local function keep(ok, value, ...)
-  if not ok and ... then current_interrupt = { value } end
+  if not ok and ... then set_interrupt(value) end
   return ok, value, ...
 end
 
@@ -107,7 +110,7 @@ end
 --- interrupt is still recognized then. Without a hook it is anyway: by its
 --- text, or as one that was kept already.
 function protect.catch(f, a, b)
-  current_interrupt = nil
+  has_interrupt, current_interrupt = false, nil
   local hook = is_hooked() and hook_of()
   last_hook = hook
   if hook then return keep(call_under(hook, f, a, b)) end
@@ -117,13 +120,13 @@ end
 --- Notes an error that a pcall around protect.call or protect.catch has caught,
 --- so one from inside of these: if there was a hook, it is an interrupt.
 function protect.note(value)
-  if last_hook then current_interrupt = { value } end
+  if last_hook then set_interrupt(value) end
   return value
 end
 
 --- Resumes a coroutine: true, or false, what it threw, whether an interrupt.
 function protect.resume(co, ...)
-  current_interrupt = nil
+  has_interrupt, current_interrupt = false, nil
   local hook = hook_of(co)
   local ok, value = coroutine.resume(co, ...)
   if ok then return true end
@@ -135,17 +138,18 @@ end
 
 --- Raises an interrupt again.
 function protect.raise(value)
-  current_interrupt = { value }
+  set_interrupt(value)
   error(value, 0)
 end
 
 --- Calls what must be done after an error, and may be done twice: it is
 --- repeated if another interrupt comes meanwhile, as from a watchdog that
---- continues.
+--- continues. Returns whether it was done.
 function protect.ensure(f, ...)
   for _ = 1, 5 do
-    if pcall(f, ...) then return end
+    if pcall(f, ...) then return true end
   end
+  return false
 end
 
 --- Calls f(arg) in a coroutine of its own, so that it may yield, and at its end

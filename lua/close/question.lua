@@ -169,9 +169,12 @@ function questions.ask(state)
     local question = state.questions[i]
     if question and not question.is_over and not question.began and
        find(question) then
-      local ok, thrown = protect.catch(call_function, state, question)
-      if not ok then
+      -- An error may come inside protect.catch, too.
+      local called, ok, thrown =
+        pcall(protect.catch, call_function, state, question)
+      if not (called and ok) then
         if not question.is_over then after_interrupt(state, question) end
+        if not called then thrown = protect.note(ok) end
         error(thrown, 0)
       end
     end

@@ -2,12 +2,13 @@
  * runs one scenario of scenarios.lua with its N-th allocation failing, and
  * prints what the scenario found to be wrong with it.
  *
- *   host SCENARIO lua|c|tls STEP FIRST ADDRESSES
+ *   host SCENARIO lua|lasting|c|tls STEP FIRST ADDRESSES
  *
  * lua: the allocations of Lua; where it collects its garbage and asks again, it
- * fails again. tls: those of OpenSSL. c: those of the core, of libcurl and of
- * all else that it loads, such as nghttp2; but not lua-cjson's, which ends the
- * process by itself. Every STEP-th N from FIRST on.
+ * fails again. lasting: the same, and the next ones fail as well. tls: those of
+ * OpenSSL. c: those of the core, of libcurl and of all else that it loads, such
+ * as nghttp2; but not lua-cjson's, which ends the process by itself. Every
+ * STEP-th N from FIRST on.
  * Ends with a line: how many allocations were failed, how many findings. */
 #define _GNU_SOURCE
 #include <lauxlib.h>
@@ -21,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILD_MAX = 20, NOT_REACHED = 77, NTH_MAX = 100000, FOUND_MAX = 100 };
+enum { LASTING = 8, CHILD_MAX = 20, NOT_REACHED = 77, NTH_MAX = 100000, FOUND_MAX = 100 };
 
 enum part { OF_LUA, OF_US, OF_C, OF_TLS, OF_CJSON };
 
@@ -29,6 +30,7 @@ static struct {
   enum part part; /* whose allocations are counted */
   int armed, has_acted;
   long count, fail_at; /* 0: none */
+  long lasts;          /* how many fail in a row */
   int tripped;
   void *block; /* what Lua asked for when it was refused: again, too */
   size_t size;
@@ -37,7 +39,8 @@ static struct {
 } memory;
 
 static int fails(void) {
-  if (++memory.count != memory.fail_at) return 0;
+  long more = ++memory.count - memory.fail_at;
+  if (memory.fail_at == 0 || more < 0 || more >= memory.lasts) return 0;
   memory.tripped = 1;
   return 1;
 }
@@ -255,8 +258,9 @@ static int run(const char *scenario, const char *addresses, long nth) {
 int main(int argc, char **argv) {
   long nth, step, failed = 0, findings = 0;
   if (argc != 6) return 2;
-  memory.part = strcmp(argv[2], "lua") == 0   ? OF_LUA
-                : strcmp(argv[2], "tls") == 0 ? OF_TLS
+  memory.lasts = strcmp(argv[2], "lasting") == 0 ? LASTING : 1;
+  memory.part = memory.lasts > 1 || strcmp(argv[2], "lua") == 0 ? OF_LUA
+                : strcmp(argv[2], "tls") == 0                   ? OF_TLS
                                               : OF_C;
   step = atol(argv[3]);
   for (nth = atol(argv[4]); nth < NTH_MAX && findings < FOUND_MAX;

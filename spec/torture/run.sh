@@ -2,12 +2,12 @@
 # The allocation tests: every scenario of scenarios.lua, with Lua's allocations
 # and with C's. All of them, and every allocation, unless told.
 #   run.sh [STEP [LUA,LUA... [KIND,KIND... [SCENARIO,SCENARIO...]]]]
-# Those over TLS are named tls_ and, with HTTP/2, h2_. KIND is lua, c or tls,
-# which is not among the usual ones: those are OpenSSL's allocations, and OpenSSL
+# Those over TLS are named tls_ and, with HTTP/2, h2_. KIND is lua, lasting, c or
+# tls, which is not among the usual ones: those are OpenSSL's allocations, and OpenSSL
 # 3.0 may refuse all later connections after one of them has failed.
 set -u
 cd "$(dirname "$0")/../.." || exit
-step=${1:-1} luas=${2:-lua5.4,luajit} kinds=${3:-lua,c}
+step=${1:-1} luas=${2:-lua5.4,luajit} kinds=${3:-lua,lasting,c}
 scenarios=${4:-new,create,create_async,poll,send,send_async,poll_send}
 [ $# -ge 4 ] ||
   scenarios=$scenarios,draft,poll_draft,request,list,each,each_async
@@ -20,7 +20,7 @@ words() { echo "$1" | tr , ' '; }
 # is_wanted LUA KIND SCENARIO: TLS makes no difference for Lua, nor Lua for TLS.
 is_wanted() {
   case $1,$2,$3 in
-    *,lua,tls_* | *,lua,h2_*) return 1 ;;
+    *,lua,tls_* | *,lua,h2_* | *,lasting,tls_* | *,lasting,h2_*) return 1 ;;
     luajit,*,tls_* | luajit,*,h2_*) return 1 ;;
     *,tls,tls_* | *,tls,h2_*) return 0 ;;
     *,tls,*) return 1 ;;

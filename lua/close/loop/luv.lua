@@ -82,8 +82,8 @@ local function in_neovim(vim, driver, set, drain)
 
   function host.deliver()
     if scheduled then return end
+    vim.schedule(deliver) -- which may fail
     scheduled = true
-    vim.schedule(deliver)
   end
 
   function host.yields() return false end
