@@ -261,6 +261,31 @@ describe("a function for the credentials", function()
     assert.same({ "Bearer t1", "Bearer t1" }, sent())
   end)
 
+  it("is asked once where a finalizer's call waits for it already", function()
+    local new, client = questions.new, nil
+    local calls, told = 0, 0
+    local function tell() told = told + 1 end
+    client = support.new(server, { access_token = function()
+      calls = calls + 1
+      if calls == 1 then
+        assert(client.sms.create_async(support.params(), tell))
+        error("interrupted!", 0)
+      end
+      return "t" .. calls
+    end })
+    questions.new = function(...)
+      questions.new = new
+      pcall(client.sms.create_async, support.params(), tell)
+      return new(...)
+    end
+    local ok, sms, err = pcall(client.sms.create, support.params())
+    questions.new = new
+    assert(ok and sms, tostring(err or sms))
+    assert.equal(0, client:wait(5))
+    assert.same({ 2, 1 }, { calls, told })
+    assert.same({ "Bearer t2", "Bearer t2" }, sent())
+  end)
+
   it("keeps no call past its timeout", function()
     local client, told, within
     client = support.new(server, { access_token = function()

@@ -130,10 +130,14 @@ end
 function requests.begin(state, request)
   local question = request.question
   if not question and state.source and needs_credentials(state, request) then
-    question = questions.open(state, take_secret) or
-      questions.new(state.source, nil, take_secret, state.settings.timeout)
-    -- A finalizer may have brought them meanwhile.
-    if not needs_credentials(state, request) then question = nil end
+    question = questions.open(state, take_secret)
+    if not question then
+      local made = questions.new(state.source, nil, take_secret,
+        state.settings.timeout)
+      -- Meanwhile a finalizer may have asked, or brought them.
+      question = needs_credentials(state, request) and
+        (questions.open(state, take_secret) or made)
+    end
   end
   if not question then return submit(state, request) end
   questions.join(state, question, request)
