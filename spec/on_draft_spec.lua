@@ -4,6 +4,8 @@ local close = require "close"
 local core = require "close.core"
 local messages = require "spec.support.messages"
 local process = require "spec.support.process"
+local questions = require "close.question"
+local socket = require "socket"
 local support = require "spec.support.client"
 local params = messages.params
 
@@ -169,6 +171,24 @@ describe("on_draft", function()
       assert.equal("POST PUT", messages.wire())
     until left > 0
     assert.is_true(place > 5)
+  end)
+
+  it("may wait for a call that a finalizer ends just before", function()
+    local deadline, client = questions.deadline, nil
+    client = messages.client{ timeout = 3, on_draft = function()
+      questions.deadline = function(...)
+        questions.deadline = deadline
+        for _ = 1, 500 do
+          if client:poll() == 0 then break end
+          socket.sleep(0.005)
+        end
+        return deadline(...)
+      end
+      assert(client.sms.create(support.params()))
+    end }
+    local sms, err = client.sms.send(params())
+    questions.deadline = deadline
+    assert(sms, tostring(err))
   end)
 
   it("is not asked, nor kept, where the call was cancelled before", function()

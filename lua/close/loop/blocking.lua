@@ -3,6 +3,10 @@
 
 local blocking = {}
 
+-- A finalizer may end a call, or begin one, just before this waits: so it looks
+-- again after so many seconds.
+local LONGEST_S = 1
+
 function blocking.new(driver)
   local loop = {}
 
@@ -13,14 +17,14 @@ function blocking.new(driver)
   function loop.yields() return false end
 
   function loop.await(operation)
-    while not operation.done do driver.turn(nil, -1) end
+    while not operation.done do driver.turn(nil, LONGEST_S) end
   end
 
   function loop.wait(due)
     driver.turn()
     local left = due - driver.now()
     while driver.pending() > 0 and left > 0 do
-      driver.turn(nil, math.min(left, 3600))
+      driver.turn(nil, math.min(left, LONGEST_S))
       left = due - driver.now()
     end
   end
