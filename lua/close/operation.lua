@@ -20,8 +20,9 @@
 --     next_untold   while it is in the list state.untold: the next one, or
 --                   false at the end
 -- An error may come at any instruction: from a hook, or if out of memory. So an
--- operation that is not over is always in one of four places: the engine, the
--- line of a question, state.deferred, or state.current.
+-- operation that is not over is always in one of five places: the engine, the
+-- line of a question, state.deferred, state.current, or, where memory lacked for
+-- its end, state.untold.
 
 local core = require "close.core"
 local errors = require "close.errors"
