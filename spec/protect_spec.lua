@@ -348,4 +348,25 @@ describe("an interrupt at any instruction", function()
       end, math.random(100), 211)
     end)
   end
+
+  it("lets a drain end if a callback cannot be called for long", function()
+    local operations = require "close.operation"
+    local settle, tried, told = operations.settle_memory, 0, 0
+    local client = support.new(server)
+    finally(function() operations.settle_memory = settle end)
+    function operations.settle_memory()
+      tried = tried + 1
+      if tried < 1000 then error("not enough memory", 0) end
+    end
+    for _ = 1, 2 do
+      client.sms.send_async(message(), function() told = told + 1 end)
+    end
+    local till = os.time() + 10
+    while tried < 2 and os.time() < till do client:poll() end
+    for _ = 1, 5 do client:poll() end
+    assert.is_true(tried >= 2 and tried < 20)
+    operations.settle_memory = settle
+    assert.equal(0, client:wait(5))
+    assert.equal(2, told)
+  end)
 end)

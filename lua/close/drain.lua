@@ -46,14 +46,17 @@ local function drain_deferred(state, till)
   end
 end
 
--- Ends operations that lack of memory kept from being ended, and tells it.
+-- Tells operations whose end an error kept from being told. If one is put
+-- back, the next drain goes on, as what keeps it may last.
 local function drain_untold(state)
   local outer = state.current
   local operation = state.untold
   while operation and not operations.is_too_deep(state) do
+    local was_over = operation.done
     state.current = operation
     operations.notify_untold(state, operation)
     state.current = outer
+    if was_over and state.untold == operation then return end
     operation = state.untold
   end
 end
