@@ -21,8 +21,8 @@
 --                   false at the end
 -- An error may come at any instruction: from a hook, or if out of memory. So an
 -- operation that is not over is always in one of five places: the engine, the
--- line of a question, state.deferred, state.current, or, where memory lacked for
--- its end, state.untold.
+-- line of a question, state.deferred, state.current, or state.untold, where
+-- memory lacked for its end.
 
 local core = require "close.core"
 local errors = require "close.errors"
@@ -253,8 +253,8 @@ end
 --- Like notify, but in a later drain, after an error.
 function operations.notify_later(state, operation)
   if not operation.waiter then return uncount(state, operation) end
+  count(state, operation) -- first: a finalizer may tell it once it is listed
   operations.put_off(state, operation)
-  count(state, operation)
 end
 
 --- Tells what waits for one of these operations; one that is not over was left
