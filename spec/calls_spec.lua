@@ -296,6 +296,28 @@ describe("a call that the engine", function()
   end)
 end)
 
+describe("a client that is closed", function()
+  it("tells all calls, though memory lacks for one of them", function()
+    local requests, told = require "close.request", {}
+    local take = requests.take
+    local client = support.new(server)
+    for i = 1, 3 do
+      assert(client.sms.create_async(support.params(), function(_, err)
+        told[i] = err and err.kind
+      end))
+    end
+    requests.take = function()
+      requests.take = take
+      error("not enough memory", 0)
+    end
+    local ok, why = pcall(client.close, client)
+    requests.take = take
+    assert(ok, why)
+    assert.same({ "memory", "cancelled", "cancelled" }, told)
+    assert.equal(0, client:pending())
+  end)
+end)
+
 describe("an answer that there is no memory for", function()
   local decode = json.decode
   after_each(function() json.decode = decode end)

@@ -109,9 +109,11 @@ function Client:close()
   questions.close(state)
   local engine = state.engine
   for id in pairs(engine and state.requests or {}) do engine:cancel(id) end
-  drain(state)
-  -- A callback may have closed it again.
-  if not engine or state.engine ~= engine then return end
+  repeat -- a drain that runs out of memory leaves some of them
+    drain(state)
+    -- A callback may have closed it again.
+    if not engine or state.engine ~= engine then return end
+  until not engine:next_done()
   state.engine = nil
   state.loop.close() -- first: its handles watch the engine's sockets
   engine:close()
