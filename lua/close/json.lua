@@ -79,6 +79,10 @@ function json.decode_object(text)
   return is_object and value or nil
 end
 
+--- Encodes a table of strings: no decimal point can be wrong in it.
+---@type fun(value: table): string
+json.encode_strings = instance.encode
+
 --- Encodes any table.
 ---@return string|nil text, string? why
 function json.encode(value)

@@ -89,9 +89,11 @@ end
 ---@return close.Error|nil err
 ---@return string|nil query
 function params.write(given, verb, found)
-  local body, query, bytes, is_text =
+  local body, query, bytes, is_plain =
     core.validate(given, json.host_null, verb)
-  if is_text and not (found and found[1]) then return body, nil, query end
+  if is_plain and not (found and found[1]) then
+    return json.encode_strings(body), nil, query
+  end
   local err
   body, err = judge(given, found, body, query, bytes)
   if not body then return nil, err end

@@ -194,46 +194,11 @@ static void random_texts_end(void **state) {
   }
 }
 
-/* ---- writing ---- */
-
-/* Each byte alone, and two of them, in blocks with no byte to spare. */
-static void each_byte_is_written_as_it_is_read(void **state) {
-  char s[2], expected[16], *out;
-  size_t len;
-  int c, n;
-  (void)state;
-  for (c = 0; c < 256; c++) {
-    s[0] = s[1] = (char)c;
-    if (c < 0x20)
-      n = snprintf(expected, sizeof expected, "\"\\u%04x\\u%04x\"", c, c);
-    else if (c == '"' || c == '\\')
-      n = snprintf(expected, sizeof expected, "\"\\%c\\%c\"", c, c);
-    else
-      n = snprintf(expected, sizeof expected, "\"%c%c\"", c, c);
-    out = malloc(CLO_JSON_STRING(sizeof s));
-    assert_non_null(out);
-    len = clo_json_write_string(out, s, sizeof s);
-    row("byte %d", c);
-    assert_int_equal(len, n);
-    assert_memory_equal(out, expected, len);
-    free(out);
-  }
-}
-
-static void nothing_is_written_as_two_quotes(void **state) {
-  char out[CLO_JSON_STRING(0)];
-  (void)state;
-  assert_int_equal(clo_json_write_string(out, "", 0), 2);
-  assert_memory_equal(out, "\"\"", 2);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_text_is_read_as_it_is_meant),
       cmocka_unit_test(a_place_is_found_wherever_it_is),
       cmocka_unit_test(random_texts_end),
-      cmocka_unit_test(each_byte_is_written_as_it_is_read),
-      cmocka_unit_test(nothing_is_written_as_two_quotes),
   };
   return cmocka_run_group_tests_name("clo_json", tests, NULL, NULL);
 }

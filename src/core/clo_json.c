@@ -1,6 +1,5 @@
 /* The scan of a JSON text for what is to be read differently. It knows strings,
- * escapes, numbers and brackets, and leaves all else to the reader. And the
- * writing of strings. */
+ * escapes, numbers and brackets, and leaves all else to the reader. */
 #include "clo_json.h"
 
 #include <string.h>
@@ -249,31 +248,4 @@ int clo_json_next(struct clo_json *json, struct clo_json_part *part) {
   part->quoted = 0;
   json->at = end;
   return 1;
-}
-
-/* ---- writing ---- */
-
-size_t clo_json_write_string(char *out, const char *s, size_t len) {
-  static const char digits[] = "0123456789abcdef";
-  char *at = out;
-  size_t i;
-  *at++ = '"';
-  for (i = 0; i < len; i++) {
-    unsigned char c = (unsigned char)s[i];
-    if (c >= 0x20 && c != '"' && c != '\\') {
-      *at++ = s[i];
-      continue;
-    }
-    *at++ = '\\';
-    if (c >= 0x20) {
-      *at++ = s[i];
-    } else { /* RFC 8259, 7 */
-      memcpy(at, "u00", 3);
-      at[3] = digits[c >> 4];
-      at[4] = digits[c & 15];
-      at += 5;
-    }
-  }
-  *at++ = '"';
-  return (size_t)(at - out);
 }

@@ -1,4 +1,4 @@
-/* JSON as it is to be read, and the writing of strings. A scan finds the places that change, without a
+/* JSON as it is to be read. A scan finds the places that change, without a
  * copy.
  *   - A byte order mark at the start is left out (RFC 8259, 8.1).
  *   - An escape of half a surrogate pair, such as \ud83d alone, becomes \ufffd
@@ -55,13 +55,5 @@ void clo_json_start(struct clo_json *json, const char *s, size_t len);
 /* Returns 1 and the next part of the text as it is to be read, or 0 after the
  * last. Where nothing has to change, the first part is all of the text. */
 int clo_json_next(struct clo_json *json, struct clo_json_part *part);
-
-/* ---- writing ---- */
-
-/* The bytes that a string of len bytes takes at most. */
-#define CLO_JSON_STRING(len) (6 * (len) + 2)
-
-/* Writes a string in its quotes; returns how many bytes that are. */
-size_t clo_json_write_string(char *out, const char *s, size_t len);
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "clo_format.h"
-#include "clo_json.h"
 #include "clo_sms.h"
 #include "clo_unknown.h"
 #include "lclo_read.h"
@@ -26,7 +25,6 @@ enum {
 };
 
 #define EXTRA_MAX 1000000 /* members that room is made for; more fit, too */
-#define MEMBER_MAX 64 /* bytes of a field's name in JSON, a colon, a comma */
 
 /* Replaces the item on top of the stack by a copy of what a request takes of
  * it, which keeps what was read, whatever its owner does with it meanwhile. */
@@ -214,10 +212,9 @@ static int read_params(lua_State *L, struct clo_sms *sms, char *is_given,
 }
 
 /* Whether the body has strings alone, and will not be too large as JSON, where
- * a byte becomes six at most (RFC 8259, 7). Send changes its body as a table. */
+ * a byte becomes six at most (RFC 8259, 7). */
 static int is_plain(const struct clo_sms *sms, const char *is_given) {
   int at;
-  if (sms->verb != CLO_CREATE && sms->verb != CLO_UPDATE) return 0;
   for (at = 0; at < CLO_SMS_FIELDS; at++)
     if (is_given[at] && !clo_sms_fields[at].query &&
         sms->field[at].type != CLO_STRING)
@@ -225,29 +222,7 @@ static int is_plain(const struct clo_sms *sms, const char *is_given) {
   return clo_sms_bytes(sms) <= CLO_BODY_MAX / 6 - 1024;
 }
 
-/* Pushes a plain body as JSON. */
-static void push_text(lua_State *L, const struct clo_sms *sms,
-                      const char *is_given) {
-  char small[4096], *text, *end;
-  size_t most = 2;
-  int at;
-  for (at = 0; at < CLO_SMS_FIELDS; at++)
-    if (is_given[at]) most += MEMBER_MAX + CLO_JSON_STRING(sms->field[at].len);
-  text = end = most <= sizeof small ? small : lua_newuserdata(L, most);
-  *end++ = '{';
-  for (at = 0; at < CLO_SMS_FIELDS; at++) {
-    const char *name = clo_sms_fields[at].name;
-    if (!is_given[at] || clo_sms_fields[at].query) continue;
-    if (end > text + 1) *end++ = ',';
-    end += clo_json_write_string(end, name, strlen(name));
-    *end++ = ':';
-    end += clo_json_write_string(end, sms->field[at].data, sms->field[at].len);
-  }
-  *end++ = '}';
-  lua_pushlstring(L, text, (size_t)(end - text));
-}
-
-/* validate(params, host_null, verb|nil) -> body, query|nil, bytes, is_text
+/* validate(params, host_null, verb|nil) -> body, query|nil, bytes, is_plain
  *                                   | nil, errors, unlisted
  * verb is "create" by default, "update", "send" or "send_draft" */
 static int validate(lua_State *L) {
@@ -260,7 +235,7 @@ static int validate(lua_State *L) {
   struct lclo_held *held;
   struct clo_sms sms;
   char is_given[CLO_SMS_FIELDS] = {0};
-  int extras = 0, is_text;
+  int extras = 0;
   memset(&sms, 0, sizeof sms);
   luaL_checkstack(L, BODY + LUA_MINSTACK, "too many fields");
   lua_settop(L, VERB);
@@ -277,17 +252,13 @@ static int validate(lua_State *L) {
                        examples[sms.verb], luaL_typename(L, PARAMS));
   }
   if (lclo_refuse(L, held)) return 3;
-  is_text = !extras && is_plain(&sms, is_given);
-  if (is_text)
-    push_text(L, &sms, is_given);
-  else
-    push_body(L, &sms, is_given, extras);
+  push_body(L, &sms, is_given, extras);
   if (sms.field[CLO_SMS_SEND_TO_INBOX].boolean)
     lua_pushliteral(L, "?send_to_inbox=true");
   else
     lua_pushnil(L);
   lua_pushnumber(L, clo_sms_bytes(&sms));
-  lua_pushboolean(L, is_text);
+  lua_pushboolean(L, !extras && is_plain(&sms, is_given));
   return 4;
 }
 
