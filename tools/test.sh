@@ -82,7 +82,6 @@ done
 # A sample of what `make torture` runs.
 job torture one spec/torture/run.sh 31 lua5.4,luajit c
 job torture one spec/torture/run.sh 5 lua5.4,luajit lua
-job torture one spec/torture/run.sh 13 lua5.4,luajit lasting
 job valgrind one tools/valgrind.sh lua5.4
 job install one tools/install_test.sh
 job lint one make -s lint

