@@ -180,11 +180,11 @@ local function make_driver(state)
       state.questions[1] ~= nil and questions.deadline(state) == 0
   end
 
-  -- How long to wait of so many seconds; less than 0 is without a limit.
+  -- How long to wait of so many seconds.
   local function limit(seconds)
     if has_deferred() then return 0 end
     local due = state.questions[1] and questions.deadline(state)
-    return due and (seconds < 0 or due < seconds) and due or seconds
+    return due and math.min(due, seconds) or seconds
   end
 
   function driver.step(budget)

@@ -155,7 +155,7 @@ local function drain(state, till)
   local broken = state.current
   local has_ended = not broken or broken == current or broken.done
   if not protect.ensure(repair, state, why, current, depth, uncounted) then
-    -- Memory lacks, even for a call. A later drain ends the operation.
+    -- There is no memory, not even for a call: a later drain ends it.
     if broken and broken ~= current then operations.put_off(state, broken) end
     state.current, state.depth, state.uncounted = current, depth, uncounted
   end

@@ -439,7 +439,7 @@ end
 
 local function give_up(state, operation, thrown)
   if protect.ensure(abandon, state, operation, thrown) then return end
-  -- Memory lacks, even for a call. A later drain ends the operation.
+  -- There is no memory, not even for a call: a later drain ends the operation.
   operation.waiter, operation.is_cancelled = nil, true
   operations.put_off(state, operation)
 end

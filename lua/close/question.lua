@@ -106,9 +106,7 @@ local function after_interrupt(state, question)
     question.began, question.thread, question.is_direct = nil, nil, nil
     return
   end
-  question.why = "the function that it waited for was interrupted"
-  question.is_over = true
-  state.loop.kick()
+  finish(state, question, "the function that it waited for was interrupted")
 end
 
 -- The end of the function, as protect.call has it.
@@ -250,7 +248,7 @@ local function next_late(question)
 end
 
 --- The next request that need not wait any longer, and its question. It stays
---- in its line until leave(), and belongs to whoever that returns true to.
+--- in its line until leave(): where that returns true it is the caller's.
 function questions.next(state)
   local i = 1
   while i <= #state.questions do

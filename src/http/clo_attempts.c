@@ -433,9 +433,9 @@ static void note_time(struct clo_engine *e, const struct clo_transfer *t) {
     e->usual += (took - e->usual) / 16;
 }
 
-/* Whether nghttp2 has failed, as where memory lacks: its session must not be
- * used any more. But libcurl 7.88 keeps the connection, and each call that uses
- * it fails, or crashes in nghttp2. */
+/* Whether nghttp2 has failed, for example for lack of memory. Its session must
+ * not be used any more. But libcurl 7.88 keeps the connection, and each call
+ * that uses it fails, or crashes in nghttp2. */
 static int is_end_of_session(const struct clo_transfer *t, CURLcode code) {
   return code == CURLE_HTTP2 ||
          (code != CURLE_OK && strstr(t->message, "nghttp2") != NULL);
