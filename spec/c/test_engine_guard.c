@@ -137,6 +137,21 @@ static void a_delete_is_repeated_by_the_engine(void **state) {
   assert_int_equal(t->unknown, 1);
 }
 
+/* Its handle had another URL before, and libcurl needs this one twice. */
+static void a_get_is_repeated_by_libcurl_at_its_own_url(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  size_t i;
+  scene_open(reads_and_closes, COUNT(reads_and_closes));
+  assert_works("POST", OTHER);
+  request = request_of("GET", NULL);
+  request.url = scene_url("/other?a=b");
+  t = call(&request);
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  for (i = 1; i < 3; i++)
+    assert_non_null(strstr(server_taken(server, i)->head, "GET /other?a=b "));
+}
+
 static void ended_after_the_headers(void **state) {
   static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
   size_t i;
@@ -335,6 +350,7 @@ int main(void) {
       TEST(without_body_read_and_closed),
       TEST(a_put_is_repeated_by_the_engine),
       TEST(a_delete_is_repeated_by_the_engine),
+      TEST(a_get_is_repeated_by_libcurl_at_its_own_url),
       TEST(ended_after_the_headers),
       TEST(a_large_body_ended_on_its_way),
       TEST(an_early_answer_is_what_it_says),

@@ -273,8 +273,10 @@ void clo_curl_park(struct clo_transfer *t, struct clo_transfer *parked) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   parked->easy = t->easy;
   parked->form = t->form;
+  parked->address = t->address;
   t->easy = NULL;
   t->form = NULL;
+  t->address = NULL;
   parked->on_open = refuse_socket;
   set_callbacks(s, parked);
   SET(CURLOPT_OPENSOCKETDATA, parked);
@@ -389,10 +391,27 @@ static struct curl_slist *headers_of(struct clo_transfer *t) {
  * So there is no doubt about what has left of it. */
 #define WHOLE_MAX (8 * 1024)
 
+/* libcurl would take the URL apart for each request and put it together again, a
+ * tenth of its work. The text is set, too: 7.88 would keep an earlier one. Not
+ * for an IPv6 address: curl_url_dup() of 7.88 loses its zone. */
+static void set_address(struct setup *s, struct clo_transfer *t) {
+  SET(CURLOPT_URL, t->url.data);
+  if (!t->address && !s->code && !strchr(t->url.data, '[')) {
+    CURLU *address = curl_url();
+    if (!address || curl_url_set(address, CURLUPART_URL, t->url.data,
+                                 CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+      curl_url_cleanup(address);
+      address = NULL; /* libcurl says what is wrong, when it has tried */
+    }
+    t->address = address;
+  }
+  SET(CURLOPT_CURLU, t->address);
+}
+
 CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   set_trust(s, t->trust);
-  SET(CURLOPT_URL, t->url.data);
+  set_address(s, t);
   set_target(s, t);
   SET(CURLOPT_TIMEOUT_MS, limit(timeout));
   /* A request without a body has nothing to rewind, so the guard does not see

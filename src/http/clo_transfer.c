@@ -37,6 +37,7 @@ void clo_transfer_free(struct clo_transfer *t) {
   if (!t) return;
   clo_transfer_clear(t);
   curl_easy_cleanup(t->easy);
+  curl_url_cleanup(t->address);
   clo_buf_free(&t->url);
   clo_buf_free(&t->secret);
   clo_buf_free(&t->body);
@@ -93,13 +94,22 @@ static int load_secret(struct clo_transfer *t, enum clo_auth auth,
   return ok;
 }
 
+/* Keeps what is known of a URL that the last request had, too. */
+static int load_url(struct clo_transfer *t, const char *url) {
+  size_t size = strlen(url) + 1;
+  if (t->url.len == size && memcmp(t->url.data, url, size) == 0) return 1;
+  curl_url_cleanup(t->address);
+  t->address = NULL;
+  return load(&t->url, url, size);
+}
+
 int clo_transfer_load(struct clo_transfer *t, const struct clo_request *r) {
   snprintf(t->method, sizeof t->method, "%s", r->method);
   t->max_retries = r->max_retries;
   t->repeatable = r->repeatable >= 0 ? r->repeatable
                                      : is_idempotent(r->method);
   t->attempts = t->unknown = t->from_parent = 0;
-  return load(&t->url, r->url, strlen(r->url) + 1) &&
+  return load_url(t, r->url) &&
          load_secret(t, r->auth, r->secret ? r->secret : "") &&
          load(&t->body, r->body, r->body ? r->body_len : 0);
 }
@@ -116,7 +126,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
   t->form = NULL;
   if (t->secret.data) memset(t->secret.data, 0, t->secret.cap);
   forget(&t->secret);
-  forget(&t->url);
+  if (t->url.cap > KEPT_MAX) clo_buf_free(&t->url);
   forget(&t->body);
   forget(&t->headers);
   forget(&t->answer);

@@ -52,6 +52,7 @@ struct clo_transfer {
 
   char method[8];
   struct clo_buf url, body, secret; /* url and secret end in a NUL */
+  CURLU *address; /* the url, taken apart; NULL: not yet */
   struct curl_slist authorization;  /* the header whose line secret is */
   curl_mime *form;          /* what the body is the file of, or NULL */
   struct curl_slist *lines; /* the engine's: those of all requests */
@@ -125,7 +126,8 @@ void clo_transfer_free(struct clo_transfer *transfer);
 int clo_transfer_load(struct clo_transfer *transfer,
                       const struct clo_request *request);
 
-/* Forgets the request and the answer, the secret's bytes included. */
+/* Forgets the answer and the request, the secret's bytes included, but for the
+ * URL: the next request may have the same. */
 void clo_transfer_clear(struct clo_transfer *transfer);
 
 /* Before an attempt: nothing read, nothing answered. */
