@@ -157,11 +157,13 @@ static long bytes_sent(const struct clo_transfer *t) {
 }
 
 /* libcurl counts the body's bytes from 0 when it begins again, so 0 of them says
- * nothing after it has sent something. */
+ * nothing after it has sent something. Nor does a handle that was given up. */
 size_t clo_transfer_body_left(const struct clo_transfer *t) {
   curl_off_t bytes = 0;
   if (!t->is_whole) return t->body_read;
-  if (!t->has_begun || bytes_sent(t) == t->sent_before) return 0;
+  if (!t->has_begun) return 0;
+  if (!t->easy) return t->body.len;
+  if (bytes_sent(t) == t->sent_before) return 0;
   curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &bytes);
   return bytes > 0 && (size_t)bytes < t->body.len ? (size_t)bytes : t->body.len;
 }
