@@ -87,6 +87,22 @@ static void a_step_returns_what_is_pending(void **state) {
   assert_int_equal(pending_count(), 10);
 }
 
+/* Who does not take the calls that are done is busy: five more do not begin at
+ * once, so there is more to do. */
+static void untaken_calls_come_before_new_ones(void **state) {
+  scene_open(late, 1);
+  submit_posts(1);
+  while (!clo_engine_done(engine)) {
+    clo_engine_wait(engine, 1);
+    clo_engine_step(engine, 1);
+  }
+  submit_posts(5);
+  clo_engine_step(engine, 1);
+  assert_true(clo_engine_deadline(engine) == 0);
+  release_done();
+  step_until_taken(6);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_step_with_no_budget_goes_on),
@@ -95,6 +111,7 @@ int main(void) {
       TEST(a_short_step_says_that_there_is_more),
       TEST(steps_alone_are_enough),
       TEST(a_step_returns_what_is_pending),
+      TEST(untaken_calls_come_before_new_ones),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

@@ -308,10 +308,12 @@ static size_t step(struct clo_engine *e, double until) {
   if (e->polled > 0) act_on_ready(e, until);
   e->polled = 0;
   /* New ones come last, and only as fast as the sockets are handled. libcurl
-   * begins to connect or send when its timer says so, which is at once. */
+   * begins to connect or send when its timer says so, which is at once. While
+   * the last step's calls are not all taken there is only one: they need the
+   * loop's time, too. */
   while (!e->full && !e->is_broken && clo_attempts_start(e)) {
     act_on_timer(e);
-    if (clo_clock_now() >= until) break;
+    if (e->done.first || clo_clock_now() >= until) break;
   }
   clo_attempts_collect(e);
   clo_attempts_end_overdue(e);
