@@ -207,14 +207,18 @@ static void the_environment_names_no_proxy(void **state) {
   unsetenv("all_proxy");
 }
 
-/* The server never reads a part of it; of two packets it mostly would. */
+/* The server never reads a part of it; of two packets it mostly would, as with
+ * an older libcurl. */
 static void a_small_request_is_one_packet(void **state) {
   enum { CALLS = 50 };
   size_t i;
   scene_open(answers + 1, 1);
   for (i = 0; i < CALLS; i++) assert_works(i % 2 ? "POST" : "PUT", BODY);
   assert_int_equal(server_counts(server).connections, 1);
-  assert_int_equal(server_counts(server).reads, CALLS);
+  if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x075000)
+    assert_int_equal(server_counts(server).reads, CALLS);
+  else
+    assert_true(server_counts(server).reads >= CALLS);
 }
 
 int main(void) {
