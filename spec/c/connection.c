@@ -181,7 +181,6 @@ static void read_more(struct book *b, struct connection *c) {
     if (n == 0 || errno != EAGAIN) lose(b, c);
     return;
   }
-  b->counts.reads++;
   if (c->state == READING_HEAD) used = feed_head(b, c, bytes, (size_t)n);
   if (c->state == READING_BODY && used < (size_t)n)
     feed_body(b, c, bytes + used, (size_t)n - used);

@@ -168,20 +168,11 @@ void server_stop(struct server *s) {
   command(s);
   pthread_join(s->thread, NULL);
   end_all(s, 1);
-  if (s->listener >= 0) close(s->listener);
+  close(s->listener);
   close(s->wake[0]);
   close(s->wake[1]);
   pthread_mutex_destroy(&s->lock);
   free(s);
-}
-
-void server_stop_listening(struct server *s) {
-  pthread_mutex_lock(&s->lock);
-  shutdown(s->listener, SHUT_RDWR); /* the thread may hold it open */
-  close(s->listener);
-  s->listener = -1;
-  pthread_mutex_unlock(&s->lock);
-  command(s);
 }
 
 int server_port(const struct server *s) { return s->port; }

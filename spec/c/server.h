@@ -54,7 +54,6 @@ struct server_counts {
   size_t most_busy;   /* most requests in work at one time */
   size_t left;        /* connections that the client closed or reset */
   size_t sent;        /* bytes */
-  size_t reads;       /* that got something */
 };
 
 struct server;
@@ -87,9 +86,6 @@ void server_await_sent(struct server *server, size_t count);
 
 /* Closes (or resets) all connections there are, and returns when it is done. */
 void server_hang_up(struct server *server, int reset);
-
-/* Takes no new connections any more: they are refused. */
-void server_stop_listening(struct server *server);
 
 /* A port on which nobody listens. */
 int server_refusing_port(void);

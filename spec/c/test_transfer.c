@@ -129,15 +129,6 @@ static void a_key_becomes_a_header(void **state) {
   }
 }
 
-static void of_a_handle_given_up_all_may_have_left(void **state) {
-  load("0123456789", 10);
-  transfer->is_whole = 1;
-  assert_int_equal(clo_transfer_body_left(transfer), 0);
-  transfer->has_begun = 1;
-  assert_null(transfer->easy);
-  assert_int_equal(clo_transfer_body_left(transfer), 10);
-}
-
 static void a_cleared_transfer_has_no_secret(void **state) {
   load("0123456789", 10);
   assert_true(holds(&transfer->secret, "YXBpX3NlY3JldDo="));
@@ -195,7 +186,6 @@ int main(void) {
       TEST(an_answer_has_a_maximum),
       TEST(a_lack_of_memory_is_not_called_too_large),
       TEST(a_key_becomes_a_header),
-      TEST(of_a_handle_given_up_all_may_have_left),
       TEST(a_cleared_transfer_has_no_secret),
       TEST(a_large_buffer_is_not_kept),
       TEST(loading_may_lack_memory),

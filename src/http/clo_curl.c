@@ -198,10 +198,6 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
 static void set_callbacks(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_PRIVATE, t);
   SET(CURLOPT_ERRORBUFFER, t->message);
-  if (clo_libcurl_tells_begin()) {
-    SET(CURLOPT_PREREQFUNCTION, clo_transfer_on_begin);
-    SET(CURLOPT_PREREQDATA, t);
-  }
   SET(CURLOPT_READFUNCTION, clo_transfer_on_read);
   SET(CURLOPT_READDATA, t);
   SET(CURLOPT_SEEKFUNCTION, clo_transfer_on_seek);
@@ -243,7 +239,6 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   set_callbacks(s, t);
   set_quick_exit(s, t);
   t->by_proxy = config->proxy != NULL;
-  t->may_be_whole = !config->http2 && clo_libcurl_tells_begin();
   t->on_open = on_open;
   t->sockets = sockets;
   SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -281,8 +276,7 @@ void clo_curl_park(struct clo_transfer *t, struct clo_transfer *parked) {
   set_callbacks(s, parked);
   SET(CURLOPT_OPENSOCKETDATA, parked);
   SET(CURLOPT_RESOLVER_START_DATA, parked);
-  SET(CURLOPT_HTTPHEADER, NULL); /* the transfer's, */
-  SET(CURLOPT_POSTFIELDS, NULL); /* as its body is */
+  SET(CURLOPT_HTTPHEADER, NULL); /* the transfer's */
   SET(CURLOPT_TIMEOUT_MS, 0L);   /* none */
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(1e9));
 }
@@ -387,10 +381,6 @@ static struct curl_slist *headers_of(struct clo_transfer *t) {
   return &t->authorization;
 }
 
-/* A body that is no larger leaves in one write with its headers, or not at all.
- * So there is no doubt about what has left of it. */
-#define WHOLE_MAX (8 * 1024)
-
 /* libcurl would take the URL apart for each request and put it together again, a
  * tenth of its work. The text is set, too: 7.88 would keep an earlier one. Not
  * for an IPv6 address: curl_url_dup() of 7.88 loses its zone. */
@@ -421,9 +411,6 @@ CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
       (long)(t->body.len == 0 &&
              (!t->repeatable || strcmp(t->method, "GET") != 0)));
   SET(CURLOPT_HTTPHEADER, headers_of(t));
-  t->is_whole = t->may_be_whole && !t->form && t->body.len > 0 &&
-                t->body.len <= WHOLE_MAX;
-  SET(CURLOPT_POSTFIELDS, t->is_whole ? t->body.data : NULL);
   if (t->form) {
     SET(CURLOPT_MIMEPOST, t->form);
     SET(CURLOPT_CUSTOMREQUEST, NULL);

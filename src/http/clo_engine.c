@@ -315,6 +315,7 @@ static size_t step(struct clo_engine *e, double until) {
     act_on_timer(e);
     if (e->done.first || clo_clock_now() >= until) break;
   }
+  if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
   clo_attempts_collect(e);
   clo_attempts_end_overdue(e);
   if (e->is_broken) adopt(e);
@@ -353,8 +354,7 @@ double clo_engine_deadline(struct clo_engine *e) {
 static int is_sending(struct clo_engine *e) {
   const struct clo_transfer *t;
   size_t i;
-  while ((t = e->unsent) && t->body.len > 0 &&
-         clo_transfer_body_left(t) == t->body.len)
+  while ((t = e->unsent) && t->body.len > 0 && t->body_read == t->body.len)
     e->unsent = t->next;
   for (i = 0; i < e->sockets.count; i++)
     if (e->sockets.interest[i].events & POLLOUT) return 1;

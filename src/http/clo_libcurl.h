@@ -13,14 +13,8 @@
 #error "libcurl 7.74 or newer is needed"
 #endif
 
-/* Options by their numbers, where headers have not got them: since 7.80, 7.85,
- * 7.87 and 8.20. The last is CURLMOPT_QUICK_EXIT. */
-#if LIBCURL_VERSION_NUM < 0x075000
-#define CURLOPT_PREREQFUNCTION ((CURLoption)20312)
-#define CURLOPT_PREREQDATA ((CURLoption)10313)
-#define CURL_PREREQFUNC_OK 0
-#define CURL_PREREQFUNC_ABORT 1
-#endif
+/* Options by their numbers, where headers have not got them: since 7.85, 7.87
+ * and 8.20. The last is CURLMOPT_QUICK_EXIT. */
 #if LIBCURL_VERSION_NUM < 0x075500
 #define CURLOPT_PROTOCOLS_STR ((CURLoption)10318)
 #endif
@@ -39,10 +33,6 @@ void clo_libcurl_note(void);
  * give a call up, it waits for the thread that looks the call's host up. And it
  * lets OpenSSL raise SIGPIPE, which would end the host's process. */
 int clo_libcurl_is_old(void);
-
-/* Whether it tells when it begins to send a request, so that it can be kept from
- * beginning twice: CURLOPT_PREREQFUNCTION. */
-int clo_libcurl_tells_begin(void);
 
 /* Holds SIGPIPE back in this thread, where libcurl may raise it; then takes one
  * away that came meanwhile. The process's handlers are its host's. */

@@ -179,7 +179,7 @@ static void explain(struct clo_transfer *t, const char *message) {
 static void fill_end(struct clo_transfer *t, enum clo_cause cause) {
   t->end.cause = cause;
   t->end.body_len = t->body.len;
-  t->end.body_read = clo_transfer_body_left(t);
+  t->end.body_read = t->body_read;
   t->end.repeatable = t->repeatable;
 }
 
@@ -228,8 +228,7 @@ static enum clo_cause explain_code(struct clo_transfer *t, CURLcode code) {
   }
   if (code == CURLE_WRITE_ERROR && t->codings > 0)
     explain(t, "the compressed answer cannot be decoded");
-  else if (code == CURLE_SEND_FAIL_REWIND || /* that was the guard */
-           code == CURLE_ABORTED_BY_CALLBACK)
+  else if (code == CURLE_SEND_FAIL_REWIND) /* that was the guard */
     explain(t, "the connection ended before an answer came");
   else if (cause == CLO_CAUSE_PROXY)
     explain(t, "the proxy refuses to connect to this address");

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,13 +30,14 @@ void clo_sockets_free(struct clo_sockets *s) {
   free(s->told);
   free(s->open);
   free(s->http1);
+  free(s->corked);
   clo_sockets_init(s);
 }
 
 void clo_sockets_abandon(struct clo_sockets *s) {
   size_t i;
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
-  s->open_count = s->count = 0;
+  s->open_count = s->corked_count = s->count = 0;
   if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
   if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made again */
   s->epoll = -1;
@@ -246,6 +249,7 @@ int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
   struct clo_sockets *s = sockets;
   /* Its number may belong to another file by now. */
   if (!drop(s->open, &s->open_count, fd)) return 0;
+  drop(s->corked, &s->corked_count, fd);
   if (is_kept(s, fd)) s->http1[fd] = 0;
   remove_interest(s, fd);
   tell_kernel(s, fd, 0); /* which a child's copy would keep in it */
@@ -288,11 +292,41 @@ int clo_sockets_drop_stale(struct clo_sockets *s) {
   return 0;
 }
 
+#ifdef TCP_CORK
+static void set_cork(int fd, int on) {
+  setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+#else
+static void set_cork(int fd, int on) {
+  (void)fd;
+  (void)on;
+}
+#endif
+
 void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
   char *http1 = grown(s->http1, &s->http1_cap, (size_t)fd + 1, 1);
+  int *corked =
+      grown(s->corked, &s->corked_cap, s->corked_count + 1, sizeof *corked);
   if (http1) (s->http1 = http1)[fd] = 1;
   /* If it cannot be asked whether it has ended, it must not be used again. If
    * another request is on it already, that one's answer is noted. */
   if (!is_watched(s, fd) && (!http1 || !tell_kernel(s, fd, POLLIN)))
     shutdown(fd, SHUT_RDWR);
+  if (!corked) return; /* it is only slower without */
+  s->corked = corked;
+  drop(s->corked, &s->corked_count, fd);
+  s->corked[s->corked_count++] = fd;
+  set_cork(fd, 1);
+}
+
+void clo_sockets_uncork(struct clo_sockets *s) {
+  size_t i, kept = 0;
+  for (i = 0; i < s->corked_count; i++) {
+    int fd = s->corked[i];
+    if (is_watched(s, fd))
+      set_cork(fd, 0);
+    else
+      s->corked[kept++] = fd;
+  }
+  s->corked_count = kept;
 }

@@ -1,13 +1,7 @@
 /* The guard and the answer's buffers. The guard is what keeps libcurl from
  * sending a POST a second time by itself: when a kept connection dies, libcurl
- * begins again on a new one.
- *
- * A small body is given to libcurl whole, and leaves with the headers, in one
- * packet. libcurl asks before it begins to send, and we refuse if it has sent
- * anything before. It asks since 7.80, and counts what has left exactly only
- * over HTTP/1. So all other bodies are read by a callback. To begin again,
- * libcurl must rewind the body, which ours allows only while no byte was read.
- */
+ * rewinds the body and sends it again on a new one. Rewinding needs the seek
+ * callback, and ours allows it only while no byte was read. */
 #include "clo_transfer.h"
 
 #include <stdio.h>
@@ -15,7 +9,6 @@
 #include <string.h>
 
 #include "clo_coding.h"
-#include "clo_libcurl.h"
 
 /* Of an address: 16 KiB of a base URL, 8 of a path, and a query, whose bound of
  * 64 KiB (CLO_QUERY_MAX) is of bytes that are not yet escaped. */
@@ -134,7 +127,6 @@ void clo_transfer_clear(struct clo_transfer *t) {
 
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->body_read = 0;
-  t->has_begun = 0;
   t->too_large = t->no_memory = t->unwatched = t->is_looked_up = 0;
   t->open_error = 0;
   t->head = 0;
@@ -147,39 +139,6 @@ void clo_transfer_rewind(struct clo_transfer *t) {
   memset(&t->end, 0, sizeof t->end);
   clo_buf_reset(&t->headers);
   clo_buf_reset(&t->answer);
-}
-
-/* Bytes that libcurl has sent, in all its tries. */
-static long bytes_sent(const struct clo_transfer *t) {
-  long bytes = 0;
-  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &bytes);
-  return bytes;
-}
-
-/* libcurl counts the body's bytes from 0 when it begins again, so 0 of them says
- * nothing after it has sent something. Nor does a handle that was given up. */
-size_t clo_transfer_body_left(const struct clo_transfer *t) {
-  curl_off_t bytes = 0;
-  if (!t->is_whole) return t->body_read;
-  if (!t->has_begun) return 0;
-  if (!t->easy) return t->body.len;
-  if (bytes_sent(t) == t->sent_before) return 0;
-  curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &bytes);
-  return bytes > 0 && (size_t)bytes < t->body.len ? (size_t)bytes : t->body.len;
-}
-
-int clo_transfer_on_begin(void *transfer, char *address, char *own_address,
-                          int port, int own_port) {
-  struct clo_transfer *t = transfer;
-  (void)address;
-  (void)own_address;
-  (void)port;
-  (void)own_port;
-  if (!t->has_begun) t->sent_before = bytes_sent(t);
-  t->has_begun = 1;
-  return t->is_whole && bytes_sent(t) != t->sent_before
-             ? CURL_PREREQFUNC_ABORT
-             : CURL_PREREQFUNC_OK;
 }
 
 size_t clo_transfer_on_read(char *into, size_t size, size_t n, void *transfer) {

@@ -67,14 +67,10 @@ struct clo_transfer {
   double ended_at;   /* and the last one's end */
 
   int by_proxy; /* the engine has one */
-  int may_be_whole; /* its guard needs no callback that reads the body */
-  int is_whole; /* libcurl has the body, and sends it with the headers */
   enum clo_trust trust; /* of the running attempt; */
   int tried_other;     /* the first ones did not trust the server */
   int attempts;
   int unknown;   /* of them, those that Close may have acted on */
-  int has_begun;    /* libcurl has begun to send, */
-  long sent_before; /* after so many bytes, which a proxy got */
   size_t body_read; /* bytes of the body that libcurl has read; of a form's, its
                     file's: what goes before it is of no use alone */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
@@ -154,12 +150,7 @@ int clo_transfer_next_named(const struct clo_transfer *transfer,
                             const char *name, size_t *at,
                             struct clo_header *header);
 
-/* Bytes of the body that may have left; too many rather than too few. */
-size_t clo_transfer_body_left(const struct clo_transfer *transfer);
-
 /* libcurl's callbacks, which clo_curl.c sets. */
-int clo_transfer_on_begin(void *transfer, char *address, char *own_address,
-                          int port, int own_port);
 size_t clo_transfer_on_read(char *into, size_t size, size_t n, void *transfer);
 int clo_transfer_on_seek(void *transfer, curl_off_t offset, int origin);
 size_t clo_transfer_on_header(char *line, size_t size, size_t n,
