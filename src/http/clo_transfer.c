@@ -87,10 +87,15 @@ static int load_secret(struct clo_transfer *t, enum clo_auth auth,
   return ok;
 }
 
-/* Keeps what is known of a URL that the last request had, too. */
+/* Keeps what is known of a URL that the last request had, too: its bytes are
+ * still in the buffer while there is an address. */
 static int load_url(struct clo_transfer *t, const char *url) {
   size_t size = strlen(url) + 1;
-  if (t->url.len == size && memcmp(t->url.data, url, size) == 0) return 1;
+  if (t->address && t->url.cap >= size &&
+      memcmp(t->url.data, url, size) == 0) {
+    t->url.len = size;
+    return 1;
+  }
   curl_url_cleanup(t->address);
   t->address = NULL;
   return load(&t->url, url, size);
@@ -119,7 +124,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
   t->form = NULL;
   if (t->secret.data) memset(t->secret.data, 0, t->secret.cap);
   forget(&t->secret);
-  if (t->url.cap > KEPT_MAX) clo_buf_free(&t->url);
+  forget(&t->url);
   forget(&t->body);
   forget(&t->headers);
   forget(&t->answer);

@@ -122,8 +122,7 @@ void clo_transfer_free(struct clo_transfer *transfer);
 int clo_transfer_load(struct clo_transfer *transfer,
                       const struct clo_request *request);
 
-/* Forgets the answer and the request, the secret's bytes included, but for the
- * URL: the next request may have the same. */
+/* Forgets the request and the answer, the secret's bytes included. */
 void clo_transfer_clear(struct clo_transfer *transfer);
 
 /* Before an attempt: nothing read, nothing answered. */
