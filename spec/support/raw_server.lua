@@ -21,7 +21,7 @@ local raw = {}
 local Server = {}
 Server.__index = Server
 
-local TIMEOUT = 20
+local TIMEOUT, GRACE = 20, 2 -- seconds
 local AT = { accept = true, headers = true, half = true, body = true }
 local FIELDS = { close = "boolean", reset = "boolean", at = "string",
   delay = "number" }
@@ -107,9 +107,15 @@ end
 
 -- Has the child carry out a command of its list.
 function Server:ask(command)
-  assert(self.control:send(json.encode(command) .. "\n"))
-  local line, err = self.control:receive("*l")
-  local reply = line and json.decode(line) or { failure = err }
+  local sent, err = self.control:send(json.encode(command) .. "\n")
+  local line
+  if sent then line, err = self.control:receive("*l") end
+  if not line then
+    local ended = err == "closed" and self.child:wait(GRACE)
+    error(("raw server: %s at %s%s"):format(err, command.op,
+      ended and ", its exit status is " .. ended or ""), 3)
+  end
+  local reply = json.decode(line)
   if reply.failure then error("raw server: " .. reply.failure, 3) end
   return reply.value
 end

@@ -178,14 +178,18 @@ function OPS.ledger()
   return read
 end
 
+-- An error in an operation is told in the reply, one that comes afterwards in
+-- the next one.
 local function control(self)
   while true do
     local line = self:take_until("\n")
     if not line then os.exit(0) end
     local command = json.decode(line)
-    local value, afterwards = OPS[command.op](command)
-    self:send(json.encode{ value = value, failure = stream.failure } .. "\n")
-    if afterwards then afterwards() end
+    local done, value, afterwards = pcall(OPS[command.op], command)
+    local failure = not done and tostring(value) or stream.failure
+    self:send(json.encode{ value = done and value or nil, failure = failure }
+      .. "\n")
+    if done and afterwards then afterwards() end
   end
 end
 

@@ -2,7 +2,8 @@
 -- out, plain or TLS; and the ways in which a connection can end.
 local socket = require "socket"
 
--- failure: the message of the last coroutine that failed.
+-- failure: the message of the last coroutine that failed; each is written to
+-- standard error, too.
 local stream = {}
 local Stream = {}
 Stream.__index = Stream
@@ -15,7 +16,10 @@ local live = {} -- stream -> true
 
 local function resume(self)
   local ok, wait, due = coroutine.resume(self.thread, self)
-  if not ok then stream.failure = tostring(wait) end
+  if not ok then
+    stream.failure = tostring(wait)
+    io.stderr:write("fault server: ", stream.failure, "\n")
+  end
   if not ok or coroutine.status(self.thread) == "dead" then
     return self:abandon()
   end
