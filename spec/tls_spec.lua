@@ -75,6 +75,28 @@ describe("a call over TLS", function()
     end
   end)
 
+  -- The handshake then takes about 60 % of the processor time.
+  it("resumes the session on a further connection", function()
+    upstream:script{ {}, { delay = 0.2 }, { delay = 0.2 } }
+    local before = #front:access_log()
+    local client = secure("https")
+    assert(client.sms.create(support.params()))
+    for _ = 1, 2 do
+      client.sms.create_async(support.params(), function(sms, err)
+        assert(sms, tostring(err))
+      end)
+    end
+    assert.equal(0, client:wait(20))
+    local reused, seen = {}, {}
+    for _, line in ipairs(log_after(before, 3)) do
+      if not seen[line.connection] then
+        seen[line.connection] = true
+        reused[#reused + 1] = line.session_reused
+      end
+    end
+    assert.same({ ".", "r" }, reused)
+  end)
+
   it("has the same request and response either way", function()
     for _, name in ipairs(BOTH) do
       upstream:reset()

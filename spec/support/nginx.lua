@@ -36,7 +36,7 @@ http {
   log_format facts escape=json '{"listener":"$listener","status":$status,'
     '"method":"$request_method","uri":"$request_uri","http2":"$http2",'
     '"protocol":"$server_protocol","tls":"$ssl_protocol",'
-    '"alpn":"$ssl_alpn_protocol",'
+    '"alpn":"$ssl_alpn_protocol","session_reused":"$ssl_session_reused",'
     '"connection":$connection,"connection_requests":$connection_requests,'
     '"request_length":$request_length,"request_time":$request_time}';
   access_log @dir@/access.log facts;
@@ -169,8 +169,8 @@ end
 
 -- One table per request: listener ("http", "https", "h2", ...), status,
 -- method, uri, protocol ("HTTP/1.1", "HTTP/2.0"), http2 ("h2" or ""), tls,
--- alpn, connection (its serial), connection_requests, request_length,
--- request_time.
+-- alpn, session_reused ("r" or "."), connection (its serial),
+-- connection_requests, request_length, request_time.
 -- nginx writes a line after the answer: give the number of lines to wait for.
 function Nginx:access_log(at_least)
   local deadline = socket.gettime() + LOG_SECONDS

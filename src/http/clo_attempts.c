@@ -102,8 +102,8 @@ void clo_attempts_pause(struct clo_engine *e, struct clo_transfer *t) {
 int clo_attempts_setup(struct clo_engine *e, struct clo_transfer *t,
                        char *why) {
   return t->easy ||
-         clo_curl_setup(t, &e->config, e->headers, clo_sockets_on_open,
-                        clo_sockets_on_close, &e->sockets, why);
+         clo_curl_setup(t, &e->config, e->headers, e->sessions, &e->sockets,
+                        why);
 }
 
 /* An old libcurl waits for the look-up of a handle that the multi handle lets go

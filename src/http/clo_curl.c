@@ -227,11 +227,19 @@ static void describe_refusal(const struct setup *s, char *why) {
            LIBCURL_VERSION);
 }
 
+CURLSH *clo_curl_sessions(void) {
+  CURLSH *sessions = clo_libcurl_can_share() ? curl_share_init() : NULL;
+  if (sessions && curl_share_setopt(sessions, CURLSHOPT_SHARE,
+                                    CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
+    curl_share_cleanup(sessions);
+    return NULL;
+  }
+  return sessions;
+}
+
 int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
-                   struct curl_slist *headers,
-                   curl_opensocket_callback on_open,
-                   curl_closesocket_callback on_close, void *sockets,
-                   char *why) {
+                   struct curl_slist *headers, CURLSH *sessions,
+                   struct clo_sockets *sockets, char *why) {
   struct setup setup = {curl_easy_init(), CURLE_OK, ""}, *s = &setup;
   if (!s->easy) return 0;
   set_security(s, config);
@@ -239,12 +247,13 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   set_callbacks(s, t);
   set_quick_exit(s, t);
   t->by_proxy = config->proxy != NULL;
-  t->on_open = on_open;
+  t->on_open = clo_sockets_on_open;
   t->sockets = sockets;
   SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
   SET(CURLOPT_OPENSOCKETDATA, t);
-  SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, clo_sockets_on_close);
   SET(CURLOPT_CLOSESOCKETDATA, sockets);
+  SET(CURLOPT_SHARE, sessions);
   if (s->code) {
     describe_refusal(s, why);
     curl_easy_cleanup(s->easy);

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 
+#include "clo_sockets.h"
 #include "clo_transfer.h"
 
 /* What all calls of an engine share. A string is copied in copy_config() and
@@ -28,13 +29,16 @@ enum { CLO_WHY_MAX = CURL_ERROR_SIZE };
 /* Starts libcurl once for the process; 0 if it cannot. */
 int clo_curl_start(char *why);
 
+/* Where all calls of an engine keep their TLS sessions, so that a further
+ * connection costs less; NULL where libcurl does this by itself, or cannot, or
+ * if out of memory. Free it after the handles, by curl_share_cleanup(). */
+CURLSH *clo_curl_sessions(void);
+
 /* Gives the transfer an easy handle with all options that do not change from
  * call to call; 0 on failure, the transfer as it was. */
 int clo_curl_setup(struct clo_transfer *transfer,
                    const struct clo_config *config, struct curl_slist *headers,
-                   curl_opensocket_callback on_open,
-                   curl_closesocket_callback on_close, void *sockets,
-                   char *why);
+                   CURLSH *sessions, struct clo_sockets *sockets, char *why);
 
 /* Gives the easy handle of a transfer whose host is being looked up to another,
  * with which it can connect to nothing. It stays in the multi handle. */

@@ -35,6 +35,7 @@ static int make_multi(struct clo_engine *e) {
   e->polled = 0;
   e->next_up = 0;
   clo_process_note(&e->process);
+  if (!e->sessions) e->sessions = clo_curl_sessions();
   e->multi = curl_multi_init();
   if (e->multi) set_quick_exit(e->multi);
   return e->multi &&
@@ -165,6 +166,7 @@ static void abandon(struct clo_engine *e) {
   for (t = e->done.first; t; t = t->next) t->easy = NULL;
   for (t = e->spare.first; t; t = t->next) t->easy = NULL;
   e->multi = NULL;
+  e->sessions = NULL;
 }
 
 /* libcurl has failed, and may have lost any transfer or socket. The running
@@ -210,6 +212,7 @@ static void *free_rest(void *engine) {
   struct clo_engine *e = engine;
   while (e->parked.first) clo_attempts_unpark(e, e->parked.first);
   curl_multi_cleanup(e->multi);
+  curl_share_cleanup(e->sessions);
   curl_slist_free_all(e->headers);
   clo_sockets_free(&e->sockets);
   clo_process_free(&e->process);

@@ -23,6 +23,7 @@ struct clo_group {
 struct clo_engine {
   CURLM *multi;
   struct curl_slist *headers;
+  CURLSH *sessions; /* of TLS; may be NULL */
   struct clo_config config; /* its strings are owned */
   struct clo_sockets sockets;
   struct clo_group *groups; /* those used last come first */
