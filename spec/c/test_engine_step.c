@@ -1,4 +1,7 @@
 /* clo_engine_step makes progress with any budget, and starves no call. */
+#include <stdio.h>
+#include <string.h>
+
 #include "drive.h"
 
 static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.1}};
@@ -103,6 +106,47 @@ static void untaken_calls_come_before_new_ones(void **state) {
   step_until_taken(6);
 }
 
+/* Cancels a call that is not done; returns how many attempts it began. */
+static int cancelled_after(unsigned long id) {
+  struct clo_transfer *t;
+  int attempts;
+  assert_int_equal(clo_engine_cancel(engine, id), 1);
+  t = clo_engine_done(engine);
+  assert_non_null(t);
+  assert_int_equal(t->id, id);
+  attempts = t->attempts;
+  release(t);
+  return attempts;
+}
+
+/* The server never says whether it speaks HTTP/2. */
+static void the_first_call_connects_alone_for_a_second(void **state) {
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  unsigned long ids[4];
+  char url[80];
+  double begun;
+  size_t i;
+  config.http2 = 1;
+  config.plain = 0;
+  scene_open_with(&config, silence, 1);
+  snprintf(url, sizeof url, "https%s", scene_url("/") + strlen("http"));
+  request = request_of("POST", "{}");
+  request.url = url;
+  for (i = 0; i < COUNT(ids); i++) ids[i] = submit(&request);
+  begun = clock_now();
+  clo_engine_step(engine, 1);
+  assert_true(clo_engine_deadline(engine) > 0);
+  assert_int_equal(cancelled_after(ids[1]), 0);
+  while (clock_now() < begun + 1.2) {
+    clo_engine_wait(engine, 0.1);
+    clo_engine_step(engine, 1);
+  }
+  for (i = 2; i < COUNT(ids); i++)
+    assert_int_equal(cancelled_after(ids[i]), 1);
+  assert_int_equal(cancelled_after(ids[0]), 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_step_with_no_budget_goes_on),
@@ -112,6 +156,7 @@ int main(void) {
       TEST(steps_alone_are_enough),
       TEST(a_step_returns_what_is_pending),
       TEST(untaken_calls_come_before_new_ones),
+      TEST(the_first_call_connects_alone_for_a_second),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

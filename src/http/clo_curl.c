@@ -184,7 +184,8 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_HTTP_VERSION, config->http2 ? (long)CURL_HTTP_VERSION_2TLS
                                           : (long)CURL_HTTP_VERSION_1_1);
   /* Many calls at once wait for the first one's connection to say whether it
-   * is HTTP/2, and share it then. Over http nothing would say so in time. */
+   * is HTTP/2, and share it then: mostly in the engine, see FIRST_ALONE. Over
+   * http nothing would say so in time. */
   SET(CURLOPT_PIPEWAIT, (long)(config->http2 && !config->plain));
   SET(CURLOPT_CONNECTTIMEOUT_MS, limit(config->connect_timeout));
   SET(CURLOPT_MAXAGE_CONN, IDLE_MAX);

@@ -36,7 +36,7 @@ struct clo_engine {
   enum clo_trust trust; /* the authorities that worked last */
   double timer;   /* when libcurl wants to be called, or -1 */
   double due;     /* no deadline or pause ends before it; -1: there is none */
-  double release; /* when a rate limit lets the next one go, or -1 */
+  double release; /* when what holds back the next one ends, or -1 */
   double overdue; /* no running attempt is before it; -1: there is none */
   double usual;   /* seconds that the fastest answers took lately, or -1 */
   size_t next_up; /* where in the interest set the next step goes on */
