@@ -228,7 +228,8 @@ static enum clo_cause explain_code(struct clo_transfer *t, CURLcode code) {
   }
   if (code == CURLE_WRITE_ERROR && t->codings > 0)
     explain(t, "the compressed answer cannot be decoded");
-  else if (code == CURLE_SEND_FAIL_REWIND) /* that was the guard */
+  else if (code == CURLE_SEND_FAIL_REWIND ||
+           code == CURLE_ABORTED_BY_CALLBACK) /* that was the guard */
     explain(t, "the connection ended before an answer came");
   else if (cause == CLO_CAUSE_PROXY)
     explain(t, "the proxy refuses to connect to this address");

@@ -149,6 +149,9 @@ void clo_transfer_rewind(struct clo_transfer *t) {
 size_t clo_transfer_on_read(char *into, size_t size, size_t n, void *transfer) {
   struct clo_transfer *t = transfer;
   size_t left = t->body.len - t->body_read;
+  /* It has begun again without rewinding, as 7.88 does over HTTP/2 where the
+   * body had to wait: it would send a request without one. */
+  if (left == 0 && t->body.len > 0) return CURL_READFUNC_ABORT;
   if (left > size * n) left = size * n;
   if (left > 0) memcpy(into, t->body.data + t->body_read, left);
   t->body_read += left;
