@@ -176,8 +176,8 @@ c-test:
 	@build/sanitize/c/$(NAME) >build/c-test.log 2>&1; status=$$?; \
 	  sed '/^\[ RUN /{$$!N;/\n\[       OK \]/d;}' build/c-test.log; exit $$status
 
-# What specs preload: a slow resolver, another libcurl.
-PRELOADED = build/slow_dns.so build/other_curl.so
+# What specs preload: a slow resolver, another libcurl, short writes.
+PRELOADED = build/slow_dns.so build/other_curl.so build/short_writes.so
 # It asks the real one, which Lua loads later, where it would not be found.
 build/other_curl.so: LDLIBS = -Wl,--no-as-needed $(CURL_LIBS)
 $(PRELOADED): build/%.so: spec/support/%.c
