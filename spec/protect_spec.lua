@@ -254,13 +254,14 @@ describe("an interrupt at any instruction", function()
     end, math.random(50), 97)
   end)
 
-  it("does not keep a call from being ended after another one", function()
+  -- Lua 5.4.7 lacks memory six times where 5.4.4 does five times.
+  it("does not keep a call from being ended after many others", function()
     local protect, n = require "close.protect", 0
-    protect.ensure(function(step)
+    assert.is_true(protect.ensure(function(step)
       n = n + step
-      if n < 3 then error "struck" end
-    end, 1)
-    assert.equal(3, n)
+      if n < 30 then error "struck" end
+    end, 1))
+    assert.equal(30, n)
   end)
 
   -- Calls f, where an interrupt strikes at the end of the n-th protect.catch.

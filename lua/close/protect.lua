@@ -142,11 +142,14 @@ function protect.raise(value)
   error(value, 0)
 end
 
+local MOST_TRIES = 50
+
 --- Calls what must be done after an error, and may be done twice: it is
---- repeated if another interrupt comes meanwhile, as from a watchdog that
---- continues. Returns whether it was done.
+--- repeated if another error comes meanwhile, as from a watchdog that
+--- continues, or where memory lacks for some allocations. Returns whether it
+--- was done.
 function protect.ensure(f, ...)
-  for _ = 1, 5 do
+  for _ = 1, MOST_TRIES do
     if pcall(f, ...) then return true end
   end
   return false
