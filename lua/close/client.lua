@@ -168,7 +168,8 @@ end
 
 -- The engine's functions for a loop. They do nothing once the client is closed.
 local function make_driver(state)
-  local driver = { now = core.now }
+  local driver = { now = core.now,
+    has_events = state.settings.on_event ~= nil }
 
   local function has_deferred()
     return state.deferred_first <= state.deferred_last or state.untold
