@@ -42,6 +42,7 @@ build = {
     ["close.files"] = "lua/close/files.lua",
     ["close.handle"] = "lua/close/handle.lua",
     ["close.json"] = "lua/close/json.lua",
+    ["close.live"] = "lua/close/live.lua",
     ["close.loop"] = "lua/close/loop.lua",
     ["close.loop.blocking"] = "lua/close/loop/blocking.lua",
     ["close.loop.luv"] = "lua/close/loop/luv.lua",

@@ -20,6 +20,7 @@ local core = require "close.core"
 local drain = require "close.drain"
 local errors = require "close.errors"
 local files = require "close.files"
+local live = require "close.live"
 local loops = require "close.loop"
 local memory = require "close.memory"
 local operations = require "close.operation"
@@ -73,14 +74,14 @@ function Client:poll()
   end
   state.driver.turn(POLL_BUDGET_S)
   if not state.closed then state.loop.kick() end
-  return operations.pending(state)
+  return live.pending(state)
 end
 
 --- How many calls are not over.
 function Client:pending()
   local state = own(self)
   if not state then return nil, errors.config "call it as client:pending()" end
-  return operations.pending(state)
+  return live.pending(state)
 end
 
 --- Waits, in the host's way, until no call is pending or the time is over.
@@ -97,7 +98,7 @@ function Client:wait(seconds)
     state.loop.why_not("wait", "wait")
   if why then return nil, errors.config(why) end
   state.loop.wait(seconds and core.now() + seconds or math.huge)
-  return operations.pending(state)
+  return live.pending(state)
 end
 
 --- Closes the client and its connections; pending calls end as cancelled, each
@@ -171,19 +172,15 @@ local function make_driver(state)
   local driver = { now = core.now,
     has_events = state.settings.on_event ~= nil }
 
-  local function has_deferred()
-    return state.deferred_first <= state.deferred_last or state.untold
-  end
-
   -- Whether there is something to drain that is not the engine's.
   local function has_own()
-    return has_deferred() or
+    return live.has_late(state) or
       state.questions[1] ~= nil and questions.deadline(state) == 0
   end
 
   -- How long to wait of so many seconds.
   local function limit(seconds)
-    if has_deferred() then return 0 end
+    if live.has_late(state) then return 0 end
     local due = state.questions[1] and questions.deadline(state)
     return due and math.min(due, seconds) or seconds
   end
@@ -204,7 +201,7 @@ local function make_driver(state)
     local engine, till = state.engine, budget and core.now() + budget
     local is_ready = engine and
       engine:step(budget, seconds and limit(seconds))
-    if is_ready or state.questions[1] or has_deferred() then
+    if is_ready or state.questions[1] or live.has_late(state) then
       drain(state, till)
     end
   end
@@ -236,7 +233,7 @@ local function make_driver(state)
     return state.engine and state.engine:descriptor()
   end
 
-  function driver.pending() return operations.pending(state) end
+  function driver.pending() return live.pending(state) end
 
   --- Whether nothing is left to do. pending() does not count what cannot end
   --- before the caller returns.

@@ -3,6 +3,7 @@
 -- on the client's state, see client.lua.
 
 local core = require "close.core"
+local live = require "close.live"
 local memory = require "close.memory"
 local operations = require "close.operation"
 local protect = require "close.protect"
@@ -135,7 +136,7 @@ local function repair(state, thrown, current, depth, uncounted)
     operations.abort(state, broken, thrown)
   end
   state.current = current
-  operations.recount(state)
+  live.recount(state)
 end
 
 --- Handles events, then finished requests; stops early after the moment till. A
@@ -156,7 +157,7 @@ local function drain(state, till)
   local has_ended = not broken or broken == current or broken.done
   if not protect.ensure(repair, state, why, current, depth, uncounted) then
     -- There is no memory, not even for a call: a later drain ends it.
-    if broken and broken ~= current then operations.put_off(state, broken) end
+    if broken and broken ~= current then live.put_off(state, broken) end
     state.current, state.depth, state.uncounted = current, depth, uncounted
   end
   -- An operation that ran out of memory reports it by its own error.

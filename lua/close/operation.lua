@@ -17,6 +17,7 @@
 --     is_starting   the _async function that begins it has not returned
 --     done          "over"; "read" once its verb reads, or has read
 --     response, failure   its result; a failure may be an error already
+--   set in live.lua
 --     next_untold   while it is in the list state.untold: the next one, or
 --                   false at the end
 -- An error may come at any instruction: from a hook, or if out of memory. So an
@@ -27,6 +28,7 @@
 local core = require "close.core"
 local errors = require "close.errors"
 local handle = require "close.handle"
+local live = require "close.live"
 local memory = require "close.memory"
 local options = require "close.options"
 local protect = require "close.protect"
@@ -38,66 +40,8 @@ local operations = {}
 
 local MAX_DEPTH = 30 -- of callbacks that wait; Lua allows 200 nested C calls
 
--- ---- counting ----
-
--- An operation counts as pending while it is in state.live; state.pending is
--- how many there are.
-local function count(state, operation)
-  local live = state.live
-  if live[operation] then return end
-  live[operation] = true
-  state.pending = state.pending + 1
-end
-
-local function uncount(state, operation)
-  local live = state.live
-  if not live[operation] then return end
-  live[operation] = nil
-  state.pending = state.pending - 1
-end
-
---- Counts them again, as an error may have come between the two halves of
---- counting. Without a for loop: in Lua 5.1 the collector may run in its steps,
---- and with it a finalizer that changes what is counted.
-function operations.recount(state)
-  local n, live = 0, state.live
-  local operation = next(live)
-  while operation do
-    n = n + 1
-    operation = next(live, operation)
-  end
-  state.pending = n
-end
-
---- How many operations are not over, without those that cannot end before the
---- caller returns.
-function operations.pending(state)
-  local n = state.pending - state.uncounted
-  if state.starting > 0 then -- they are told once their caller goes on
-    local operation = next(state.live) -- not in a for loop, see recount
-    while operation do
-      if operation.is_starting and operation.done then n = n - 1 end
-      operation = next(state.live, operation)
-    end
-  end
-  return n - questions.count_inside(state)
-end
-
---- Calls act(state, operation, response, failure) in the next drain.
-function operations.defer(state, act, operation, response, failure)
-  -- First: an error, or a finalizer that defers others, may come here.
-  local late = { act = act, operation = operation, response = response,
-    failure = failure }
-  local last = state.deferred_last + 1
-  state.deferred[last] = late
-  state.deferred_last = last
-  -- Like count(), but without a call, at which a finalizer could drain it.
-  if not state.live[operation] then
-    state.live[operation], state.pending = true, state.pending + 1
-  end
-end
-
-local defer = operations.defer
+local count, uncount = live.count, live.uncount
+local settle, defer = live.settle, live.defer
 
 --- Whether callbacks that wait are nested too deeply for another one.
 function operations.is_too_deep(state) return state.depth >= MAX_DEPTH end
@@ -189,7 +133,7 @@ local function call_back(state, operation)
   end)
   state.depth = depth
   -- A finalizer threw before the callback was taken: it is still to be called.
-  if operation.waiter then return operations.notify_later(state, operation) end
+  if operation.waiter then return live.put_back(state, operation) end
 end
 
 -- The same where a loop calls it outside of a drain, which would repair what an
@@ -200,7 +144,7 @@ local function run(state, operation)
   if called and ok then return end
   if not called then why = protect.note(ok) end
   state.depth = depth
-  protect.ensure(operations.notify_later, state, operation)
+  protect.ensure(live.put_back, state, operation)
   state.loop.kick()
   error(why, 0)
 end
@@ -239,29 +183,10 @@ end
 
 operations.notify = notify
 
---- Puts an operation into the list state.untold. Allocates nothing, as memory
---- may lack for long; may be called twice, as an error may come here, too.
-function operations.put_off(state, operation)
-  local following = operation.next_untold
-  -- One that was just taken from the list still refers to the first.
-  if following == nil or following == state.untold then
-    operation.next_untold = state.untold
-    state.untold = operation
-  end
-end
-
---- Like notify, but in a later drain, after an error.
-function operations.notify_later(state, operation)
-  if not operation.waiter then return uncount(state, operation) end
-  count(state, operation) -- first: a finalizer may tell it once it is listed
-  operations.put_off(state, operation)
-end
-
 --- Tells what waits for one of these operations; one that is not over was left
 --- so for lack of memory, and is ended. The caller has made it state.current.
 function operations.notify_untold(state, operation)
-  state.untold = operation.next_untold
-  operation.next_untold = nil
+  live.take_untold(state, operation)
   if operation.done then return notify(state, operation) end
   operations.abort(state, operation, memory.MESSAGE)
 end
@@ -307,12 +232,6 @@ local function begin(state, operation)
     return requests.failure("cancelled", "the call was cancelled")
   end
   return requests.begin(state, operation.request)
-end
-
--- Something was deferred for an operation that is over by now: a finalizer may
--- have come in between, and have counted or ended it.
-local function settle(state, operation)
-  if not operation.waiter then uncount(state, operation) end
 end
 
 --- Continues an operation whose request is over.
@@ -406,7 +325,7 @@ end
 --- Ends an operation after an error in the middle of it. A result that the
 --- engine still has is used; one that was taken from it is lost.
 function operations.abort(state, operation, thrown)
-  if operation.done then return operations.notify_later(state, operation) end
+  if operation.done then return live.put_back(state, operation) end
   local request, lacks = operation.request, memory.is_out_of_memory(thrown)
   local id = request.id
   if not lacks and id and is_unread(state, id) then return end
@@ -416,7 +335,7 @@ function operations.abort(state, operation, thrown)
   if lacks then
     if id then state.requests[id] = nil end
     operations.end_without_memory(state, operation)
-    return operations.notify_later(state, operation)
+    return live.put_back(state, operation)
   end
   if is_ending then return end
   local failure = requests.failure("cancelled",
@@ -434,14 +353,14 @@ local function abandon(state, operation, thrown)
   operation.is_cancelled = true -- also where the engine has its end already
   operations.abort(state, operation, thrown)
   uncount(state, operation)
-  operations.recount(state)
+  live.recount(state)
 end
 
 local function give_up(state, operation, thrown)
   if protect.ensure(abandon, state, operation, thrown) then return end
   -- There is no memory, not even for a call: a later drain ends the operation.
   operation.waiter, operation.is_cancelled = nil, true
-  operations.put_off(state, operation)
+  live.put_off(state, operation)
 end
 
 local function start_and_wait(state, operation)
