@@ -109,7 +109,9 @@ function Client:close()
   state.closed = true
   questions.close(state)
   local engine = state.engine
-  for id in pairs(engine and state.requests or {}) do engine:cancel(id) end
+  for id, request in pairs(engine and state.requests or {}) do
+    if request then engine:cancel(id) end
+  end
   repeat -- a drain that runs out of memory leaves some of them
     drain(state)
     -- A callback may have closed it again.
@@ -259,10 +261,8 @@ function client.new(given)
     scheme = settings.api_key and "basic" or "bearer",
     secret = not from_function and secret or nil,
     source = from_function and secret or nil,
-    requests = {},
     last_id = 0,
     questions = {},
-    live = {},
     pending = 0,
     deferred = {},
     deferred_first = 1,
@@ -273,6 +273,7 @@ function client.new(given)
     uncounted = 0,
     memory_errors = { errors.memory(), errors.memory() },
   }
+  state.live, state.requests = live.new()
   state.driver = make_driver(state)
   state.loop, why = loops.new(settings.loop, state.driver)
   if not state.loop then return nil, errors.config(why) end

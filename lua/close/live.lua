@@ -6,6 +6,15 @@ local questions = require "close.question"
 
 local live = {}
 
+-- While a table is exactly full, Lua makes it anew at each new key. The number
+-- of calls is often a power of two, such as 64, the default of max_in_flight:
+-- so their tables have one key more.
+local NONE = {}
+
+--- The tables of what is live, empty.
+---@return table live, table requests
+function live.new() return { [NONE] = true }, { [-1] = false } end
+
 -- ---- counting ----
 
 --- Counts an operation as pending. It does while it is in state.live;
@@ -33,7 +42,7 @@ local uncount = live.uncount
 --- counting. Without a for loop: in Lua 5.1 the collector may run in its steps,
 --- and with it a finalizer that changes what is counted.
 function live.recount(state)
-  local n, list = 0, state.live
+  local n, list = -1, state.live -- without NONE
   local operation = next(list)
   while operation do
     n = n + 1
