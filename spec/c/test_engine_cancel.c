@@ -216,6 +216,22 @@ static void by_the_engine_s_end(void **state) {
   assert_int_equal(pending_count(), 11);
 }
 
+/* The caller may still have calls then, and leaves nothing behind. */
+static void by_the_engine_s_end_while_taken(void **state) {
+  static const struct reaction answers[] = {{.reply = OK_REPLY}};
+  struct clo_transfer *taken[2];
+  size_t i;
+  scene_open(answers, 1);
+  submit_posts(COUNT(taken));
+  for (i = 0; i < COUNT(taken); i++) {
+    taken[i] = until_done();
+    clo_engine_take(engine, taken[i]);
+  }
+  clo_engine_free(engine);
+  engine = NULL;
+  for (i = 0; i < COUNT(taken); i++) clo_engine_free_taken(taken[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_queued_call),
@@ -228,6 +244,7 @@ int main(void) {
       TEST(a_call_that_is_done),
       TEST(one_of_many),
       TEST(by_the_engine_s_end),
+      TEST(by_the_engine_s_end_while_taken),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

@@ -261,6 +261,7 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
     return 0;
   }
   t->easy = s->easy;
+  t->sessions = sessions;
   t->lines = headers;
   return 1;
 }

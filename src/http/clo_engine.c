@@ -449,6 +449,13 @@ void clo_engine_release(struct clo_engine *e, struct clo_transfer *t) {
   clo_list_put(&e->spare, t);
 }
 
+/* The engine could not free its sessions while this one used them. */
+void clo_engine_free_taken(struct clo_transfer *t) {
+  CURLSH *sessions = t->sessions;
+  clo_transfer_free(t);
+  curl_share_cleanup(sessions);
+}
+
 const struct clo_event *clo_engine_event(const struct clo_engine *e) {
   return e->events;
 }

@@ -56,12 +56,13 @@ int clo_engine_descriptor(struct clo_engine *engine);
 struct clo_transfer *clo_engine_done(const struct clo_engine *engine);
 
 /* Makes a call that is done the caller's, who releases it once it is read, puts
- * it back, or frees it; the last may be after the engine's end. */
+ * it back, or frees it after the engine's end. */
 void clo_engine_take(struct clo_engine *engine, struct clo_transfer *transfer);
 void clo_engine_put_back(struct clo_engine *engine,
                          struct clo_transfer *transfer);
 void clo_engine_release(struct clo_engine *engine,
                         struct clo_transfer *transfer);
+void clo_engine_free_taken(struct clo_transfer *transfer);
 
 /* The oldest event, or NULL; it stays until it is dropped. */
 const struct clo_event *clo_engine_event(const struct clo_engine *engine);

@@ -47,6 +47,7 @@ struct clo_request {
 struct clo_transfer {
   unsigned long id, ticket; /* as in its request */
   CURL *easy; /* made once, prepared for each attempt; NULL: to be made */
+  CURLSH *sessions; /* the engine's, which easy uses; or NULL */
   struct clo_transfer *prev, *next;
   struct clo_group *group; /* the engine's */
 

@@ -285,7 +285,7 @@ static int done(lua_State *L) {
   failed = try_push_done(L, transfer);
   id = transfer->id;
   if (!handle->engine)
-    clo_transfer_free(transfer);
+    clo_engine_free_taken(transfer);
   else if (failed && failed != LUA_ERRMEM)
     clo_engine_put_back(handle->engine, transfer);
   else
