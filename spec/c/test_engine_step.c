@@ -147,6 +147,27 @@ static void the_first_call_connects_alone_for_a_second(void **state) {
   assert_int_equal(cancelled_after(ids[0]), 1);
 }
 
+/* The first one's server may be a storage that is out of order. */
+static void calls_to_another_server_do_not_wait(void **state) {
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  char url[80];
+  config.http2 = 1;
+  config.plain = 0;
+  scene_open_with(&config, silence, 1);
+  snprintf(url, sizeof url, "https%s", scene_url("/") + strlen("http"));
+  request = request_of("POST", "{}");
+  request.url = url;
+  submit(&request);
+  request.group = "another";
+  snprintf(url, sizeof url, "https://127.0.0.1:%d/", server_refusing_port());
+  submit(&request);
+  clo_engine_step(engine, 5);
+  if (!clo_engine_done(engine)) clo_engine_cancel(engine, 2);
+  assert_int_equal(clo_engine_done(engine)->id, 2);
+  assert_int_equal(clo_engine_done(engine)->attempts, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_step_with_no_budget_goes_on),
@@ -157,6 +178,7 @@ int main(void) {
       TEST(a_step_returns_what_is_pending),
       TEST(untaken_calls_come_before_new_ones),
       TEST(the_first_call_connects_alone_for_a_second),
+      TEST(calls_to_another_server_do_not_wait),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

@@ -283,9 +283,34 @@ static void give_up(struct clo_engine *e, struct clo_group *group, double at) {
   }
 }
 
-/* The queued transfer that is to start now, or NULL; sets
- * e->release where a rate limit holds some back. */
+/* Whether two requests go to the same server. */
+static int go_together(const struct clo_transfer *a,
+                       const struct clo_transfer *b) {
+  const char *url = a->url.data, *host = strstr(url, "://");
+  size_t len = host ? (size_t)(host - url) + 3 : 0;
+  len += strcspn(url + len, "/?");
+  return strncmp(url, b->url.data, len + 1) == 0;
+}
+
+#define FIRST_ALONE 1.0 /* seconds */
+
+/* The first call, while the others to its server wait for its connection to say
+ * whether it is HTTP/2; or NULL. libcurl would let them wait, too, and then send
+ * them all in one go, which holds the host: 64 of them take 6 ms. */
+static const struct clo_transfer *alone(const struct clo_engine *e, double at) {
+  const struct clo_transfer *first = e->running.first;
+  curl_off_t connected = 0;
+  if (!first || !e->config.http2 || e->config.plain ||
+      first->started_at + FIRST_ALONE <= at)
+    return NULL;
+  curl_easy_getinfo(first->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+  return connected > 0 ? NULL : first;
+}
+
+/* The queued transfer that is to start now, or NULL; sets e->release where
+ * something holds some back. */
 static struct clo_transfer *next_up(struct clo_engine *e, double at) {
+  const struct clo_transfer *ahead = alone(e, at);
   struct clo_transfer *first = NULL;
   struct clo_group *group;
   e->release = -1;
@@ -293,6 +318,8 @@ static struct clo_transfer *next_up(struct clo_engine *e, double at) {
     double start = clo_pace_start(&group->pace, group->running, at);
     give_up(e, group, at);
     if (!group->queued.first) continue;
+    if (ahead && start <= at && go_together(ahead, group->queued.first))
+      start = ahead->started_at + FIRST_ALONE;
     if (start > at) {
       if (e->release < 0 || start < e->release) e->release = start;
     } else if (!first || goes_before(group->queued.first, first)) {
@@ -319,29 +346,12 @@ void clo_attempts_prepare(struct clo_engine *e) {
     e->polled = asked;
 }
 
-#define FIRST_ALONE 1.0 /* seconds */
-
-/* Until when the others wait for the first call's connection to say whether it
- * is HTTP/2; or 0. libcurl would let them wait, too, and then send them all in
- * one go, which holds the host: 64 of them take 6 ms. */
-static double first_is_alone_until(const struct clo_engine *e) {
-  const struct clo_transfer *first = e->running.first;
-  curl_off_t connected = 0;
-  if (!first || !e->config.http2 || e->config.plain) return 0;
-  curl_easy_getinfo(first->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
-  return connected > 0 ? 0 : first->started_at + FIRST_ALONE;
-}
-
 int clo_attempts_start(struct clo_engine *e) {
   struct clo_transfer *t;
-  double at, alone;
+  double at;
   if (!e->queued || e->running.count >= (size_t)e->config.max_in_flight)
     return 0;
   at = clo_clock_now();
-  if ((alone = first_is_alone_until(e)) > at) {
-    e->release = alone;
-    return 0;
-  }
   if (!(t = next_up(e, at))) return 0;
   clo_attempts_leave(e, &t->group->queued, t);
   t->trust = e->trust;
