@@ -168,6 +168,25 @@ static void calls_to_another_server_do_not_wait(void **state) {
   assert_int_equal(clo_engine_done(engine)->attempts, 1);
 }
 
+/* There may be a connection for the next ones. */
+static void calls_do_not_wait_for_one_that_connects_anew(void **state) {
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  char url[80];
+  config.http2 = 1;
+  config.plain = 0;
+  scene_open_with(&config, silence, 1);
+  snprintf(url, sizeof url, "https%s", scene_url("/") + strlen("http"));
+  request = request_of("DELETE", NULL);
+  request.url = url;
+  submit(&request);
+  request = request_of("POST", "{}");
+  request.url = url;
+  submit(&request);
+  clo_engine_step(engine, 5);
+  assert_int_equal(cancelled_after(2), 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_step_with_no_budget_goes_on),
@@ -179,6 +198,7 @@ int main(void) {
       TEST(untaken_calls_come_before_new_ones),
       TEST(the_first_call_connects_alone_for_a_second),
       TEST(calls_to_another_server_do_not_wait),
+      TEST(calls_do_not_wait_for_one_that_connects_anew),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

@@ -296,11 +296,13 @@ static int go_together(const struct clo_transfer *a,
 
 /* The first call, while the others to its server wait for its connection to say
  * whether it is HTTP/2; or NULL. libcurl would let them wait, too, and then send
- * them all in one go, which holds the host: 64 of them take 6 ms. */
+ * them all in one go, which holds the host: 64 of them take 6 ms. One that uses
+ * no connection that is there does not say that there is none for the others. */
 static const struct clo_transfer *alone(const struct clo_engine *e, double at) {
   const struct clo_transfer *first = e->running.first;
   curl_off_t connected = 0;
   if (!first || !e->config.http2 || e->config.plain ||
+      clo_curl_connects_anew(first) ||
       first->started_at + FIRST_ALONE <= at)
     return NULL;
   curl_easy_getinfo(first->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);

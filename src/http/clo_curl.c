@@ -409,18 +409,20 @@ static void set_address(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_CURLU, t->address);
 }
 
+/* A request without a body has nothing to rewind, so the guard does not see
+ * libcurl repeat it, which it only does on a kept connection. Reading twice does
+ * no harm, unless the caller says so. */
+int clo_curl_connects_anew(const struct clo_transfer *t) {
+  return t->body.len == 0 && (!t->repeatable || strcmp(t->method, "GET") != 0);
+}
+
 CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   set_trust(s, t->trust);
   set_address(s, t);
   set_target(s, t);
   SET(CURLOPT_TIMEOUT_MS, limit(timeout));
-  /* A request without a body has nothing to rewind, so the guard does not see
-   * libcurl repeat it, which it only does on a kept connection. Reading twice
-   * does no harm, unless the caller says so. */
-  SET(CURLOPT_FRESH_CONNECT,
-      (long)(t->body.len == 0 &&
-             (!t->repeatable || strcmp(t->method, "GET") != 0)));
+  SET(CURLOPT_FRESH_CONNECT, (long)clo_curl_connects_anew(t));
   SET(CURLOPT_HTTPHEADER, headers_of(t));
   if (t->form) {
     SET(CURLOPT_MIMEPOST, t->form);

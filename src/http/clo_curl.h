@@ -40,6 +40,9 @@ int clo_curl_setup(struct clo_transfer *transfer,
                    const struct clo_config *config, struct curl_slist *headers,
                    CURLSH *sessions, struct clo_sockets *sockets, char *why);
 
+/* Whether a request uses no connection that is there. */
+int clo_curl_connects_anew(const struct clo_transfer *transfer);
+
 /* Gives the easy handle of a transfer whose host is being looked up to another,
  * with which it can connect to nothing. It stays in the multi handle. */
 void clo_curl_park(struct clo_transfer *transfer, struct clo_transfer *parked);
