@@ -97,6 +97,28 @@ describe("a call over TLS", function()
     assert.same({ ".", "r" }, reused)
   end)
 
+  it("makes a whole handshake where a session is refused", function()
+    local port = upstream:ask{ op = "relay", name = "relay",
+      port = front.https:match ":(%d+)/" }
+    local client = support.new(
+      ("https://127.0.0.1:%d/api/v1"):format(port),
+      { ca_file = front.ca_file, max_retries = 1 })
+    upstream:script{ {}, { delay = 0.2 }, { delay = 0.2 } }
+    assert(client.sms.create(support.params()))
+    upstream:ask{ op = "arm", times = -1,
+      cut = { from = "session", ending = "reset" } }
+    local attempts = {}
+    for i = 1, 2 do
+      client.sms.create_async(support.params(), function(sms, err, response)
+        assert(sms, tostring(err))
+        attempts[i] = response.attempts
+      end)
+    end
+    assert.equal(0, client:wait(20))
+    upstream:ask{ op = "arm", times = 1 }
+    assert.same({ 1, 2 }, attempts)
+  end)
+
   it("has the same request and response either way", function()
     for _, name in ipairs(BOTH) do
       upstream:reset()

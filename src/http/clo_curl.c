@@ -229,7 +229,7 @@ static void describe_refusal(const struct setup *s, char *why) {
 }
 
 CURLSH *clo_curl_sessions(void) {
-  CURLSH *sessions = clo_libcurl_can_share() ? curl_share_init() : NULL;
+  CURLSH *sessions = clo_libcurl_needs_share() ? curl_share_init() : NULL;
   if (sessions && curl_share_setopt(sessions, CURLSHOPT_SHARE,
                                     CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
     curl_share_cleanup(sessions);
@@ -423,6 +423,10 @@ CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
   set_target(s, t);
   SET(CURLOPT_TIMEOUT_MS, limit(timeout));
   SET(CURLOPT_FRESH_CONNECT, (long)clo_curl_connects_anew(t));
+  /* A server may end a connection that offers a session: a second attempt makes
+   * a whole handshake. */
+  if (clo_libcurl_resumes())
+    SET(CURLOPT_SSL_SESSIONID_CACHE, (long)(t->attempts < 2));
   SET(CURLOPT_HTTPHEADER, headers_of(t));
   if (t->form) {
     SET(CURLOPT_MIMEPOST, t->form);

@@ -13,8 +13,10 @@ void clo_libcurl_note(void) {
 
 int clo_libcurl_is_old(void) { return version != 0 && version < 0x075700; }
 
-int clo_libcurl_can_share(void) {
-  return version >= 0x075800 && version < 0x080c00;
+int clo_libcurl_resumes(void) { return version >= 0x075800; }
+
+int clo_libcurl_needs_share(void) {
+  return clo_libcurl_resumes() && version < 0x080c00;
 }
 
 /* macOS has no sigtimedwait, but sockets that raise no SIGPIPE, which libcurl

@@ -34,9 +34,11 @@ void clo_libcurl_note(void);
  * lets OpenSSL raise SIGPIPE, which would end the host's process. */
 int clo_libcurl_is_old(void);
 
-/* Whether TLS sessions are shared by a CURLSH: 7.87 may crash with one, and 8.12
- * shares them among the calls of a multi handle by itself. */
-int clo_libcurl_can_share(void);
+/* Whether a further connection of an engine resumes a TLS session, and whether
+ * it needs a CURLSH for it: 7.87 may crash with one, and 8.12 shares sessions
+ * among the calls of a multi handle by itself. */
+int clo_libcurl_resumes(void);
+int clo_libcurl_needs_share(void);
 
 /* Holds SIGPIPE back in this thread, where libcurl may raise it; then takes one
  * away that came meanwhile. The process's handlers are its host's. */

@@ -11,9 +11,10 @@ local plan = { left = 0 }
 
 -- What is to happen. cut.from: "client", once so many bytes (cut.after) of the
 -- client's have passed, counted from now or from a later connection's start;
--- "taken", once a request has been taken whole, before a byte of its answer;
--- "answer", amid the first bytes of that. cut.ending: "close", "reset",
--- "silence". times: for so many connections, -1 for all.
+-- "session", if the client offers to resume one; "taken", once a request has
+-- been taken whole, before a byte of its answer; "answer", amid the first bytes
+-- of that. cut.ending: "close", "reset", "silence". times: for so many
+-- connections, -1 for all.
 function relay.arm(cut, times)
   plan = { cut = cut, left = times or 0, taken = ledger.taken }
   for _, self in ipairs(stream.which(function(s) return s.twin end)) do
@@ -21,10 +22,31 @@ function relay.arm(cut, times)
   end
 end
 
+-- Whether bytes are a ClientHello (RFC 8446, 4.1.2) that offers a session: by a
+-- pre_shared_key, or a session_ticket that is not empty (RFC 5077).
+local function offers_session(data)
+  if data:sub(1, 1) ~= "\22" or data:sub(6, 6) ~= "\1" then return false end
+  local function number(at) return data:byte(at) * 256 + data:byte(at + 1) end
+  local at = 44 -- after the headers, the version and the random bytes
+  at = at + 1 + data:byte(at)
+  at = at + 2 + number(at)
+  at = at + 1 + data:byte(at) + 2
+  while at + 3 < #data do
+    local kind, size = number(at), number(at + 2)
+    if kind == 41 or kind == 35 and size > 0 then return true end
+    at = at + 4 + size
+  end
+  return false
+end
+
 -- How many bytes of a chunk may pass, and whether that was the end.
 local function allowed(self, data)
   local cut = plan.cut
   if not cut or plan.left == 0 then return #data, false end
+  if cut.from == "session" then
+    local is_offer = self.to_server and offers_session(data)
+    return is_offer and 0 or #data, is_offer
+  end
   if self.to_server then
     self.passed = self.passed + #data
     if cut.from ~= "client" or self.passed < cut.after then
