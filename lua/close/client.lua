@@ -171,8 +171,7 @@ end
 
 -- The engine's functions for a loop. They do nothing once the client is closed.
 local function make_driver(state)
-  local driver = { now = core.now,
-    has_events = state.settings.on_event ~= nil }
+  local driver = { now = core.now }
 
   -- Whether there is something to drain that is not the engine's.
   local function has_own()

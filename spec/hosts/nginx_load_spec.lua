@@ -21,29 +21,6 @@ local LOCATIONS = [[
       ngx.say "{}"
     }
   }
-  location = /together {
-    content_by_lua_block {
-      local methods = debug.getregistry()["close.engine"].__index
-      local step, steps = methods.step, 0
-      function methods.step(...)
-        steps = steps + 1
-        return step(...)
-      end
-      local create_async = app.client.sms.create_async
-      local function steps_of(n)
-        steps = 0
-        for i = 1, n do
-          create_async(app.params("together " .. i), function() end)
-        end
-        return steps
-      end
-      local first = steps_of(1)
-      ngx.sleep(0.1) -- a timer drives it meanwhile, and sleeps
-      local others = steps_of(5)
-      methods.step = step
-      ngx.say("[", first, ", ", others, "]")
-    }
-  }
   location = /async {
     content_by_lua_block {
       for i = 1, 20 do
@@ -192,15 +169,6 @@ describe("many calls at once in nginx", function()
       if n == 2 then twice = twice + 1 end
     end
     assert.equal(1, twice)
-  end)
-
-  it("start in one step where they begin together", function()
-    upstream:default { delay = 0.3 }
-    assert.same({ 1, 0 }, host:json "/together")
-    assert.truthy(upstream:wait(6))
-    assert.is_true(nginx_host.eventually(function()
-      return host:json "/state".pending == 0
-    end))
   end)
 
   it("hold nobody up in their callbacks", function()

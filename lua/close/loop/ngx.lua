@@ -55,7 +55,7 @@ function ngx_loop.new(driver)
   local is_expected = false   -- whether the sleep lasts until one can be
   local spare = {}            -- semaphores
   local sleeper               -- the semaphore that the timer sleeps on
-  local sleeps, is_woken = false, false -- whether it does; whether that ends
+  local wakes = -math.huge    -- until when
 
   function loop.yields() return true end
 
@@ -97,16 +97,17 @@ function ngx_loop.new(driver)
     answered, last = now, now
   end
 
-  -- Sleeps until the next turn; returns whether kick() ended that.
+  -- Sleeps until the next turn; loop.kick() may make that shorter. It ends by a
+  -- timer in any case: so an event's timer comes before what a turn wakes.
   local function sleep()
-    local time
     sleeper = sleeper or semaphore.new()
-    time, is_expected = sleep_time(driver.now())
-    sleeps, is_woken = true, false
-    local was_woken = sleeper:wait(time)
-    sleeps = false
-    is_expected = is_expected and not was_woken
-    return was_woken
+    repeat
+      local now = driver.now()
+      local time
+      time, is_expected = sleep_time(now)
+      wakes = now + time
+    until not sleeper:wait(time)
+    wakes = -math.huge
   end
 
   -- Whether a timer drives.
@@ -136,22 +137,20 @@ function ngx_loop.new(driver)
 
   -- A new timer takes over after MAX_TURNS: nginx frees the memory of a timer's
   -- light threads only at its end. A timer ends at once if there is a later
-  -- one. Where there are events, kick() causes only a step, the turn follows
-  -- after a sleep: so the timer of an event comes before what a turn wakes.
+  -- one.
   local function drive(_, mine)
     asked, trust = -math.huge, ALIVE_S
-    local act = turn
     repeat
       for _ = 1, MAX_TURNS do
         if mine ~= number then return end
         turned = driver.now()
-        local ok, why = pcall(act, BUDGET_S)
+        local ok, why = pcall(turn)
         if not ok then ngx.log(ngx.ERR, "close: ", why) end
         if not ok or is_over() then
           turned = -math.huge
           return
         end
-        act = sleep() and driver.has_events and driver.step or turn
+        sleep()
       end
       look_later()
     until ngx_timers.at(0, drive, mine)
@@ -182,17 +181,15 @@ function ngx_loop.new(driver)
     look_later()
   end
 
-  -- A new request leaves now, not after a sleep: with all others that begin in
-  -- this turn of nginx's loop, in one step of the timer that sleeps.
   function loop.kick()
     last = driver.now()
     driver.descriptor() -- with epoll, checking for ready sockets is cheap
-    if sleeps and is_driven() then
-      if not is_woken then sleeper:post() end
-      is_woken = true
-      return
+    driver.step(BUDGET_S) -- a new request leaves now, not after a sleep
+    -- Less than a millisecond is no gain: nginx counts them.
+    if last + sleep_time(last) + MIN_SLEEP_S < wakes then
+      wakes = -math.huge
+      sleeper:post()
     end
-    driver.step(BUDGET_S)
     start_driver()
   end
 
