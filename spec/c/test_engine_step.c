@@ -119,20 +119,26 @@ static int cancelled_after(unsigned long id) {
   return attempts;
 }
 
-/* The server never says whether it speaks HTTP/2. */
-static void the_first_call_connects_alone_for_a_second(void **state) {
+/* A scene for HTTP/2, which its server never says that it speaks: the call with
+ * which to begin. */
+static struct clo_request http2_scene(void) {
+  static char url[80];
   struct clo_config config = scene_config();
   struct clo_request request;
-  unsigned long ids[4];
-  char url[80];
-  double begun;
-  size_t i;
   config.http2 = 1;
   config.plain = 0;
   scene_open_with(&config, silence, 1);
   snprintf(url, sizeof url, "https%s", scene_url("/") + strlen("http"));
   request = request_of("POST", "{}");
   request.url = url;
+  return request;
+}
+
+static void the_first_call_connects_alone_for_a_second(void **state) {
+  struct clo_request request = http2_scene();
+  unsigned long ids[4];
+  double begun;
+  size_t i;
   for (i = 0; i < COUNT(ids); i++) ids[i] = submit(&request);
   begun = clock_now();
   clo_engine_step(engine, 1);
@@ -149,18 +155,12 @@ static void the_first_call_connects_alone_for_a_second(void **state) {
 
 /* The first one's server may be a storage that is out of order. */
 static void calls_to_another_server_do_not_wait(void **state) {
-  struct clo_config config = scene_config();
-  struct clo_request request;
+  struct clo_request request = http2_scene();
   char url[80];
-  config.http2 = 1;
-  config.plain = 0;
-  scene_open_with(&config, silence, 1);
-  snprintf(url, sizeof url, "https%s", scene_url("/") + strlen("http"));
-  request = request_of("POST", "{}");
-  request.url = url;
   submit(&request);
   request.group = "another";
   snprintf(url, sizeof url, "https://127.0.0.1:%d/", server_refusing_port());
+  request.url = url;
   submit(&request);
   clo_engine_step(engine, 5);
   if (!clo_engine_done(engine)) clo_engine_cancel(engine, 2);
@@ -170,18 +170,9 @@ static void calls_to_another_server_do_not_wait(void **state) {
 
 /* There may be a connection for the next ones. */
 static void calls_do_not_wait_for_one_that_connects_anew(void **state) {
-  struct clo_config config = scene_config();
-  struct clo_request request;
-  char url[80];
-  config.http2 = 1;
-  config.plain = 0;
-  scene_open_with(&config, silence, 1);
-  snprintf(url, sizeof url, "https%s", scene_url("/") + strlen("http"));
-  request = request_of("DELETE", NULL);
-  request.url = url;
-  submit(&request);
-  request = request_of("POST", "{}");
-  request.url = url;
+  struct clo_request request = http2_scene(), anew = request_of("DELETE", NULL);
+  anew.url = request.url;
+  submit(&anew);
   submit(&request);
   clo_engine_step(engine, 5);
   assert_int_equal(cancelled_after(2), 1);
