@@ -116,7 +116,6 @@ static int park(struct clo_engine *e, struct clo_transfer *t) {
   curl_easy_getinfo(t->easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up);
   if (looked_up > 0 || !(parked = clo_transfer_new(0))) return 0;
   if (t->form) t->max_retries = 0;
-  parked->is_parked = 1;
   clo_curl_park(t, parked);
   clo_list_put(&e->parked, parked);
   return 1;

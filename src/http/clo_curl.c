@@ -213,7 +213,12 @@ static void set_callbacks(struct setup *s, struct clo_transfer *t) {
 static curl_socket_t open_socket(void *transfer, curlsocktype purpose,
                                  struct curl_sockaddr *address) {
   struct clo_transfer *t = transfer;
-  curl_socket_t fd = t->on_open(t->sockets, purpose, address);
+  curl_socket_t fd;
+  if (t->is_parked) {
+    errno = ECANCELED;
+    return CURL_SOCKET_BAD;
+  }
+  fd = clo_sockets_on_open(t->sockets, purpose, address);
   /* Where there is no IPv6, IPv4 says what is wrong. */
   if (fd == CURL_SOCKET_BAD && errno != EAFNOSUPPORT) t->open_error = errno;
   return fd;
@@ -248,7 +253,6 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   set_callbacks(s, t);
   set_quick_exit(s, t);
   t->by_proxy = config->proxy != NULL;
-  t->on_open = clo_sockets_on_open;
   t->sockets = sockets;
   SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
   SET(CURLOPT_OPENSOCKETDATA, t);
@@ -266,15 +270,6 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   return 1;
 }
 
-static curl_socket_t refuse_socket(void *unused, curlsocktype purpose,
-                                   struct curl_sockaddr *address) {
-  (void)unused;
-  (void)purpose;
-  (void)address;
-  errno = ECANCELED;
-  return CURL_SOCKET_BAD;
-}
-
 void clo_curl_park(struct clo_transfer *t, struct clo_transfer *parked) {
   struct setup setup = {t->easy, CURLE_OK, ""}, *s = &setup;
   parked->easy = t->easy;
@@ -283,7 +278,7 @@ void clo_curl_park(struct clo_transfer *t, struct clo_transfer *parked) {
   t->easy = NULL;
   t->form = NULL;
   t->address = NULL;
-  parked->on_open = refuse_socket;
+  parked->is_parked = 1;
   set_callbacks(s, parked);
   SET(CURLOPT_OPENSOCKETDATA, parked);
   SET(CURLOPT_RESOLVER_START_DATA, parked);

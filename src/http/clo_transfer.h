@@ -85,8 +85,7 @@ struct clo_transfer {
   int too_large;          /* headers or answer hit their maximum, */
   int no_memory;          /* or there was no memory for them */
   int from_parent;        /* of a fork, which runs it */
-  curl_opensocket_callback on_open; /* the engine's, and its data; */
-  void *sockets;
+  void *sockets;          /* the engine's */
   int open_error;         /* the system's, where that did not open a socket */
   int unwatched;          /* the engine does not hear of its socket */
   int is_looked_up;       /* its host is, or was; told by an old libcurl */
