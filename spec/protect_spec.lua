@@ -254,7 +254,7 @@ describe("an interrupt at any instruction", function()
     end, math.random(50), 97)
   end)
 
-  -- Lua 5.4.7 lacks memory six times where 5.4.4 does five times.
+  -- If memory is short, Lua 5.4.7 throws more often in a row than 5.4.4.
   it("does not keep a call from being ended after many others", function()
     local protect, n = require "close.protect", 0
     assert.is_true(protect.ensure(function(step)

@@ -6,9 +6,10 @@ local questions = require "close.question"
 
 local live = {}
 
--- While a table is exactly full, Lua makes it anew at each new key. The number
--- of calls is often a power of two, such as 64, the default of max_in_flight:
--- so their tables have one key more.
+-- Lua's tables have room for a power of two of keys. Into a full one, each new
+-- key is put by allocating the whole table again, even if another key was
+-- removed before. With 64 calls, the default of max_in_flight, the tables would
+-- be full: so they have one key more, which is no call.
 local NONE = {}
 
 --- The tables of what is live, empty.

@@ -146,8 +146,8 @@ local MOST_TRIES = 50
 
 --- Calls what must be done after an error, and may be done twice: it is
 --- repeated if another error comes meanwhile, as from a watchdog that
---- continues, or where memory lacks for some allocations. Returns whether it
---- was done.
+--- continues, or from several allocations that fail. Returns whether it was
+--- done.
 function protect.ensure(f, ...)
   for _ = 1, MOST_TRIES do
     if pcall(f, ...) then return true end
