@@ -264,7 +264,8 @@ static void many_refused_calls_make_no_storm(void **state) {
     clo_engine_step(engine, 0.01);
   }
   /* Those that were in flight, and a probe after each pause. */
-  assert_in_range(server_counts(server).taken, 9, 8 + 5);
+  assert_true(server_counts(server).taken >= 9);
+  assert_true(server_counts(server).taken <= 8 + 5);
 }
 
 static void a_429_for_ever_ends_with_the_retries(void **state) {

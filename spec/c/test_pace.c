@@ -266,7 +266,7 @@ static void uses_the_whole_limit_and_runs_into_no_429(void **state) {
     struct result result = simulate(&runs[i]);
     double allowed = CALLS / runs[i].limit * runs[i].window;
     row("%g in %g s", runs[i].limit, runs[i].window);
-    assert_in_range(result.refused, 0, 2);
+    assert_true(result.refused <= 2);
     /* The first window may be a burst, so it may even be done sooner. */
     assert_true(result.seconds <= allowed / 0.95);
   }

@@ -155,7 +155,8 @@ static void a_large_buffer_is_not_kept(void **state) {
   assert_int_equal(transfer->body.cap, 0);
   load(body, 1000);
   clo_transfer_clear(transfer);
-  assert_in_range(transfer->body.cap, 1000, 64 * 1024);
+  assert_true(transfer->body.cap >= 1000);
+  assert_true(transfer->body.cap <= 64 * 1024);
   free(body);
 }
 
