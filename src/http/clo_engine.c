@@ -301,6 +301,12 @@ static void act_on_timer(struct clo_engine *e) {
   act(e, CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* So that no new call is begun on a connection that was shut down. */
+static void forget_dropped(struct clo_engine *e) {
+  if (e->sockets.has_dropped) clo_libcurl_forget_kept(e->multi);
+  e->sockets.has_dropped = 0;
+}
+
 static size_t step(struct clo_engine *e, double until) {
   adopt(e); /* if it fails, what is started fails */
   e->full = 0;
@@ -310,6 +316,7 @@ static size_t step(struct clo_engine *e, double until) {
   if (e->polled == 0 && clo_sockets_poll(&e->sockets)) e->polled = 1;
   if (e->polled > 0) act_on_ready(e, until);
   e->polled = 0;
+  forget_dropped(e);
   /* New ones come last, and only as fast as the sockets are handled. libcurl
    * begins to connect or send when its timer says so, which is at once. While
    * the last step's calls are not all taken there is only one: they need the

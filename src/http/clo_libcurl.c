@@ -19,6 +19,14 @@ int clo_libcurl_needs_share(void) {
   return clo_libcurl_resumes() && version < 0x080c00;
 }
 
+#define NETWORK_CHANGED ((CURLMoption)17) /* CURLMOPT_, since 8.16 */
+#define CLEAR_CONNS 2L                    /* CURLMNWC_ */
+
+void clo_libcurl_forget_kept(CURLM *multi) {
+  if (version >= 0x081600)
+    (void)curl_multi_setopt(multi, NETWORK_CHANGED, CLEAR_CONNS);
+}
+
 /* macOS has no sigtimedwait, but sockets that raise no SIGPIPE, which libcurl
  * asks for. */
 #if defined _POSIX_REALTIME_SIGNALS && _POSIX_REALTIME_SIGNALS > 0

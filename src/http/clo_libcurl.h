@@ -40,6 +40,11 @@ int clo_libcurl_is_old(void);
 int clo_libcurl_resumes(void);
 int clo_libcurl_needs_share(void);
 
+/* Has a multi handle close the connections that it keeps, and keep none of
+ * those in use: since 8.22, where it looks at most once a second whether one has
+ * ended, and would use one that was shut down meanwhile. */
+void clo_libcurl_forget_kept(CURLM *multi);
+
 /* Holds SIGPIPE back in this thread, where libcurl may raise it; then takes one
  * away that came meanwhile. The process's handlers are its host's. */
 struct clo_sigpipe {

@@ -98,6 +98,11 @@ static int is_idle(const struct clo_sockets *s, int fd) {
   return is_kept(s, fd) && !is_watched(s, fd);
 }
 
+static void drop_kept(struct clo_sockets *s, int fd) {
+  shutdown(fd, SHUT_RDWR);
+  s->has_dropped = 1;
+}
+
 #define AT_ONCE 64 /* descriptors that are asked in one system call */
 
 #ifdef __linux__
@@ -143,7 +148,7 @@ int clo_sockets_descriptor(struct clo_sockets *s) {
 /* One that is ready without interest. There is nothing to read on a connection
  * that is idle but its end; libcurl asks for any other when it wants to. */
 static void drop_ready(struct clo_sockets *s, int fd) {
-  if (is_idle(s, fd)) shutdown(fd, SHUT_RDWR);
+  if (is_idle(s, fd)) drop_kept(s, fd);
   tell_kernel(s, fd, 0);
 }
 
@@ -267,11 +272,12 @@ void clo_sockets_drop_all(struct clo_sockets *s) {
 }
 
 /* On an idle connection there is nothing to read but its end. */
-static void drop_readable(struct pollfd *idle, nfds_t count) {
+static void drop_readable(struct clo_sockets *s, struct pollfd *idle,
+                          nfds_t count) {
   nfds_t i;
   if (poll(idle, count, 0) <= 0) return;
   for (i = 0; i < count; i++)
-    if (idle[i].revents) shutdown(idle[i].fd, SHUT_RDWR);
+    if (idle[i].revents) drop_kept(s, idle[i].fd);
 }
 
 int clo_sockets_drop_stale(struct clo_sockets *s) {
@@ -285,10 +291,10 @@ int clo_sockets_drop_stale(struct clo_sockets *s) {
     idle[count].fd = s->open[i];
     idle[count].events = POLLIN;
     if (++count < AT_ONCE) continue;
-    drop_readable(idle, count);
+    drop_readable(s, idle, count);
     count = 0;
   }
-  if (count > 0) drop_readable(idle, count);
+  if (count > 0) drop_readable(s, idle, count);
   return 0;
 }
 
@@ -311,7 +317,7 @@ void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
   /* If it cannot be asked whether it has ended, it must not be used again. If
    * another request is on it already, that one's answer is noted. */
   if (!is_watched(s, fd) && (!http1 || !tell_kernel(s, fd, POLLIN)))
-    shutdown(fd, SHUT_RDWR);
+    drop_kept(s, fd);
   if (!corked) return; /* it is only slower without */
   s->corked = corked;
   drop(s->corked, &s->corked_count, fd);

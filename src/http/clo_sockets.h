@@ -22,6 +22,7 @@ struct clo_sockets {
   int *corked; /* of the open ones; owned */
   size_t corked_count, corked_cap;
   int unwatched; /* out of memory for an interest: its transfer says so too */
+  int has_dropped; /* one that is kept was shut down, libcurl still has it */
 };
 
 void clo_sockets_init(struct clo_sockets *sockets);
@@ -60,9 +61,9 @@ void clo_sockets_uncork(struct clo_sockets *sockets);
 
 /* Shuts down the kept connections on which something came while they were idle:
  * their end, or bytes that libcurl would take for the answer to the next
- * request. libcurl then sees that they are dead, and opens new ones. Returns 1
- * or -1 if it did what clo_sockets_poll() does: a socket is ready, or none is;
- * otherwise 0. */
+ * request. libcurl then sees that they are dead, or is told of has_dropped, and
+ * opens new ones. Returns 1 or -1 if it did what clo_sockets_poll() does: a
+ * socket is ready, or none is; otherwise 0. */
 int clo_sockets_drop_stale(struct clo_sockets *sockets);
 
 /* libcurl's callbacks; the last argument is the struct clo_sockets. */
