@@ -93,6 +93,7 @@ build = {
         "src/http/clo_transfer.c",
         "src/http/clo_url.c",
         "src/lua/lclo_answer.c",
+        "src/lua/lclo_apart.c",
         "src/lua/lclo_core.c",
         "src/lua/lclo_engine.c",
         "src/lua/lclo_filter.c",

@@ -1,9 +1,23 @@
 -- JSON by lua-cjson, in an instance of our own: its settings are not shared
 -- with other users of lua-cjson.
 
-local cjson = require "cjson"
 local core = require "close.core"
 local memory = require "close.memory"
+
+-- Where the host has functions of lua-cjson's names, as Neovim does.
+for template in package.cpath:gmatch "[^;]+" do
+  local path = template:gsub("%?", "cjson")
+  if core.load_apart(path, "strbuf_append_string") then break end
+end
+
+local cjson = require "cjson"
+
+-- Another module may have loaded it before.
+local ESCAPED, PLAIN = '["\\"\\n\\\\"]', '"\n\\'
+assert(cjson.encode { PLAIN } == ESCAPED and
+  cjson.decode(ESCAPED)[1] == PLAIN,
+  "lua-cjson does not work here: it calls functions of the same names that " ..
+  "this program has; require close before other modules that use lua-cjson")
 
 local json = { null = cjson.null }
 

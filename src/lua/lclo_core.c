@@ -15,6 +15,7 @@
 #include "clo_url.h"
 #include "clo_version.h"
 #include "lclo_answer.h"
+#include "lclo_apart.h"
 #include "lclo_engine.h"
 #include "lclo_filter.h"
 #include "lclo_read.h"
@@ -163,6 +164,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"filter_fields", lclo_filter_fields},
                                        {"is_hooked", is_hooked},
                                        {"is_special", is_special},
+                                       {"load_apart", lclo_load_apart},
                                        {"now", now},
                                        {"pause", pause_before},
                                        {"readable_json", lclo_readable_json},
