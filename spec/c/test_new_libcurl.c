@@ -15,6 +15,7 @@
 /* ---- what takes the place of libcurl's ---- */
 
 static unsigned version; /* which it says it is */
+static int asked;        /* how often it was */
 
 VISIBLE curl_version_info_data *curl_version_info(CURLversion age) {
   static curl_version_info_data data;
@@ -22,6 +23,7 @@ VISIBLE curl_version_info_data *curl_version_info(CURLversion age) {
   *(void **)&real = dlsym(RTLD_NEXT, "curl_version_info");
   data = *real(age);
   data.version_num = version;
+  asked++;
   return &data;
 }
 
@@ -116,7 +118,14 @@ static void an_older_one_is_not_told(void **state) {
   }
 }
 
-/* A process notes the version once: each has its own. */
+/* What it returns is one for all threads, and it writes to it each time. */
+static void it_is_asked_for_its_version_once(void **state) {
+  open_kept(0);
+  assert_answered(0, 1);
+  assert_int_equal(asked, 1);
+}
+
+/* A process asks for the version once: each has its own. */
 static int runs_with_older(void) {
   const struct CMUnitTest tests[] = {TEST(an_older_one_is_not_told)};
   pid_t child = fork();
@@ -133,6 +142,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(it_is_told_once_before_the_next_call),
       TEST(it_is_not_told_of_a_connection_that_lives),
+      TEST(it_is_asked_for_its_version_once),
   };
   int failed = !runs_with_older();
   version = 0x081600;

@@ -47,9 +47,8 @@ static int is_hashed(const char *path) {
 }
 
 static void start(void) {
-  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  const curl_version_info_data *info = clo_libcurl_info();
   stay_loaded();
-  clo_libcurl_note();
   started = curl_global_init(CURL_GLOBAL_DEFAULT);
   /* Other TLS libraries may read a directory in another way. */
   if (!info->cainfo || !info->capath || !info->ssl_version ||
@@ -61,7 +60,7 @@ static void start(void) {
 }
 
 int clo_curl_start(char *why) {
-  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  const curl_version_info_data *info = clo_libcurl_info();
   snprintf(why, CLO_WHY_MAX, "libcurl %s could not be started", info->version);
   if (info->version_num < CLO_LIBCURL_LEAST) {
     snprintf(why, CLO_WHY_MAX,
@@ -225,7 +224,7 @@ static curl_socket_t open_socket(void *transfer, curlsocktype purpose,
 }
 
 static void describe_refusal(const struct setup *s, char *why) {
-  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  const curl_version_info_data *info = clo_libcurl_info();
   if (s->code == CURLE_OUT_OF_MEMORY) return;
   snprintf(why, CLO_WHY_MAX,
            "libcurl %s refuses %s (%s); this module was built with %s",

@@ -5,25 +5,31 @@
 #include <time.h>
 #include <unistd.h>
 
-static unsigned version; /* of the libcurl that runs; 0: not noted yet */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static const curl_version_info_data *info;
 
-void clo_libcurl_note(void) {
-  version = curl_version_info(CURLVERSION_NOW)->version_num;
+static void ask(void) { info = curl_version_info(CURLVERSION_NOW); }
+
+const curl_version_info_data *clo_libcurl_info(void) {
+  pthread_once(&once, ask);
+  return info;
 }
 
-int clo_libcurl_is_old(void) { return version != 0 && version < 0x075700; }
+static unsigned version(void) { return clo_libcurl_info()->version_num; }
 
-int clo_libcurl_resumes(void) { return version >= 0x075800; }
+int clo_libcurl_is_old(void) { return version() < 0x075700; }
+
+int clo_libcurl_resumes(void) { return version() >= 0x075800; }
 
 int clo_libcurl_needs_share(void) {
-  return clo_libcurl_resumes() && version < 0x080c00;
+  return clo_libcurl_resumes() && version() < 0x080c00;
 }
 
 #define NETWORK_CHANGED ((CURLMoption)17) /* CURLMOPT_, since 8.16 */
 #define CLEAR_CONNS 2L                    /* CURLMNWC_ */
 
 void clo_libcurl_forget_kept(CURLM *multi) {
-  if (version >= 0x081600)
+  if (version() >= 0x081600)
     (void)curl_multi_setopt(multi, NETWORK_CHANGED, CLEAR_CONNS);
 }
 

@@ -26,8 +26,9 @@
 /* So that newer headers do not warn of the name. */
 #define CURLOPT_PROTOCOLS ((CURLoption)181)
 
-/* Notes which libcurl runs; before that it counts as new. */
-void clo_libcurl_note(void);
+/* Which libcurl runs. It is asked once for the process: each call of
+ * curl_version_info() writes to what all of them return, in any thread. */
+const curl_version_info_data *clo_libcurl_info(void);
 
 /* Whether it is older than 7.87. Such a one has not got CURLOPT_QUICK_EXIT: to
  * give a call up, it waits for the thread that looks the call's host up. And it

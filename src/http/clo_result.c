@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clo_libcurl.h"
+
 #define CURLE_TOO_LARGE_ANSWER 100 /* CURLE_TOO_LARGE, */
 #define HAS_TOO_LARGE 0x080600     /* since 8.6 */
 
@@ -72,7 +74,7 @@ static enum clo_cause cause_of(CURL *easy, CURLcode code) {
 static int may_be_too_long(const struct clo_transfer *t, CURLcode code) {
   void *room;
   if (code != CURLE_OUT_OF_MEMORY || !t->answer_began || t->headers_whole ||
-      curl_version_info(CURLVERSION_NOW)->version_num >= HAS_TOO_LARGE)
+      clo_libcurl_info()->version_num >= HAS_TOO_LARGE)
     return 0;
   room = malloc(HEADER_ROOM);
   free(room);

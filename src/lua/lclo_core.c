@@ -10,6 +10,7 @@
 #include "clo_clock.h"
 #include "clo_format.h"
 #include "clo_hint.h"
+#include "clo_libcurl.h"
 #include "clo_policy.h"
 #include "clo_sms.h"
 #include "clo_url.h"
@@ -190,7 +191,7 @@ int luaopen_close_core(lua_State *L) {
   lua_setfield(L, -2, "version");
   lua_pushliteral(L, LCLO_COMPILED_FOR);
   lua_setfield(L, -2, "compiled_for");
-  lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);
+  lua_pushstring(L, clo_libcurl_info()->version);
   lua_setfield(L, -2, "curl_version");
   return 1;
 }
