@@ -2,6 +2,7 @@
  * nothing is sent twice, and once there is memory it works. The failures are
  * those of our own allocations; libcurl's are its own. */
 #include "alloc.h"
+#include "clo_engine_state.h"
 #include "drive.h"
 
 #define BODY "{\"text\": \"scarce\"}"
@@ -145,32 +146,72 @@ static void all_may_fail_with_many_calls(void **state) {
   many(state, alloc_fail_from, 7);
 }
 
+/* Whether libcurl, before it opens a socket, asks for an interest that is its
+ * own: all else then goes on without it. */
+static int watches_its_own(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x081500;
+}
+
+/* A call that lacks the nth allocation of its first step, and ends with it.
+ * Over TLS, which the server does not speak, as libcurl may send all of a
+ * request as soon as it is connected. */
+static void assert_ends_at_once(size_t nth, void (*starve)(size_t)) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  size_t count;
+  char url[128];
+  row("allocation %zu%s", nth, starve == alloc_fail ? "" : " and all after it");
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  snprintf(url, sizeof url, "https%s", strstr(request.url, "://"));
+  request.url = url;
+  submit(&request);
+  starve(nth);
+  clo_engine_step(engine, 0.01);
+  count = alloc_count();
+  alloc_fail(0);
+  if (watches_its_own())
+    assert_true(count >= nth);
+  else
+    assert_int_equal(count, nth);
+  t = clo_engine_done(engine);
+  assert_non_null(t);
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+  release(t);
+  assert_it_works_again();
+}
+
 /* A step opens a socket, notes its place, notes the interest in it. A call
- * whose socket nobody watches ends with that step, not with its timeout. Over
- * TLS, which the server does not speak, as libcurl may send all of a request as
- * soon as it is connected. */
+ * whose socket nobody watches ends with that step, not with its timeout. */
 static void a_call_that_nobody_watches_ends(void **state) {
   size_t nth;
   for (nth = 1; nth <= 3; nth++) {
-    struct clo_request request;
-    struct clo_transfer *t;
-    char url[128];
-    scene_open(answers, 1);
-    request = request_of("POST", BODY);
-    snprintf(url, sizeof url, "https%s", strstr(request.url, "://"));
-    request.url = url;
-    submit(&request);
-    alloc_fail_from(nth);
-    clo_engine_step(engine, 0.01);
-    assert_int_equal(alloc_count(), nth);
-    alloc_fail(0);
-    t = clo_engine_done(engine);
-    assert_non_null(t);
-    assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
-    release(t);
-    assert_it_works_again();
+    assert_ends_at_once(nth, alloc_fail_from);
+    scene_close(state);
+    assert_ends_at_once(nth, alloc_fail);
     scene_close(state);
   }
+}
+
+/* What libcurl watches for itself, such as the end of look-ups, is needed by
+ * all of them. */
+static void calls_end_where_nobody_watches_for_libcurl(void **state) {
+  static const struct reaction silent[] = {{.then = THEN_SILENCE},
+                                           {.reply = OK_REPLY}};
+  struct clo_transfer *t;
+  scene_open(silent, COUNT(silent));
+  submit_posts(1);
+  step_until_taken(1);
+  alloc_fail_from(1);
+  clo_sockets_on_interest(NULL, 900, CURL_POLL_IN, &engine->sockets, NULL);
+  alloc_fail(0);
+  clo_engine_step(engine, 0.01);
+  t = clo_engine_done(engine);
+  assert_non_null(t);
+  assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
+  assert_int_equal(t->end.cause, CLO_CAUSE_MEMORY);
+  release(t);
+  assert_works("POST", BODY);
 }
 
 /* A call begins on the connection of another one, in the step that collects the
@@ -228,6 +269,7 @@ int main(void) {
       TEST(any_may_fail_with_many_calls),
       TEST(all_may_fail_with_many_calls),
       TEST(a_call_that_nobody_watches_ends),
+      TEST(calls_end_where_nobody_watches_for_libcurl),
       TEST(a_call_on_the_connection_of_another_goes_on),
       TEST(a_kept_engine_survives),
   };

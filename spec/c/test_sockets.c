@@ -189,6 +189,23 @@ static void watching_may_lack_memory(void **state) {
   curl_easy_cleanup(easy);
 }
 
+/* What belongs to no transfer is libcurl's own, or is being closed. */
+static void so_it_may_for_libcurls_own(void **state) {
+  CURL *easy = curl_easy_init();
+  int fd = open_one();
+  assert_non_null(easy);
+  alloc_fail_from(1);
+  clo_sockets_on_interest(easy, fd, CURL_POLL_IN, &sockets, NULL);
+  assert_int_equal(sockets.unwatched, 1);
+  assert_int_equal(sockets.unheard, 0);
+  clo_sockets_on_interest(easy, fd + 1, CURL_POLL_IN, &sockets, NULL);
+  assert_int_equal(sockets.unheard, 1);
+  alloc_fail(0);
+  clo_sockets_drop_all(&sockets);
+  assert_int_equal(sockets.unheard, 0);
+  curl_easy_cleanup(easy);
+}
+
 /* A socket that is watched already needs no memory for another event. */
 static void a_change_of_events_needs_no_memory(void **state) {
   int fd;
@@ -335,6 +352,7 @@ int main(void) {
 #endif
       TEST(opening_may_lack_memory),
       TEST(watching_may_lack_memory),
+      TEST(so_it_may_for_libcurls_own),
       TEST(a_change_of_events_needs_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

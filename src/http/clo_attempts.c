@@ -410,14 +410,16 @@ static void break_off(struct clo_engine *e, struct clo_transfer *t,
   settle(e, t);
 }
 
-/* Ends the attempts that have a socket which is not watched. */
+/* Ends the attempts that have a socket which is not watched. If libcurl's own
+ * is not, all end: it asks for that again when the next one begins. */
 static void drop_unwatched(struct clo_engine *e) {
   struct clo_transfer *t, *next;
+  int all = e->sockets.unheard;
   if (!e->sockets.unwatched) return;
-  e->sockets.unwatched = 0;
+  e->sockets.unwatched = e->sockets.unheard = 0;
   for (t = e->running.first; t; t = next) {
     next = t->next;
-    if (t->unwatched) break_off(e, t, CURLE_OUT_OF_MEMORY);
+    if (all || t->unwatched) break_off(e, t, CURLE_OUT_OF_MEMORY);
   }
 }
 

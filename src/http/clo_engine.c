@@ -320,10 +320,12 @@ static size_t step(struct clo_engine *e, double until) {
   /* New ones come last, and only as fast as the sockets are handled. libcurl
    * begins to connect or send when its timer says so, which is at once. While
    * the last step's calls are not all taken there is only one: they need the
-   * loop's time, too. */
+   * loop's time, too. And none follows one that is not watched, which ends
+   * first. */
   while (!e->full && !e->is_broken && clo_attempts_start(e)) {
     act_on_timer(e);
-    if (e->done.first || clo_clock_now() >= until) break;
+    if (e->done.first || e->sockets.unwatched) break;
+    if (clo_clock_now() >= until) break;
   }
   if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
   clo_attempts_collect(e);

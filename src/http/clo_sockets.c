@@ -197,10 +197,27 @@ static void forget_interest(struct clo_sockets *s, int fd) {
   tell_kernel(s, fd, is_kept(s, fd) ? POLLIN : 0);
 }
 
+static int is_open(const struct clo_sockets *s, int fd) {
+  size_t i;
+  for (i = 0; i < s->open_count; i++)
+    if (s->open[i] == fd) return 1;
+  return 0;
+}
+
+/* That of no transfer may be a connection's that is being closed. */
+static void note_unwatched(struct clo_sockets *s, CURL *easy, int fd) {
+  struct clo_transfer *t = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+  s->unwatched = 1;
+  if (t)
+    t->unwatched = 1;
+  else if (!is_open(s, fd))
+    s->unheard = 1;
+}
+
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
                             void *sockets, void *unused) {
   struct clo_sockets *s = sockets;
-  struct clo_transfer *t = NULL;
   int events = (what & CURL_POLL_IN ? POLLIN : 0) |
                (what & CURL_POLL_OUT ? POLLOUT : 0);
   (void)unused;
@@ -208,9 +225,7 @@ int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
     forget_interest(s, fd);
   } else if (!add_interest(s, fd, (short)events) ||
              !tell_kernel(s, fd, (short)events)) {
-    s->unwatched = 1;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
-    if (t) t->unwatched = 1;
+    note_unwatched(s, easy, fd);
   }
   return 0;
 }
@@ -268,7 +283,7 @@ void clo_sockets_drop_all(struct clo_sockets *s) {
     remove_interest(s, fd);
   }
   while (s->open_count > 0) clo_sockets_on_close(s, s->open[0]);
-  s->unwatched = 0;
+  s->unwatched = s->unheard = 0;
 }
 
 /* On an idle connection there is nothing to read but its end. */

@@ -22,6 +22,8 @@ struct clo_sockets {
   int *corked; /* of the open ones; owned */
   size_t corked_count, corked_cap;
   int unwatched; /* out of memory for an interest: its transfer says so too */
+  int unheard; /* for that of no transfer and no connection, but libcurl's own:
+                * since 8.21 it hears by it that a look-up is over */
   int has_dropped; /* one that is kept was shut down, libcurl still has it */
 };
 
