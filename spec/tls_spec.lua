@@ -1,8 +1,10 @@
 -- TLS and HTTP/2 with a real nginx: what is spoken, what is refused, and that
 -- nothing is sent if the certificate is wrong.
+local certificates = require "spec.support.certificates"
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
+local socket = require "socket"
 local support = require "spec.support.client"
 
 local upstream, front
@@ -117,6 +119,42 @@ describe("a call over TLS", function()
     assert.equal(0, client:wait(20))
     upstream:ask{ op = "arm", times = 1 }
     assert.same({ 1, 2 }, attempts)
+  end)
+
+  -- Newer libcurls would read both at once, and keep the second one.
+  it("does not get what a server sent before it", function()
+    local dir = process.tempdir()
+    certificates.make(dir)
+    local function answer(id)
+      local body = ('{"id": "%s"}'):format(id)
+      return ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(
+        #body, body)
+    end
+    local server = raw.start{ certificates = dir, { delay = 0.3,
+      chunks = { answer "acti_1", 0.01, answer "acti_9" } } }
+    local client = support.new(("https://127.0.0.1:%d/api/v1"):format(
+      server.ports.tls1), { ca_file = dir .. "/ca.pem", loop = "poll" })
+    local ids = {}
+    local function create()
+      client.sms.create_async(support.params(), function(sms, err)
+        ids[#ids + 1] = sms and sms.id or tostring(err)
+      end)
+    end
+    create()
+    for _ = 1, 20 do -- until the request has left
+      client:poll()
+      socket.sleep(0.01)
+    end
+    socket.sleep(0.3)
+    assert.equal(0, client:wait(20))
+    create()
+    assert.equal(0, client:wait(20))
+    assert.equal("acti_1", ids[1])
+    assert.matches("^acti_", ids[2])
+    assert.not_equal("acti_9", ids[2])
+    assert.equal(2, server:connections())
+    server:stop()
+    process.remove(dir)
   end)
 
   it("has the same request and response either way", function()

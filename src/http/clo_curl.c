@@ -135,6 +135,12 @@ static void set_security(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  if (clo_libcurl_reads_ahead()) {
+    if (clo_libcurl_may_end_read_ahead())
+      SET(CURLOPT_SSL_CTX_FUNCTION, clo_libcurl_on_tls);
+    else /* one call for each connection */
+      SET(CURLOPT_FORBID_REUSE, (long)!config->plain);
+  }
   /* An empty string also keeps libcurl from reading http_proxy and the like:
    * the key goes nowhere that the caller did not name. */
   SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");

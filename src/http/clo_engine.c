@@ -301,7 +301,7 @@ static void act_on_timer(struct clo_engine *e) {
   act(e, CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* So that no new call is begun on a connection that was shut down. */
+/* So that no call begins on a connection that was shut down. */
 static void forget_dropped(struct clo_engine *e) {
   if (e->sockets.has_dropped) clo_libcurl_forget_kept(e->multi);
   e->sockets.has_dropped = 0;
@@ -312,11 +312,12 @@ static size_t step(struct clo_engine *e, double until) {
   e->full = 0;
   if (clo_libcurl_is_old()) clo_attempts_end_overdue(e); /* before it does */
   clo_attempts_prepare(e);
+  forget_dropped(e);
   act_on_timer(e);
   if (e->polled == 0 && clo_sockets_poll(&e->sockets)) e->polled = 1;
+  forget_dropped(e);
   if (e->polled > 0) act_on_ready(e, until);
   e->polled = 0;
-  forget_dropped(e);
   /* New ones come last, and only as fast as the sockets are handled. libcurl
    * begins to connect or send when its timer says so, which is at once. While
    * the last step's calls are not all taken there is only one: they need the

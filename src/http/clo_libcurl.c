@@ -1,14 +1,40 @@
+#define _GNU_SOURCE /* dladdr */
+#ifndef __linux__
+#undef _POSIX_C_SOURCE /* which hides it elsewhere */
+#endif
 #include "clo_libcurl.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const curl_version_info_data *info;
 
-static void ask(void) { info = curl_version_info(CURLVERSION_NOW); }
+/* OpenSSL's SSL_CTX_ctrl(), and the command of SSL_CTX_set_read_ahead(), which
+ * is a macro. */
+static long (*context_control)(void *context, int command, long, void *);
+#define SET_READ_AHEAD 41
+
+/* Finds it in the library that libcurl uses: the process may have others. */
+static void find_context_control(void) {
+  CURL *(*known)(void) = curl_easy_init;
+  void *address, *library;
+  Dl_info there;
+  memcpy(&address, &known, sizeof address);
+  if (!dladdr(address, &there)) return;
+  if (!(library = dlopen(there.dli_fname, RTLD_NOW | RTLD_LOCAL))) return;
+  address = dlsym(library, "SSL_CTX_ctrl");
+  memcpy(&context_control, &address, sizeof address);
+}
+
+static void ask(void) {
+  info = curl_version_info(CURLVERSION_NOW);
+  find_context_control();
+}
 
 const curl_version_info_data *clo_libcurl_info(void) {
   pthread_once(&once, ask);
@@ -23,6 +49,22 @@ int clo_libcurl_resumes(void) { return version() >= 0x075800; }
 
 int clo_libcurl_needs_share(void) {
   return clo_libcurl_resumes() && version() < 0x080c00;
+}
+
+int clo_libcurl_reads_ahead(void) {
+  const char *tls = clo_libcurl_info()->ssl_version;
+  return version() >= 0x080f00 && tls && strncmp(tls, "OpenSSL/", 8) == 0;
+}
+
+int clo_libcurl_may_end_read_ahead(void) {
+  return clo_libcurl_info() && context_control;
+}
+
+CURLcode clo_libcurl_on_tls(CURL *easy, void *context, void *unused) {
+  (void)easy;
+  (void)unused;
+  context_control(context, SET_READ_AHEAD, 0, NULL);
+  return CURLE_OK;
 }
 
 #define NETWORK_CHANGED ((CURLMoption)17) /* CURLMOPT_, since 8.16 */

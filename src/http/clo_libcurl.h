@@ -41,6 +41,15 @@ int clo_libcurl_is_old(void);
 int clo_libcurl_resumes(void);
 int clo_libcurl_needs_share(void);
 
+/* Whether its TLS library reads more than it is asked for, which it does since a
+ * version after 8.14. What a server sends after an answer then shows neither at
+ * the socket nor to libcurl, which takes it for the next answer. */
+int clo_libcurl_reads_ahead(void);
+
+/* Whether on_tls, a CURLOPT_SSL_CTX_FUNCTION, can end that. */
+int clo_libcurl_may_end_read_ahead(void);
+CURLcode clo_libcurl_on_tls(CURL *easy, void *context, void *unused);
+
 /* Has a multi handle close the connections that it keeps, and keep none of
  * those in use: since 8.22, where it looks at most once a second whether one has
  * ended, and would use one that was shut down meanwhile. */
