@@ -109,7 +109,9 @@ describe("a bulk run", function()
     if status ~= 0 then
       assert.matches("stopped: [^\n]*interrupted!", said)
     end
-    assert.equal(records "sent", #delivered())
+    -- It may come in the callback of one that was sent.
+    local unrecorded = #delivered() - records "sent"
+    assert.is_true(unrecorded == 0 or unrecorded == 1, unrecorded)
     assert.equal(#delivered() == 90 and 0 or 1, status, said)
     assert.equal(0, (run()))
     is_each_once(90)
