@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* dladdr */
+#define _GNU_SOURCE /* dladdr, RTLD_DEFAULT, */
 #ifndef __linux__
 #undef _POSIX_C_SOURCE /* which hides it elsewhere */
 #endif
@@ -22,13 +22,16 @@ static long (*context_control)(void *context, int command, long, void *);
 /* Finds it in the library that libcurl uses: the process may have others. */
 static void find_context_control(void) {
   CURL *(*known)(void) = curl_easy_init;
-  void *address, *library;
+  void *address, *library, *hosts;
   Dl_info there;
   memcpy(&address, &known, sizeof address);
   if (!dladdr(address, &there)) return;
-  if (!(library = dlopen(there.dli_fname, RTLD_NOW | RTLD_LOCAL))) return;
-  address = dlsym(library, "SSL_CTX_ctrl");
-  memcpy(&context_control, &address, sizeof address);
+  library = dlopen(there.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+  if (!library || !(address = dlsym(library, "SSL_CTX_ctrl"))) return;
+  /* A host that has OpenSSL inside gives libcurl that one, too. */
+  hosts = dlsym(RTLD_DEFAULT, "SSL_CTX_ctrl");
+  if (!hosts || hosts == address)
+    memcpy(&context_control, &address, sizeof address);
 }
 
 static void ask(void) {
@@ -52,8 +55,17 @@ int clo_libcurl_needs_share(void) {
 }
 
 int clo_libcurl_reads_ahead(void) {
+  static const char *const names[] = {"OpenSSL/", "LibreSSL/", "quictls/",
+                                      "AWS-LC/", "BoringSSL"};
   const char *tls = clo_libcurl_info()->ssl_version;
-  return version() >= 0x080f00 && tls && strncmp(tls, "OpenSSL/", 8) == 0;
+  size_t i;
+  for (i = 0; tls && i < sizeof names / sizeof *names; i++) {
+    const char *found = strstr(tls, names[i]);
+    /* Behind a parenthesis stands one that is not in use. */
+    if (found && (found == tls || found[-1] == ' '))
+      return version() >= 0x080f00;
+  }
+  return 0;
 }
 
 int clo_libcurl_may_end_read_ahead(void) {
