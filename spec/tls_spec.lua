@@ -121,41 +121,45 @@ describe("a call over TLS", function()
     assert.same({ 1, 2 }, attempts)
   end)
 
-  -- Newer libcurls would read both at once, and keep the second one.
-  it("does not get what a server sent before it", function()
-    local dir = process.tempdir()
-    certificates.make(dir)
-    local function answer(id)
-      local body = ('{"id": "%s"}'):format(id)
-      return ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(
-        #body, body)
-    end
-    local server = raw.start{ certificates = dir, { delay = 0.3,
-      chunks = { answer "acti_1", 0.01, answer "acti_9" } } }
-    local client = support.new(("https://127.0.0.1:%d/api/v1"):format(
-      server.ports.tls1), { ca_file = dir .. "/ca.pem", loop = "poll" })
-    local ids = {}
-    local function create()
-      client.sms.create_async(support.params(), function(sms, err)
-        ids[#ids + 1] = sms and sms.id or tostring(err)
-      end)
-    end
-    create()
-    for _ = 1, 20 do -- until the request has left
-      client:poll()
-      socket.sleep(0.01)
-    end
-    socket.sleep(0.3)
-    assert.equal(0, client:wait(20))
-    create()
-    assert.equal(0, client:wait(20))
-    assert.equal("acti_1", ids[1])
-    assert.matches("^acti_", ids[2])
-    assert.not_equal("acti_9", ids[2])
-    assert.equal(2, server:connections())
-    server:stop()
-    process.remove(dir)
-  end)
+  -- Newer libcurls would read both answers at once, and keep the second one;
+  -- older ones begin the next call without a look at the connection.
+  for name, waits in pairs { ["after it"] = false, ["that waited"] = true } do
+    it("gets nothing that a server sent before it, " .. name, function()
+      local dir = process.tempdir()
+      certificates.make(dir)
+      local function answer(id)
+        local body = ('{"id": "%s"}'):format(id)
+        return ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(
+          #body, body)
+      end
+      local server = raw.start{ certificates = dir, { delay = 0.3,
+        chunks = { answer "acti_1", 0.01, answer "acti_9" } } }
+      local client = support.new(("https://127.0.0.1:%d/api/v1"):format(
+        server.ports.tls1), { ca_file = dir .. "/ca.pem", loop = "poll" })
+      local ids = {}
+      local function create()
+        client.sms.create_async(support.params(), function(sms, err)
+          ids[#ids + 1] = sms and sms.id or tostring(err)
+        end)
+      end
+      create()
+      for _ = 1, 20 do -- until the request has left
+        client:poll()
+        socket.sleep(0.01)
+      end
+      socket.sleep(0.3)
+      if waits then create() end
+      assert.equal(0, client:wait(20))
+      if not waits then create() end
+      assert.equal(0, client:wait(20))
+      assert.equal("acti_1", ids[1])
+      assert.matches("^acti_", ids[2])
+      assert.not_equal("acti_9", ids[2])
+      assert.equal(2, server:connections())
+      server:stop()
+      process.remove(dir)
+    end)
+  end
 
   it("has the same request and response either way", function()
     for _, name in ipairs(BOTH) do

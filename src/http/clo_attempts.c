@@ -471,12 +471,11 @@ static int is_end_of_session(const struct clo_transfer *t, CURLcode code) {
          (code != CURLE_OK && strstr(t->message, "nghttp2") != NULL);
 }
 
-void clo_attempts_collect(struct clo_engine *e) {
+void clo_attempts_note_ended(struct clo_engine *e) {
   CURLMsg *message;
   int left;
   while ((message = curl_multi_info_read(e->multi, &left))) {
     struct clo_transfer *t = NULL;
-    CURLcode code = message->data.result;
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     if (!t) continue;
@@ -485,10 +484,23 @@ void clo_attempts_collect(struct clo_engine *e) {
       continue;
     }
     t->is_looked_up = 0;
+    t->code = message->data.result;
+    if (t->code == CURLE_OK) keep(e, t);
+    t->next_ended = NULL;
+    *e->ended_end = t;
+    e->ended_end = &t->next_ended;
+  }
+}
+
+void clo_attempts_collect(struct clo_engine *e) {
+  struct clo_transfer *t;
+  clo_attempts_note_ended(e);
+  while ((t = e->ended)) {
+    CURLcode code = t->code;
+    if (!(e->ended = t->next_ended)) e->ended_end = &e->ended;
     clo_result_read(t, code);
     if (is_end_of_session(t, code)) e->is_broken = 1;
     if (code == CURLE_OK) {
-      keep(e, t);
       note_time(e, t);
       e->trust = t->trust;
     }

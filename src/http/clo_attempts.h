@@ -38,7 +38,9 @@ void clo_attempts_prepare(struct clo_engine *engine);
 /* Starts one that is due, if there is room; 0 if none was started. */
 int clo_attempts_start(struct clo_engine *engine);
 
-/* Handles the attempts that libcurl has ended. */
+/* Keeps the connections of the attempts that libcurl has ended, before another
+ * one begins on them; then handles those attempts. */
+void clo_attempts_note_ended(struct clo_engine *engine);
 void clo_attempts_collect(struct clo_engine *engine);
 
 /* Ends the running attempts that libcurl should have ended some time ago. */

@@ -99,6 +99,7 @@ struct clo_engine *clo_engine_new(const struct clo_config *config, char *why) {
   if (!(e = calloc(1, sizeof *e))) return NULL;
   clo_sockets_init(&e->sockets);
   e->events_end = &e->events;
+  e->ended_end = &e->ended;
   e->due = e->release = e->overdue = e->usual = -1;
   e->random = (unsigned long long)(clo_clock_now() * 1e9) | 1;
   e->trust = clo_curl_trust(config);
@@ -307,6 +308,15 @@ static void forget_dropped(struct clo_engine *e) {
   e->sockets.has_dropped = 0;
 }
 
+/* A server may have sent more than the answer that has just ended a call: the
+ * next one must not begin on that connection. */
+static void keep_ended(struct clo_engine *e) {
+  clo_attempts_note_ended(e);
+  if (!e->ended) return;
+  clo_sockets_drop_stale(&e->sockets);
+  forget_dropped(e);
+}
+
 static size_t step(struct clo_engine *e, double until) {
   adopt(e); /* if it fails, what is started fails */
   e->full = 0;
@@ -318,6 +328,7 @@ static size_t step(struct clo_engine *e, double until) {
   forget_dropped(e);
   if (e->polled > 0) act_on_ready(e, until);
   e->polled = 0;
+  if (e->queued) keep_ended(e);
   /* New ones come last, and only as fast as the sockets are handled. libcurl
    * begins to connect or send when its timer says so, which is at once. While
    * the last step's calls are not all taken there is only one: they need the

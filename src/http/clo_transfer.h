@@ -91,6 +91,7 @@ struct clo_transfer {
   int is_looked_up;       /* its host is, or was; told by an old libcurl */
   int is_parked;          /* it is no call: its handle was given up */
 
+  struct clo_transfer *next_ended; /* after it in the engine's list ended */
   CURLcode code; /* how the last attempt ended */
   struct clo_attempt end;
   double server_delay; /* seconds that the answer asks us to wait, or -1 */
