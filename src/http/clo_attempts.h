@@ -38,9 +38,11 @@ void clo_attempts_prepare(struct clo_engine *engine);
 /* Starts one that is due, if there is room; 0 if none was started. */
 int clo_attempts_start(struct clo_engine *engine);
 
-/* Keeps the connections of the attempts that libcurl has ended, before another
- * one begins on them; then handles those attempts. */
+/* Notes the attempts that libcurl has ended, and keeps their connections: before
+ * a call may begin on one of those. */
 void clo_attempts_note_ended(struct clo_engine *engine);
+
+/* Handles all of these attempts. */
 void clo_attempts_collect(struct clo_engine *engine);
 
 /* Ends the running attempts that libcurl should have ended some time ago. */
