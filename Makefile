@@ -176,10 +176,10 @@ c-test:
 	@build/sanitize/c/$(NAME) >build/c-test.log 2>&1; status=$$?; \
 	  sed '/^\[ RUN /{$$!N;/\n\[       OK \]/d;}' build/c-test.log; exit $$status
 
-# What specs preload: a slow resolver, another libcurl, short writes, a function
-# of lua-cjson's name.
+# What specs preload: a slow resolver, another libcurl, short writes, functions
+# of lua-cjson's and OpenSSL's names.
 PRELOADED = build/slow_dns.so build/other_curl.so build/short_writes.so \
-  build/other_strbuf.so
+  build/other_strbuf.so build/other_ssl.so
 # It asks the real one, which Lua loads later, where it would not be found.
 build/other_curl.so: LDLIBS = -Wl,--no-as-needed $(CURL_LIBS)
 $(PRELOADED): build/%.so: spec/support/%.c

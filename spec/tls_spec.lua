@@ -2,6 +2,7 @@
 -- nothing is sent if the certificate is wrong.
 local certificates = require "spec.support.certificates"
 local nginx = require "spec.support.nginx"
+local other_curl = require "spec.support.other_curl"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local socket = require "socket"
@@ -160,6 +161,34 @@ describe("a call over TLS", function()
       process.remove(dir)
     end)
   end
+
+  -- How many connections two calls make with a libcurl that reads ahead.
+  local function connections_in(more)
+    local before = #front:access_log()
+    assert.equal("", other_curl.run(([[
+      local close = require "close"
+      local client = assert(close.new { api_key = "k", base_url = %q,
+        ca_file = %q })
+      for _ = 1, 2 do
+        assert(client.sms.create { status = "outbox", text = "Hi!",
+          local_phone = "+14154445555", remote_phone = "+18183334444" })
+      end
+    ]]):format(front.https, front.ca_file), { CURL_VERSION = "8.22.0" }, more))
+    local seen, count = {}, 0
+    for _, line in ipairs(log_after(before, 2)) do
+      if not seen[line.connection] then count = count + 1 end
+      seen[line.connection] = true
+    end
+    return count
+  end
+
+  it("keeps its connection where reading ahead can be ended", function()
+    assert.equal(1, connections_in())
+  end)
+
+  it("keeps none where the host has another OpenSSL inside", function()
+    assert.equal(2, connections_in "build/other_ssl.so")
+  end)
 
   it("has the same request and response either way", function()
     for _, name in ipairs(BOTH) do
