@@ -6,7 +6,8 @@ local VERSION = "[%d.]+"
 -- What any may refuse, and what only new ones and only old ones are asked for.
 local OPTIONS = { CURLOPT_POSTFIELDSIZE_LARGE = 30120,
   CURLOPT_HTTPHEADER = 10023 }
-local NEW = { CURLOPT_PROTOCOLS_STR = 10318, CURLOPT_QUICK_EXIT = 322 }
+local NEW = { CURLOPT_PROTOCOLS_STR = 10318, CURLOPT_QUICK_EXIT = 322,
+  CURLOPT_PREREQFUNCTION = 20312 }
 local OLD = { CURLOPT_PROTOCOLS = 181 }
 
 -- Whether the libcurl that is here is older than 7.87.

@@ -10,6 +10,10 @@ local support = require "spec.support.client"
 
 local upstream, front
 
+-- Whether libcurl asks before a request begins: since 7.80.
+local major, minor = require "close.core".curl_version:match "^(%d+)%.(%d+)"
+local asks_first = tonumber(major) * 100 + minor >= 780
+
 setup(function()
   upstream = raw.start{}
   front = nginx.start{ upstream = upstream.url }
@@ -122,10 +126,17 @@ describe("a call over TLS", function()
     assert.same({ 1, 2 }, attempts)
   end)
 
-  -- Newer libcurls would read both answers at once, and keep the second one;
-  -- older ones begin the next call without a look at the connection.
-  for name, waits in pairs { ["after it"] = false, ["that waited"] = true } do
+  -- Newer libcurls read both answers at once, and keep the second one; older
+  -- ones begin the next call without a look at the connection. All read a TLS
+  -- record whole, and of that record no more than the rest of an answer.
+  for name, how in pairs {
+    ["after it"] = {},
+    ["that waited"] = { waits = true },
+    ["in one record"] = { together = true },
+    ["that waited, in one record"] = { waits = true, together = true },
+  } do
     it("gets nothing that a server sent before it, " .. name, function()
+      if how.together and not asks_first then return end
       local dir = process.tempdir()
       certificates.make(dir)
       local function answer(id)
@@ -133,8 +144,11 @@ describe("a call over TLS", function()
         return ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(
           #body, body)
       end
-      local server = raw.start{ certificates = dir, { delay = 0.3,
-        chunks = { answer "acti_1", 0.01, answer "acti_9" } } }
+      local head, body = answer "acti_1":match "^(.-\r\n\r\n)(.+)$"
+      local both = how.together and { head, 0.3, body .. answer "acti_9" }
+        or { head .. body, 0.01, answer "acti_9" }
+      local server = raw.start{ certificates = dir,
+        { delay = 0.3, chunks = both } }
       local client = support.new(("https://127.0.0.1:%d/api/v1"):format(
         server.ports.tls1), { ca_file = dir .. "/ca.pem", loop = "poll" })
       local ids = {}
@@ -144,14 +158,14 @@ describe("a call over TLS", function()
         end)
       end
       create()
-      for _ = 1, 20 do -- until the request has left
-        client:poll()
+      for _ = 1, how.together and 45 or 20 do
+        client:poll() -- until the request has left, or the headers have come
         socket.sleep(0.01)
       end
       socket.sleep(0.3)
-      if waits then create() end
+      if how.waits then create() end
       assert.equal(0, client:wait(20))
-      if not waits then create() end
+      if not how.waits then create() end
       assert.equal(0, client:wait(20))
       assert.equal("acti_1", ids[1])
       assert.matches("^acti_", ids[2])
@@ -173,7 +187,7 @@ describe("a call over TLS", function()
         assert(client.sms.create { status = "outbox", text = "Hi!",
           local_phone = "+14154445555", remote_phone = "+18183334444" })
       end
-    ]]):format(front.https, front.ca_file), { CURL_VERSION = "8.22.0" }, more))
+    ]]):format(front.https, front.ca_file), { CURL_VERSION = "8.15.0" }, more))
     local seen, count = {}, 0
     for _, line in ipairs(log_after(before, 2)) do
       if not seen[line.connection] then count = count + 1 end
@@ -182,7 +196,7 @@ describe("a call over TLS", function()
     return count
   end
 
-  it("keeps its connection where reading ahead can be ended", function()
+  it("keeps its connection where OpenSSL can be asked", function()
     assert.equal(1, connections_in())
   end)
 

@@ -3,10 +3,10 @@
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
 
-long SSL_CTX_ctrl(void *context, int command, long number, void *pointer);
+void *SSL_new(void *context);
 
-long SSL_CTX_ctrl(void *context, int command, long number, void *pointer) {
-  long (*real)(void *, int, long, void *);
-  *(void **)&real = dlsym(RTLD_NEXT, "SSL_CTX_ctrl");
-  return real(context, command, number, pointer);
+void *SSL_new(void *context) {
+  void *(*real)(void *);
+  *(void **)&real = dlsym(RTLD_NEXT, "SSL_new");
+  return real(context);
 }

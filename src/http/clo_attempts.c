@@ -356,7 +356,7 @@ int clo_attempts_start(struct clo_engine *e) {
   if (!(t = next_up(e, at))) return 0;
   clo_attempts_leave(e, &t->group->queued, t);
   t->trust = e->trust;
-  t->tried_other = 0;
+  t->tried_other = t->refusals = 0;
   begin(e, t, at);
   return 1;
 }
@@ -397,6 +397,17 @@ static int try_other_trust(struct clo_engine *e, struct clo_transfer *t) {
     return 0;
   t->trust = other;
   t->tried_other = 1;
+  t->attempts--;
+  begin(e, t, at);
+  return 1;
+}
+
+/* If the connection was refused before the request began, begins the attempt
+ * again: on another, or, if that is refused, too, on a new one. Returns whether
+ * it does. */
+static int try_other_connection(struct clo_engine *e, struct clo_transfer *t) {
+  double at = clo_clock_now();
+  if (!t->is_refused || t->deadline <= at) return 0;
   t->attempts--;
   begin(e, t, at);
   return 1;
@@ -505,7 +516,7 @@ void clo_attempts_collect(struct clo_engine *e) {
       e->trust = t->trust;
     }
     clo_attempts_leave(e, &e->running, t);
-    if (try_other_trust(e, t)) continue;
+    if (try_other_trust(e, t) || try_other_connection(e, t)) continue;
     note_rate(e, t);
     settle(e, t);
   }

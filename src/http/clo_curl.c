@@ -135,12 +135,6 @@ static void set_security(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  if (clo_libcurl_reads_ahead()) {
-    if (clo_libcurl_may_end_read_ahead())
-      SET(CURLOPT_SSL_CTX_FUNCTION, clo_libcurl_on_tls);
-    else /* one call for each connection */
-      SET(CURLOPT_FORBID_REUSE, (long)!config->plain);
-  }
   /* An empty string also keeps libcurl from reading http_proxy and the like:
    * the key goes nowhere that the caller did not name. */
   SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
@@ -201,6 +195,28 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_ACCEPT_ENCODING, "identity");
 }
 
+/* Whether the connection that libcurl has chosen is new, or has got nothing
+ * since its last answer. */
+static int is_fit(const struct clo_transfer *t) {
+  long connects = 0;
+  curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+  return connects > 0 || !clo_libcurl_has_unread(t->easy);
+}
+
+/* A request is to begin; nothing of it has left. */
+static int on_begin(void *transfer, char *ip, char *own_ip, int port,
+                    int own_port) {
+  struct clo_transfer *t = transfer;
+  (void)ip;
+  (void)own_ip;
+  (void)port;
+  (void)own_port;
+  if (is_fit(t)) return CURL_PREREQFUNC_OK;
+  t->is_refused = 1;
+  t->refusals++;
+  return CURL_PREREQFUNC_ABORT;
+}
+
 static void set_callbacks(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_PRIVATE, t);
   SET(CURLOPT_ERRORBUFFER, t->message);
@@ -212,6 +228,9 @@ static void set_callbacks(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_HEADERDATA, t);
   SET(CURLOPT_WRITEFUNCTION, clo_transfer_on_write);
   SET(CURLOPT_WRITEDATA, t);
+  if (!clo_libcurl_asks_first()) return;
+  SET(CURLOPT_PREREQFUNCTION, on_begin);
+  SET(CURLOPT_PREREQDATA, t);
 }
 
 /* Keeps the system's error for the transfer: libcurl does not report it. */
@@ -413,7 +432,9 @@ static void set_address(struct setup *s, struct clo_transfer *t) {
  * libcurl repeat it, which it only does on a kept connection. Reading twice does
  * no harm, unless the caller says so. */
 int clo_curl_connects_anew(const struct clo_transfer *t) {
-  return t->body.len == 0 && (!t->repeatable || strcmp(t->method, "GET") != 0);
+  return t->refusals > 1 ||
+         (t->body.len == 0 &&
+          (!t->repeatable || strcmp(t->method, "GET") != 0));
 }
 
 CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {

@@ -14,29 +14,33 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const curl_version_info_data *info;
 
-/* OpenSSL's SSL_CTX_ctrl(), and the command of SSL_CTX_set_read_ahead(), which
- * is a macro. */
-static long (*context_control)(void *context, int command, long, void *);
-#define SET_READ_AHEAD 41
+/* OpenSSL's SSL_has_pending() and SSL_get0_alpn_selected(), both or neither. */
+static int (*has_pending)(const void *ssl);
+static void (*get_protocol)(const void *ssl, const unsigned char **text,
+                            unsigned *len);
 
-/* Finds it in the library that libcurl uses: the process may have others. */
-static void find_context_control(void) {
+/* Finds them in the library that libcurl uses: the process may have others. */
+static void find_tls(void) {
   CURL *(*known)(void) = curl_easy_init;
-  void *address, *library, *hosts;
+  void *address, *library, *makes, *hosts, *pending, *protocol;
   Dl_info there;
   memcpy(&address, &known, sizeof address);
   if (!dladdr(address, &there)) return;
   library = dlopen(there.dli_fname, RTLD_NOW | RTLD_NOLOAD);
-  if (!library || !(address = dlsym(library, "SSL_CTX_ctrl"))) return;
+  if (!library || !(makes = dlsym(library, "SSL_new"))) return;
   /* A host that has OpenSSL inside gives libcurl that one, too. */
-  hosts = dlsym(RTLD_DEFAULT, "SSL_CTX_ctrl");
-  if (!hosts || hosts == address)
-    memcpy(&context_control, &address, sizeof address);
+  hosts = dlsym(RTLD_DEFAULT, "SSL_new");
+  if (hosts && hosts != makes) return;
+  pending = dlsym(library, "SSL_has_pending");
+  protocol = dlsym(library, "SSL_get0_alpn_selected");
+  if (!pending || !protocol) return;
+  memcpy(&has_pending, &pending, sizeof pending);
+  memcpy(&get_protocol, &protocol, sizeof protocol);
 }
 
 static void ask(void) {
   info = curl_version_info(CURLVERSION_NOW);
-  find_context_control();
+  find_tls();
 }
 
 const curl_version_info_data *clo_libcurl_info(void) {
@@ -54,29 +58,22 @@ int clo_libcurl_needs_share(void) {
   return clo_libcurl_resumes() && version() < 0x080c00;
 }
 
-int clo_libcurl_reads_ahead(void) {
-  static const char *const names[] = {"OpenSSL/", "LibreSSL/", "quictls/",
-                                      "AWS-LC/", "BoringSSL"};
-  const char *tls = clo_libcurl_info()->ssl_version;
-  size_t i;
-  for (i = 0; tls && i < sizeof names / sizeof *names; i++) {
-    const char *found = strstr(tls, names[i]);
-    /* Behind a parenthesis stands one that is not in use. */
-    if (found && (found == tls || found[-1] == ' '))
-      return version() >= 0x080f00;
-  }
-  return 0;
-}
+int clo_libcurl_asks_first(void) { return version() >= 0x075000; }
 
-int clo_libcurl_may_end_read_ahead(void) {
-  return clo_libcurl_info() && context_control;
-}
+/* Whether OpenSSL reads more from the socket than it is asked for. */
+static int reads_ahead(void) { return version() >= 0x080f00; }
 
-CURLcode clo_libcurl_on_tls(CURL *easy, void *context, void *unused) {
-  (void)easy;
-  (void)unused;
-  context_control(context, SET_READ_AHEAD, 0, NULL);
-  return CURLE_OK;
+int clo_libcurl_has_unread(CURL *easy) {
+  const struct curl_tlssessioninfo *tls = NULL;
+  const unsigned char *protocol = NULL;
+  unsigned len = 0;
+  curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls);
+  if (!tls || !tls->internals || tls->backend != CURLSSLBACKEND_OPENSSL)
+    return 0;
+  if (!has_pending) return reads_ahead();
+  get_protocol(tls->internals, &protocol, &len);
+  return (len != 2 || memcmp(protocol, "h2", 2) != 0) &&
+         has_pending(tls->internals);
 }
 
 #define NETWORK_CHANGED ((CURLMoption)17) /* CURLMOPT_, since 8.16 */

@@ -13,8 +13,14 @@
 #error "libcurl 7.74 or newer is needed"
 #endif
 
-/* Options by their numbers, where headers have not got them: since 7.85, 7.87
- * and 8.20. The last is CURLMOPT_QUICK_EXIT. */
+/* Options by their numbers, where headers have not got them: since 7.80, 7.85,
+ * 7.87 and 8.20. The last is CURLMOPT_QUICK_EXIT. */
+#if LIBCURL_VERSION_NUM < 0x075000
+#define CURLOPT_PREREQFUNCTION ((CURLoption)20312)
+#define CURLOPT_PREREQDATA ((CURLoption)10313)
+#define CURL_PREREQFUNC_OK 0
+#define CURL_PREREQFUNC_ABORT 1
+#endif
 #if LIBCURL_VERSION_NUM < 0x075500
 #define CURLOPT_PROTOCOLS_STR ((CURLoption)10318)
 #endif
@@ -41,14 +47,15 @@ int clo_libcurl_is_old(void);
 int clo_libcurl_resumes(void);
 int clo_libcurl_needs_share(void);
 
-/* Whether its TLS library reads more than it is asked for, which it does since a
- * version after 8.14. What a server sends after an answer then shows neither at
- * the socket nor to libcurl, which takes it for the next answer. */
-int clo_libcurl_reads_ahead(void);
+/* Whether it has CURLOPT_PREREQFUNCTION. */
+int clo_libcurl_asks_first(void);
 
-/* Whether on_tls, a CURLOPT_SSL_CTX_FUNCTION, can end that. */
-int clo_libcurl_may_end_read_ahead(void);
-CURLcode clo_libcurl_on_tls(CURL *easy, void *context, void *unused);
+/* For that function, about a connection that is used again. Whether bytes wait
+ * in OpenSSL that libcurl would take for the next answer of HTTP/1: the rest of
+ * an answer's last record or, with a version after 8.14, of all that has come.
+ * Where it cannot be asked, it is taken to have some with such a version, and
+ * none with others. */
+int clo_libcurl_has_unread(CURL *easy);
 
 /* Has a multi handle close the connections that it keeps, and keep none of
  * those in use: since 8.22, where it looks at most once a second whether one has

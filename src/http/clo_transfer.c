@@ -133,7 +133,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->body_read = 0;
   t->too_large = t->no_memory = t->unwatched = t->is_looked_up = 0;
-  t->open_error = 0;
+  t->open_error = t->is_refused = 0;
   t->head = 0;
   t->odd = 0;
   t->headers_whole = t->answer_began = t->interim = t->codings = 0;

@@ -89,6 +89,8 @@ struct clo_transfer {
   int open_error;         /* the system's, where that did not open a socket */
   int unwatched;          /* the engine does not hear of its socket */
   int is_looked_up;       /* its host is, or was; told by an old libcurl */
+  int is_refused;         /* the connection that libcurl chose for it was, */
+  int refusals;           /* so often in this attempt */
   int is_parked;          /* it is no call: its handle was given up */
 
   struct clo_transfer *next_ended; /* after it in the engine's list ended */
