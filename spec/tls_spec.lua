@@ -176,6 +176,31 @@ describe("a call over TLS", function()
     end)
   end
 
+  -- libcurl 8.22 and newer look at most once a second whether it has ended.
+  it("over HTTP/2 is not begun on a connection that has ended", function()
+    local dir = process.tempdir()
+    certificates.make(dir)
+    local server = raw.start{ certificates = dir }
+    local client = support.new(("https://127.0.0.1:%d/api/v1"):format(
+      server.ports.tls2), { ca_file = dir .. "/ca.pem", http2 = true })
+    for _ = 1, 2 do
+      assert(client.sms.create(support.params()))
+      socket.sleep(0.05) -- the server reads all, and so does not reset it
+      server:reset()
+      local ends = {}
+      for i = 1, 5 do
+        client.sms.create_async(support.params(), function(sms, err)
+          ends[i] = sms and "sent" or tostring(err)
+        end)
+      end
+      assert.equal(0, client:wait(20))
+      assert.same({ "sent", "sent", "sent", "sent", "sent" }, ends)
+      assert.equal(1, server:connections())
+    end
+    server:stop()
+    process.remove(dir)
+  end)
+
   -- How many connections two calls make with a libcurl that reads ahead.
   local function connections_in(more)
     local before = #front:access_log()

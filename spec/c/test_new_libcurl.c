@@ -1,14 +1,15 @@
-/* What a new libcurl has to be told, shown with any: it says that it is 8.22,
- * which looks at most once a second whether a kept connection has ended. Before
- * a call begins it is told to keep none, where one has. */
+/* What a new libcurl does not look at, shown with any: it says that it is 8.22,
+ * which looks at most once a second whether a kept connection has ended, and
+ * that the socket which it is about to use again is one of ours. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "drive.h"
 
-#undef curl_multi_setopt
+#undef curl_easy_getinfo
 
 #define VISIBLE __attribute__((visibility("default")))
 
@@ -27,30 +28,24 @@ VISIBLE curl_version_info_data *curl_version_info(CURLversion age) {
   return &data;
 }
 
-enum { NETWORK_CHANGED = 17, CLEAR_CONNS = 2 }; /* CURLMOPT_, CURLMNWC_ */
+static int used_again = -1; /* the socket that it tells of, once */
+static double late;         /* seconds that this takes */
 
-static int told;          /* how often it was */
-static int told_at_begin; /* when the last call began */
-
-/* What an option takes is a pointer or as large as one, here. One without the
- * option refuses it. */
-VISIBLE CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...) {
-  CURLMcode (*real)(CURLM *, CURLMoption, ...);
-  void *value;
+VISIBLE CURLcode curl_easy_getinfo(CURL *easy, CURLINFO what, ...) {
+  CURLcode (*real)(CURL *, CURLINFO, ...);
+  void *into;
   va_list list;
-  va_start(list, option);
-  value = va_arg(list, void *);
+  va_start(list, what);
+  into = va_arg(list, void *);
   va_end(list);
-  if ((int)option == NETWORK_CHANGED && (uintptr_t)value == CLEAR_CONNS) told++;
-  *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_setopt");
-  return real(multi, option, value);
-}
-
-VISIBLE CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy) {
-  CURLMcode (*real)(CURLM *, CURL *);
-  told_at_begin = told;
-  *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_add_handle");
-  return real(multi, easy);
+  if (what == CURLINFO_ACTIVESOCKET && used_again >= 0) {
+    nap(late);
+    *(curl_socket_t *)into = used_again;
+    used_again = -1;
+    return CURLE_OK;
+  }
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_getinfo");
+  return real(easy, what, into);
 }
 
 /* ---- the calls ---- */
@@ -58,76 +53,90 @@ VISIBLE CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy) {
 #define BODY "{\"text\": \"only once\"}"
 #define OTHER "{\"text\": \"another\"}"
 
-enum { ROWS = 6 };
+enum state { LIVES, HAS_ENDED, WAS_SHUT_DOWN };
 
-/* An engine with a kept connection: without the descriptor for all sockets, and
- * with it from before the connection or after it. */
-static void open_kept(int i) {
+static int pair[2];
+
+/* An engine with a connection that is used next, and is in that state. */
+static void open_kept(enum state is) {
   static const struct reaction script[] = {{.reply = OK_REPLY}};
-  row("reset %d, descriptor %d", i % 2, i / 2);
-  scene_open(script, COUNT(script));
-  told = told_at_begin = 0;
-  if (i / 2 == 1) clo_engine_descriptor(engine);
+  struct clo_config config = scene_config();
+  config.events = 1;
+  scene_open_with(&config, script, COUNT(script));
   assert_works("POST", OTHER);
-  if (i / 2 == 2) clo_engine_descriptor(engine);
+  clo_engine_drop_event(engine);
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  if (is == HAS_ENDED) shutdown(pair[1], SHUT_WR);
+  if (is == WAS_SHUT_DOWN) shutdown(pair[0], SHUT_RDWR);
+  used_again = pair[0];
 }
 
-/* After the connection has ended; want: how often libcurl is told of it. */
-static void assert_answered(int i, int want) {
-  server_hang_up(server, i % 2);
-  assert_int_equal(told, 0);
-  assert_works("POST", BODY);
-  assert_int_equal(told_at_begin, want);
-  assert_works("POST", OTHER);
-  assert_int_equal(told, want);
-  assert_int_equal(server_copies(server, BODY, strlen(BODY)), 1);
-  assert_int_equal(server_counts(server).connections, 2);
+static void close_kept(void **state) {
+  used_again = -1;
+  close(pair[0]);
+  close(pair[1]);
+  scene_close(state);
 }
 
-static void it_is_told_once_before_the_next_call(void **state) {
-  int i;
-  for (i = 0; i < ROWS; i++) {
-    open_kept(i);
-    assert_answered(i, 1);
-    scene_close(state);
-  }
+/* After a call: in one attempt, with one event, and so many connections. */
+static void assert_one_attempt(size_t copies, size_t connections) {
+  assert_non_null(clo_engine_event(engine));
+  assert_int_equal(clo_engine_event(engine)->attempt, 1);
+  clo_engine_drop_event(engine);
+  assert_null(clo_engine_event(engine));
+  assert_int_equal(server_copies(server, BODY, strlen(BODY)), copies);
+  assert_int_equal(server_counts(server).connections, connections);
 }
 
-static void it_is_not_told_of_a_connection_that_lives(void **state) {
-  int i;
-  for (i = 0; i < ROWS; i += 2) {
-    open_kept(i);
+static void a_call_begins_on_a_new_one_where_one_has_ended(void **state) {
+  int is;
+  for (is = LIVES; is <= WAS_SHUT_DOWN; is++) {
+    row("state %d", is);
+    open_kept(is);
     assert_works("POST", BODY);
-    assert_works("GET", NULL);
-    assert_int_equal(told, 0);
-    assert_int_equal(server_counts(server).connections, 1);
-    scene_close(state);
+    assert_int_equal(used_again, -1);
+    assert_one_attempt(1, is == LIVES ? 1 : 2);
+    assert_works("POST", OTHER); /* and goes on with that */
+    assert_int_equal(server_counts(server).connections, is == LIVES ? 1 : 2);
+    close_kept(state);
   }
 }
 
-/* A real one that is new needs to be told: whether the call is answered is not
- * for this test. */
-static void an_older_one_is_not_told(void **state) {
-  int i;
-  for (i = 0; i < ROWS; i++) {
-    open_kept(i);
-    server_hang_up(server, i % 2);
-    release(call_of("POST", BODY));
-    assert_int_equal(told, 0);
-    scene_close(state);
-  }
+static void it_is_not_sent_where_no_time_is_left_for_that(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  open_kept(HAS_ENDED);
+  request = request_of("POST", BODY);
+  request.timeout = 0.2;
+  request.max_retries = 3;
+  late = 0.3;
+  t = call(&request);
+  late = 0;
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+  release(t);
+  assert_one_attempt(0, 1);
+  close_kept(state);
 }
 
 /* What it returns is one for all threads, and it writes to it each time. */
 static void it_is_asked_for_its_version_once(void **state) {
-  open_kept(0);
-  assert_answered(0, 1);
+  open_kept(LIVES);
+  assert_works("POST", BODY);
   assert_int_equal(asked, 1);
+  close_kept(state);
+}
+
+/* In the callback it would tell of another socket. */
+static void an_older_one_is_not_asked(void **state) {
+  open_kept(HAS_ENDED);
+  assert_works("POST", BODY);
+  assert_one_attempt(1, 1);
+  close_kept(state);
 }
 
 /* A process asks for the version once: each has its own. */
 static int runs_with_older(void) {
-  const struct CMUnitTest tests[] = {TEST(an_older_one_is_not_told)};
+  const struct CMUnitTest tests[] = {TEST(an_older_one_is_not_asked)};
   pid_t child = fork();
   int status = -1;
   if (child == 0) {
@@ -140,8 +149,8 @@ static int runs_with_older(void) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(it_is_told_once_before_the_next_call),
-      TEST(it_is_not_told_of_a_connection_that_lives),
+      TEST(a_call_begins_on_a_new_one_where_one_has_ended),
+      TEST(it_is_not_sent_where_no_time_is_left_for_that),
       TEST(it_is_asked_for_its_version_once),
   };
   int failed = !runs_with_older();

@@ -195,12 +195,15 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_ACCEPT_ENCODING, "identity");
 }
 
-/* Whether the connection that libcurl has chosen is new, or has got nothing
- * since its last answer. */
+/* Whether the connection that libcurl has chosen is new, or has neither ended
+ * nor got anything since its last answer. */
 static int is_fit(const struct clo_transfer *t) {
+  curl_socket_t fd = clo_libcurl_unchecked(t->easy);
   long connects = 0;
   curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
-  return connects > 0 || !clo_libcurl_has_unread(t->easy);
+  if (connects > 0) return 1;
+  return !clo_libcurl_has_unread(t->easy) &&
+         (fd == CURL_SOCKET_BAD || !clo_sockets_has_ended(t->sockets, fd));
 }
 
 /* A request is to begin; nothing of it has left. */
@@ -214,6 +217,8 @@ static int on_begin(void *transfer, char *ip, char *own_ip, int port,
   if (is_fit(t)) return CURL_PREREQFUNC_OK;
   t->is_refused = 1;
   t->refusals++;
+  /* So that one of HTTP/2, too, is closed if it has no other request. */
+  curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
   return CURL_PREREQFUNC_ABORT;
 }
 
@@ -444,6 +449,7 @@ CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
   set_target(s, t);
   SET(CURLOPT_TIMEOUT_MS, limit(timeout));
   SET(CURLOPT_FRESH_CONNECT, (long)clo_curl_connects_anew(t));
+  SET(CURLOPT_FORBID_REUSE, 0L);
   /* A server may end a connection that offers a session: a second attempt makes
    * a whole handshake. */
   if (clo_libcurl_resumes())

@@ -302,19 +302,11 @@ static void act_on_timer(struct clo_engine *e) {
   act(e, CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* So that no call begins on a connection that was shut down. */
-static void forget_dropped(struct clo_engine *e) {
-  if (e->sockets.has_dropped) clo_libcurl_forget_kept(e->multi);
-  e->sockets.has_dropped = 0;
-}
-
 /* A server may have sent more than the answer that has just ended a call: the
  * next one must not begin on that connection. */
 static void keep_ended(struct clo_engine *e) {
   clo_attempts_note_ended(e);
-  if (!e->ended) return;
-  clo_sockets_drop_stale(&e->sockets);
-  forget_dropped(e);
+  if (e->ended) clo_sockets_drop_stale(&e->sockets);
 }
 
 static size_t step(struct clo_engine *e, double until) {
@@ -322,10 +314,8 @@ static size_t step(struct clo_engine *e, double until) {
   e->full = 0;
   if (clo_libcurl_is_old()) clo_attempts_end_overdue(e); /* before it does */
   clo_attempts_prepare(e);
-  forget_dropped(e);
   act_on_timer(e);
   if (e->polled == 0 && clo_sockets_poll(&e->sockets)) e->polled = 1;
-  forget_dropped(e);
   if (e->polled > 0) act_on_ready(e, until);
   e->polled = 0;
   if (e->queued) keep_ended(e);

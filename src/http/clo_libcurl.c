@@ -76,12 +76,11 @@ int clo_libcurl_has_unread(CURL *easy) {
          has_pending(tls->internals);
 }
 
-#define NETWORK_CHANGED ((CURLMoption)17) /* CURLMOPT_, since 8.16 */
-#define CLEAR_CONNS 2L                    /* CURLMNWC_ */
-
-void clo_libcurl_forget_kept(CURLM *multi) {
+curl_socket_t clo_libcurl_unchecked(CURL *easy) {
+  curl_socket_t fd = CURL_SOCKET_BAD;
   if (version() >= 0x081600)
-    (void)curl_multi_setopt(multi, NETWORK_CHANGED, CLEAR_CONNS);
+    curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+  return fd;
 }
 
 /* macOS has no sigtimedwait, but sockets that raise no SIGPIPE, which libcurl

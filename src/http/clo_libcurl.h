@@ -57,10 +57,9 @@ int clo_libcurl_asks_first(void);
  * none with others. */
 int clo_libcurl_has_unread(CURL *easy);
 
-/* Has a multi handle close the connections that it keeps, and keep none of
- * those in use: since 8.22, where it looks at most once a second whether one has
- * ended, and would use one that was shut down meanwhile. */
-void clo_libcurl_forget_kept(CURLM *multi);
+/* The connection's socket, if libcurl may not have looked whether it has ended:
+ * since 8.22 it does so at most once a second. Otherwise CURL_SOCKET_BAD. */
+curl_socket_t clo_libcurl_unchecked(CURL *easy);
 
 /* Holds SIGPIPE back in this thread, where libcurl may raise it; then takes one
  * away that came meanwhile. The process's handlers are its host's. */

@@ -2,6 +2,10 @@
  * failure to store the interest is only noted: reported to libcurl, it would
  * end all transfers of the multi handle, without asking to be called for that.
  * */
+#define _GNU_SOURCE /* POLLRDHUP */
+#ifndef __linux__
+#undef _POSIX_C_SOURCE /* which hides it elsewhere */
+#endif
 #include "clo_sockets.h"
 
 #include <errno.h>
@@ -98,10 +102,7 @@ static int is_idle(const struct clo_sockets *s, int fd) {
   return is_kept(s, fd) && !is_watched(s, fd);
 }
 
-static void drop_kept(struct clo_sockets *s, int fd) {
-  shutdown(fd, SHUT_RDWR);
-  s->has_dropped = 1;
-}
+static void drop_kept(int fd) { shutdown(fd, SHUT_RDWR); }
 
 #define AT_ONCE 64 /* descriptors that are asked in one system call */
 
@@ -148,7 +149,7 @@ int clo_sockets_descriptor(struct clo_sockets *s) {
 /* One that is ready without interest. There is nothing to read on a connection
  * that is idle but its end; libcurl asks for any other when it wants to. */
 static void drop_ready(struct clo_sockets *s, int fd) {
-  if (is_idle(s, fd)) drop_kept(s, fd);
+  if (is_idle(s, fd)) drop_kept(fd);
   tell_kernel(s, fd, 0);
 }
 
@@ -287,12 +288,11 @@ void clo_sockets_drop_all(struct clo_sockets *s) {
 }
 
 /* On an idle connection there is nothing to read but its end. */
-static void drop_readable(struct clo_sockets *s, struct pollfd *idle,
-                          nfds_t count) {
+static void drop_readable(struct pollfd *idle, nfds_t count) {
   nfds_t i;
   if (poll(idle, count, 0) <= 0) return;
   for (i = 0; i < count; i++)
-    if (idle[i].revents) drop_kept(s, idle[i].fd);
+    if (idle[i].revents) drop_kept(idle[i].fd);
 }
 
 int clo_sockets_drop_stale(struct clo_sockets *s) {
@@ -306,11 +306,22 @@ int clo_sockets_drop_stale(struct clo_sockets *s) {
     idle[count].fd = s->open[i];
     idle[count].events = POLLIN;
     if (++count < AT_ONCE) continue;
-    drop_readable(s, idle, count);
+    drop_readable(idle, count);
     count = 0;
   }
-  if (count > 0) drop_readable(s, idle, count);
+  if (count > 0) drop_readable(idle, count);
   return 0;
+}
+
+#ifndef POLLRDHUP
+#define POLLRDHUP 0 /* POLLHUP tells it there */
+#endif
+
+int clo_sockets_has_ended(const struct clo_sockets *s, curl_socket_t fd) {
+  struct pollfd one;
+  one.fd = fd;
+  one.events = is_kept(s, fd) ? POLLIN : POLLRDHUP;
+  return poll(&one, 1, 0) > 0;
 }
 
 #ifdef TCP_CORK
@@ -332,7 +343,7 @@ void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
   /* If it cannot be asked whether it has ended, it must not be used again. If
    * another request is on it already, that one's answer is noted. */
   if (!is_watched(s, fd) && (!http1 || !tell_kernel(s, fd, POLLIN)))
-    drop_kept(s, fd);
+    drop_kept(fd);
   if (!corked) return; /* it is only slower without */
   s->corked = corked;
   drop(s->corked, &s->corked_count, fd);

@@ -24,7 +24,6 @@ struct clo_sockets {
   int unwatched; /* out of memory for an interest: its transfer says so too */
   int unheard; /* for that of no transfer and no connection, but libcurl's own:
                 * since 8.21 it hears by it that a look-up is over */
-  int has_dropped; /* one that is kept was shut down, libcurl still has it */
 };
 
 void clo_sockets_init(struct clo_sockets *sockets);
@@ -63,10 +62,14 @@ void clo_sockets_uncork(struct clo_sockets *sockets);
 
 /* Shuts down the kept connections on which something came while they were idle:
  * their end, or bytes that libcurl would take for the answer to the next
- * request. libcurl then sees that they are dead, or is told of has_dropped, and
- * opens new ones. Returns 1 or -1 if it did what clo_sockets_poll() does: a
- * socket is ready, or none is; otherwise 0. */
+ * request. libcurl, or clo_sockets_has_ended(), then sees that they are dead.
+ * Returns 1 or -1 if it did what clo_sockets_poll() does: a socket is ready, or
+ * none is; otherwise 0. */
 int clo_sockets_drop_stale(struct clo_sockets *sockets);
+
+/* Whether a connection that is to be used again has ended. One that is kept may
+ * have nothing to read, either; over HTTP/2 a server sends what it likes. */
+int clo_sockets_has_ended(const struct clo_sockets *sockets, curl_socket_t fd);
 
 /* libcurl's callbacks; the last argument is the struct clo_sockets. */
 int clo_sockets_on_interest(CURL *easy, curl_socket_t fd, int what,
