@@ -176,8 +176,9 @@ describe("a call over TLS", function()
     end)
   end
 
-  -- libcurl 8.22 and newer look at most once a second whether it has ended.
-  it("over HTTP/2 is not begun on a connection that has ended", function()
+  -- Newer libcurls take such a one: 8.14 and 8.21 read but one TLS record to
+  -- see whether it lives, and 8.22 looks at most once a second.
+  it("is not begun on a connection of HTTP/2 that has ended", function()
     local dir = process.tempdir()
     certificates.make(dir)
     local server = raw.start{ certificates = dir }
@@ -186,7 +187,7 @@ describe("a call over TLS", function()
     for _ = 1, 2 do
       assert(client.sms.create(support.params()))
       socket.sleep(0.05) -- the server reads all, and so does not reset it
-      server:reset()
+      server:ask{ op = "leave" }
       local ends = {}
       for i = 1, 5 do
         client.sms.create_async(support.params(), function(sms, err)

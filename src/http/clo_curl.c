@@ -197,11 +197,15 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
 
 /* Whether the connection that libcurl has chosen is new, or has neither ended
  * nor got anything since its last answer. */
-static int is_fit(const struct clo_transfer *t) {
+static int is_fit(const struct clo_transfer *t, int own_port) {
   curl_socket_t fd = clo_libcurl_unchecked(t->easy);
   long connects = 0;
   curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
   if (connects > 0) return 1;
+  /* Over HTTP/2, 8.14 and 8.21 read but one TLS record to see whether it lives;
+   * the server's farewell may be in the next. */
+  if (fd == CURL_SOCKET_BAD && t->http2)
+    fd = clo_sockets_find(t->sockets, own_port);
   return !clo_libcurl_has_unread(t->easy) &&
          (fd == CURL_SOCKET_BAD || !clo_sockets_has_ended(t->sockets, fd));
 }
@@ -213,8 +217,7 @@ static int on_begin(void *transfer, char *ip, char *own_ip, int port,
   (void)ip;
   (void)own_ip;
   (void)port;
-  (void)own_port;
-  if (is_fit(t)) return CURL_PREREQFUNC_OK;
+  if (is_fit(t, own_port)) return CURL_PREREQFUNC_OK;
   t->is_refused = 1;
   t->refusals++;
   /* So that one of HTTP/2, too, is closed if it has no other request. */
@@ -282,6 +285,7 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   set_callbacks(s, t);
   set_quick_exit(s, t);
   t->by_proxy = config->proxy != NULL;
+  t->http2 = config->http2;
   t->sockets = sockets;
   SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
   SET(CURLOPT_OPENSOCKETDATA, t);

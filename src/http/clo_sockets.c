@@ -8,6 +8,7 @@
 #endif
 #include "clo_sockets.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -316,6 +317,18 @@ int clo_sockets_drop_stale(struct clo_sockets *s) {
 #ifndef POLLRDHUP
 #define POLLRDHUP 0 /* POLLHUP tells it there */
 #endif
+
+curl_socket_t clo_sockets_find(const struct clo_sockets *s, int port) {
+  struct sockaddr_in6 own; /* has the port where that of IPv4 has it */
+  size_t i;
+  for (i = 0; i < s->open_count; i++) {
+    socklen_t len = sizeof own;
+    if (getsockname(s->open[i], (struct sockaddr *)&own, &len) == 0 &&
+        ntohs(own.sin6_port) == port)
+      return s->open[i];
+  }
+  return CURL_SOCKET_BAD;
+}
 
 int clo_sockets_has_ended(const struct clo_sockets *s, curl_socket_t fd) {
   struct pollfd one;

@@ -67,6 +67,9 @@ void clo_sockets_uncork(struct clo_sockets *sockets);
  * none is; otherwise 0. */
 int clo_sockets_drop_stale(struct clo_sockets *sockets);
 
+/* The open socket that has this port here; CURL_SOCKET_BAD: none. */
+curl_socket_t clo_sockets_find(const struct clo_sockets *sockets, int port);
+
 /* Whether a connection that is to be used again has ended. One that is kept may
  * have nothing to read, either; over HTTP/2 a server sends what it likes. */
 int clo_sockets_has_ended(const struct clo_sockets *sockets, curl_socket_t fd);

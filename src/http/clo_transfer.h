@@ -67,7 +67,8 @@ struct clo_transfer {
   double limit_at;   /* or, once it is connected, should be, */
   double ended_at;   /* and the last one's end */
 
-  int by_proxy; /* the engine has one */
+  int by_proxy; /* the engine has one, */
+  int http2;    /* and this option */
   enum clo_trust trust; /* of the running attempt; */
   int tried_other;     /* the first ones did not trust the server */
   int attempts;

@@ -137,6 +137,14 @@ function OPS.reset()
   plan.default, ledger.requests, connections = nil, {}, 0
 end
 
+-- Ends the connections of HTTP/2.
+function OPS.leave()
+  for _, self in ipairs(stream.which(function(s) return s.requests end)) do
+    require("spec.support.faults.http2").leave(self)
+  end
+  connections = 0
+end
+
 -- Kept connections know of no accept: they end while the call begins.
 local function end_kept(how)
   for _, self in ipairs(stream.which(function(s) return s.client end)) do

@@ -130,7 +130,7 @@ end
 local on = {}
 
 on[HEADERS] = function(self, id, flags)
-  self.requests[id] = { length = 0, parts = {} }
+  self.requests[id], self.last = { length = 0, parts = {} }, id
   local fault = plan.at("headers")
   if fault then
     self.requests[id] = nil
@@ -192,9 +192,17 @@ local function read_number(bytes)
   return n
 end
 
+-- Ends a connection that has nothing to do, as servers do. What comes first is
+-- in a TLS record of its own.
+function http2.leave(self)
+  self:send(frame(PING, 0, 0, ("x"):rep(8)))
+  self:send(frame(GOAWAY, 0, 0, number(self.last, 4) .. number(0, 4)))
+  self:abandon()
+end
+
 -- Serves a connection to its end.
 function http2.serve(self)
-  self.requests = {}
+  self.requests, self.last = {}, 0
   local greeted = false
   while true do
     self:wait_readable()
