@@ -231,6 +231,10 @@ void server_await_sent(struct server *s, size_t count) {
   await(s, offsetof(struct server_counts, sent), count);
 }
 
+void server_refuse(struct server *s) {
+  assert_int_equal(shutdown(s->listener, SHUT_RDWR), 0);
+}
+
 void server_hang_up(struct server *s, int reset) {
   double until = clock_now() + 5;
   int busy = 1;

@@ -87,6 +87,9 @@ void server_await_sent(struct server *server, size_t count);
 /* Closes (or resets) all connections there are, and returns when it is done. */
 void server_hang_up(struct server *server, int reset);
 
+/* Takes no more connections; those that there are stay. */
+void server_refuse(struct server *server);
+
 /* A port on which nobody listens. */
 int server_refusing_port(void);
 

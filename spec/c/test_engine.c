@@ -207,29 +207,6 @@ static void the_environment_names_no_proxy(void **state) {
   unsetenv("all_proxy");
 }
 
-/* A cork that stays in holds a request back for 200 ms. */
-static void a_kept_connection_is_quick(void **state) {
-  static const char *const methods[] = {"POST", "POST", "POST",   "GET",
-                                        "POST", "GET",  "PUT",    "POST"};
-  size_t i, tries = 4; /* a busy machine may be slow in some, not in all */
-  double slowest = 1;
-  while (slowest > 0.15 && tries-- > 0) {
-    slowest = 0;
-    scene_open(answers + 1, 1);
-    for (i = 0; i < COUNT(methods); i++) {
-      struct clo_transfer *t =
-          call_of(methods[i], methods[i][0] == 'P' ? BODY : NULL);
-      row("call %zu, %s: %g s", i, methods[i], seconds_taken(t));
-      assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
-      if (seconds_taken(t) > slowest) slowest = seconds_taken(t);
-      release(t);
-    }
-    assert_int_equal(server_counts(server).connections, 1);
-    scene_close(state);
-  }
-  assert_true(slowest <= 0.15);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_post_travels),
@@ -244,7 +221,6 @@ int main(void) {
       TEST(a_redirect_is_not_followed),
       TEST(an_event_tells_of_each_attempt),
       TEST(the_environment_names_no_proxy),
-      TEST(a_kept_connection_is_quick),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

@@ -188,7 +188,7 @@ static struct clo_transfer *second(const struct reaction *script, size_t count,
 static void assert_one_copy(const struct clo_transfer *t) {
   assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
   assert_int_equal(t->end.cause, CLO_CAUSE_CONNECTION);
-  assert_int_equal(t->end.body_read, t->body.len);
+  assert_int_equal(t->end.body_left, t->body.len);
   nap(0.05);
   assert_int_equal(server_counts(server).begun, 2);
   assert_int_equal(server_counts(server).taken, 2);
@@ -222,6 +222,8 @@ static void an_empty_file_read_and_closed(void **state) {
   assert_int_equal(server_counts(server).taken, 2);
 }
 
+/* The headers leave before the file, so at their end libcurl may still begin
+ * again. */
 static void a_large_file_ended_on_its_way(void **state) {
   static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
   static const enum server_when whens[] = {AT_HEADERS, AT_HALF};
@@ -231,10 +233,13 @@ static void a_large_file_ended_on_its_way(void **state) {
                                 {.when = whens[i / 2], .then = ends[i % 2]},
                                 {.reply = OK_REPLY}};
     struct clo_transfer *t = second(script, COUNT(script), large_upload);
-    assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
-    assert_true(t->end.body_read > 0 && t->end.body_read < t->end.body_len);
-    assert_int_equal(server_counts(server).taken, 1);
-    assert_int_equal(server_counts(server).begun, 2);
+    int is_sent = i / 2 == 0 && t->end.status == 200;
+    if (!is_sent) {
+      assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+      assert_true(t->end.body_left > 0 && t->end.body_left < t->end.body_len);
+    }
+    assert_int_equal(server_counts(server).taken, is_sent ? 2 : 1);
+    assert_int_equal(server_counts(server).begun, is_sent ? 3 : 2);
     scene_close(state);
   }
 }

@@ -6,13 +6,13 @@
 enum { BODY = 100 };
 
 static struct clo_attempt post(enum clo_cause cause, int status,
-                               size_t body_read) {
+                               size_t body_left) {
   struct clo_attempt a;
   memset(&a, 0, sizeof a);
   a.cause = cause;
   a.status = status;
   a.body_len = BODY;
-  a.body_read = body_read;
+  a.body_left = body_left;
   a.request_left = 1;
   return a;
 }
@@ -275,7 +275,7 @@ static void what_may_be_repeated_is_after_unknown_too(void **state) {
   a.cause = CLO_CAUSE_CONNECTION;
   a.status = 0;
   assert_true(retry(a) > 0);
-  a.body_read = BODY / 2;
+  a.body_left = BODY / 2;
   assert_true(retry(a) > 0);
   a.cause = CLO_CAUSE_ANSWER;
   a.status = 404;

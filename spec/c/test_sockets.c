@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,7 +109,6 @@ static void what_is_opened_is_known_until_it_is_closed(void **state) {
   assert_int_equal(sockets.open_count, 1);
   assert_int_equal(sockets.count, 1);
   assert_int_equal(sockets.interest[0].fd, second);
-  assert_int_equal(sockets.corked_count, 0);
 }
 
 static void what_is_abandoned_is_closed(void **state) {
@@ -125,37 +123,10 @@ static void what_is_abandoned_is_closed(void **state) {
   clo_sockets_abandon(&sockets);
   for (i = 0; i < 40; i++) assert_false(is_open(fds[i]));
   assert_int_equal(sockets.open_count + sockets.count, 0);
-  assert_int_equal(sockets.corked_count, 0);
   want(fds[3], CURL_POLL_OUT); /* and it may be used again */
   assert_int_equal(sockets.count, 1);
   assert_int_equal(sockets.interest[0].fd, fds[3]);
 }
-
-#ifdef TCP_CORK
-static int is_corked(int fd) {
-  int on = -1;
-  socklen_t len = sizeof on;
-  assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, &len), 0);
-  return on;
-}
-
-static void a_cork_is_pulled_once_it_is_watched(void **state) {
-  int first = open_one(), second = open_one();
-  clo_sockets_keep(&sockets, first);
-  clo_sockets_keep(&sockets, second);
-  clo_sockets_keep(&sockets, second);
-  assert_true(is_corked(first) && is_corked(second));
-  want(first, CURL_POLL_IN);
-  clo_sockets_uncork(&sockets);
-  assert_false(is_corked(first));
-  assert_true(is_corked(second)); /* which is idle */
-  clo_sockets_keep(&sockets, first); /* with the next request on it */
-  want(second, CURL_POLL_IN);
-  clo_sockets_uncork(&sockets);
-  assert_false(is_corked(first) || is_corked(second));
-  assert_int_equal(sockets.corked_count, 0);
-}
-#endif
 
 /* ---- memory ---- */
 
@@ -346,9 +317,6 @@ int main(void) {
       TEST(one_descriptor_is_ready_for_all),
       TEST(the_kept_ones_stay_watched),
       TEST(the_kernel_s_set_may_lack_memory),
-#endif
-#ifdef TCP_CORK
-      TEST(a_cork_is_pulled_once_it_is_watched),
 #endif
       TEST(opening_may_lack_memory),
       TEST(watching_may_lack_memory),

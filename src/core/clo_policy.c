@@ -13,7 +13,7 @@ static int is_class(int status, int digit) {
 }
 
 enum clo_outcome clo_policy_outcome(const struct clo_attempt *attempt) {
-  int left = attempt->body_len > 0 ? attempt->body_read >= attempt->body_len
+  int left = attempt->body_len > 0 ? attempt->body_left >= attempt->body_len
                                    : attempt->request_left;
   /* A 2xx means that Close acted, even if it came before the whole request had
    * left, or if its own body was lost. */
@@ -167,7 +167,7 @@ double clo_policy_retry(const struct clo_attempt *attempt,
                         const struct clo_budget *budget) {
   enum clo_outcome outcome = clo_policy_outcome(attempt);
   int again = attempt->status == 429 ||
-              (outcome == CLO_OUTCOME_NOT_SENT && attempt->body_read == 0) ||
+              (outcome == CLO_OUTCOME_NOT_SENT && attempt->body_left == 0) ||
               (attempt->repeatable && (outcome == CLO_OUTCOME_UNKNOWN ||
                                        outcome == CLO_OUTCOME_NOT_SENT));
   if (!again || is_final(attempt->cause)) return -1;

@@ -32,7 +32,7 @@ struct clo_attempt {
   enum clo_cause cause;
   int status;       /* the HTTP status that was read whole, or 0 */
   size_t body_len;  /* bytes in the request's body */
-  size_t body_read;    /* of them, read by libcurl */
+  size_t body_left; /* of them, those that may have left */
   int request_left; /* a request without a body: may it have left? */
   int repeatable;   /* GET, PUT, DELETE: a repeat does no harm */
 };

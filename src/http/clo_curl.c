@@ -195,13 +195,10 @@ static void set_transport(struct setup *s, const struct clo_config *config) {
   SET(CURLOPT_ACCEPT_ENCODING, "identity");
 }
 
-/* Whether the connection that libcurl has chosen is new, or has neither ended
- * nor got anything since its last answer. */
+/* Whether a connection that was used before has neither ended nor got anything
+ * since its last answer. */
 static int is_fit(const struct clo_transfer *t, int own_port) {
   curl_socket_t fd = clo_libcurl_unchecked(t->easy);
-  long connects = 0;
-  curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
-  if (connects > 0) return 1;
   /* Over HTTP/2, 8.14 and 8.21 read but one TLS record to see whether it lives;
    * the server's farewell may be in the next. */
   if (fd == CURL_SOCKET_BAD && t->http2)
@@ -210,15 +207,23 @@ static int is_fit(const struct clo_transfer *t, int own_port) {
          (fd == CURL_SOCKET_BAD || !clo_sockets_has_ended(t->sockets, fd));
 }
 
-/* A request is to begin; nothing of it has left. */
+/* A request is to begin; if it is the attempt's first, nothing has left. One
+ * whose body libcurl was given must not begin again. */
 static int on_begin(void *transfer, char *ip, char *own_ip, int port,
                     int own_port) {
   struct clo_transfer *t = transfer;
+  long connects = 0;
   (void)ip;
   (void)own_ip;
   (void)port;
-  if (is_fit(t, own_port)) return CURL_PREREQFUNC_OK;
-  t->is_refused = 1;
+  if (t->is_given && t->has_begun) return CURL_PREREQFUNC_ABORT;
+  curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+  if (connects > 0 || is_fit(t, own_port)) {
+    t->has_begun = 1;
+    t->on_kept = connects == 0;
+    return CURL_PREREQFUNC_OK;
+  }
+  t->is_refused = !t->has_begun;
   t->refusals++;
   /* So that one of HTTP/2, too, is closed if it has no other request. */
   curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
@@ -394,6 +399,19 @@ enum clo_trust clo_curl_other_trust(enum clo_trust trust) {
                                                      : trust;
 }
 
+/* A body that fits in one record of TLS (RFC 8446, 5.1). Of a larger one, which
+ * may leave in parts, the other guard can tell how much. So it can over HTTP/2,
+ * where libcurl may send more than it has counted. */
+#define GIVEN_MAX 16384
+
+static void set_body(struct setup *s, struct clo_transfer *t) {
+  t->is_given = t->body.len > 0 && t->body.len <= GIVEN_MAX && !t->http2 &&
+                !clo_libcurl_is_old();
+  SET(CURLOPT_POST, 1L);
+  SET(CURLOPT_POSTFIELDS, t->is_given ? t->body.data : NULL);
+  SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
+}
+
 /* Whether a request that has no body says so: Content-Length: 0, as some
  * servers ask for. RFC 9110, 8.6 */
 static int means_content(const struct clo_transfer *t) {
@@ -463,8 +481,7 @@ CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
     SET(CURLOPT_MIMEPOST, t->form);
     SET(CURLOPT_CUSTOMREQUEST, NULL);
   } else if (t->body.len > 0 || means_content(t)) {
-    SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
+    set_body(s, t);
     SET(CURLOPT_CUSTOMREQUEST, strcmp(t->method, "POST") ? t->method : NULL);
   } else {
     SET(CURLOPT_HTTPGET, 1L);

@@ -130,7 +130,7 @@ static void disown(struct clo_engine *e, struct clo_list *list) {
     clo_result_set(t, CLO_CAUSE_CANCELLED,
                       "the process forked: this call is the parent's");
     t->end.status = 0;
-    t->end.body_read = t->end.body_len;
+    t->end.body_left = t->end.body_len;
     t->end.request_left = 1;
     t->from_parent = 1;
     t->easy = NULL;
@@ -329,7 +329,6 @@ static size_t step(struct clo_engine *e, double until) {
     if (e->done.first || e->sockets.unwatched) break;
     if (clo_clock_now() >= until) break;
   }
-  if (e->running.count > 0) clo_sockets_uncork(&e->sockets);
   clo_attempts_collect(e);
   clo_attempts_end_overdue(e);
   if (e->is_broken) adopt(e);
@@ -368,7 +367,8 @@ double clo_engine_deadline(struct clo_engine *e) {
 static int is_sending(struct clo_engine *e) {
   const struct clo_transfer *t;
   size_t i;
-  while ((t = e->unsent) && t->body.len > 0 && t->body_read == t->body.len)
+  while ((t = e->unsent) && t->body.len > 0 && 
+         clo_transfer_left(t) == t->body.len)
     e->unsent = t->next;
   for (i = 0; i < e->sockets.count; i++)
     if (e->sockets.interest[i].events & POLLOUT) return 1;

@@ -181,7 +181,7 @@ static void explain(struct clo_transfer *t, const char *message) {
 static void fill_end(struct clo_transfer *t, enum clo_cause cause) {
   t->end.cause = cause;
   t->end.body_len = t->body.len;
-  t->end.body_read = t->body_read;
+  t->end.body_left = clo_transfer_left(t);
   t->end.repeatable = t->repeatable;
 }
 

@@ -11,8 +11,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,14 +33,13 @@ void clo_sockets_free(struct clo_sockets *s) {
   free(s->told);
   free(s->open);
   free(s->http1);
-  free(s->corked);
   clo_sockets_init(s);
 }
 
 void clo_sockets_abandon(struct clo_sockets *s) {
   size_t i;
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
-  s->open_count = s->corked_count = s->count = 0;
+  s->open_count = s->count = 0;
   if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
   if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made again */
   s->epoll = -1;
@@ -103,7 +100,16 @@ static int is_idle(const struct clo_sockets *s, int fd) {
   return is_kept(s, fd) && !is_watched(s, fd);
 }
 
-static void drop_kept(int fd) { shutdown(fd, SHUT_RDWR); }
+/* What has come is taken away, up to an amount that no server sends unasked, and
+ * with it the socket's error: a libcurl of before 8.22 then sees an end, instead
+ * of something to read, or would use a connection that was reset. */
+static void drop_kept(int fd) {
+  char bytes[4096];
+  int reads = 64;
+  shutdown(fd, SHUT_RDWR);
+  while (reads-- > 0 && recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+    continue;
+}
 
 #define AT_ONCE 64 /* descriptors that are asked in one system call */
 
@@ -257,11 +263,11 @@ curl_socket_t clo_sockets_on_open(void *sockets, curlsocktype purpose,
   return fd;
 }
 
-static int drop(int *array, size_t *count, int fd) {
+static int forget_open(struct clo_sockets *s, int fd) {
   size_t i;
-  for (i = 0; i < *count; i++)
-    if (array[i] == fd) {
-      array[i] = array[--*count];
+  for (i = 0; i < s->open_count; i++)
+    if (s->open[i] == fd) {
+      s->open[i] = s->open[--s->open_count];
       return 1;
     }
   return 0;
@@ -270,8 +276,7 @@ static int drop(int *array, size_t *count, int fd) {
 int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
   struct clo_sockets *s = sockets;
   /* Its number may belong to another file by now. */
-  if (!drop(s->open, &s->open_count, fd)) return 0;
-  drop(s->corked, &s->corked_count, fd);
+  if (!forget_open(s, fd)) return 0;
   if (is_kept(s, fd)) s->http1[fd] = 0;
   remove_interest(s, fd);
   tell_kernel(s, fd, 0); /* which a child's copy would keep in it */
@@ -337,41 +342,11 @@ int clo_sockets_has_ended(const struct clo_sockets *s, curl_socket_t fd) {
   return poll(&one, 1, 0) > 0;
 }
 
-#ifdef TCP_CORK
-static void set_cork(int fd, int on) {
-  setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
-}
-#else
-static void set_cork(int fd, int on) {
-  (void)fd;
-  (void)on;
-}
-#endif
-
 void clo_sockets_keep(struct clo_sockets *s, curl_socket_t fd) {
   char *http1 = grown(s->http1, &s->http1_cap, (size_t)fd + 1, 1);
-  int *corked =
-      grown(s->corked, &s->corked_cap, s->corked_count + 1, sizeof *corked);
   if (http1) (s->http1 = http1)[fd] = 1;
   /* If it cannot be asked whether it has ended, it must not be used again. If
    * another request is on it already, that one's answer is noted. */
   if (!is_watched(s, fd) && (!http1 || !tell_kernel(s, fd, POLLIN)))
     drop_kept(fd);
-  if (!corked) return; /* it is only slower without */
-  s->corked = corked;
-  drop(s->corked, &s->corked_count, fd);
-  s->corked[s->corked_count++] = fd;
-  set_cork(fd, 1);
-}
-
-void clo_sockets_uncork(struct clo_sockets *s) {
-  size_t i, kept = 0;
-  for (i = 0; i < s->corked_count; i++) {
-    int fd = s->corked[i];
-    if (is_watched(s, fd))
-      set_cork(fd, 0);
-    else
-      s->corked[kept++] = fd;
-  }
-  s->corked_count = kept;
 }

@@ -19,8 +19,6 @@ struct clo_sockets {
   size_t open_count, open_cap;
   char *http1; /* by descriptor: it has answered over HTTP/1; owned */
   size_t http1_cap;
-  int *corked; /* of the open ones; owned */
-  size_t corked_count, corked_cap;
   int unwatched; /* out of memory for an interest: its transfer says so too */
   int unheard; /* for that of no transfer and no connection, but libcurl's own:
                 * since 8.21 it hears by it that a look-up is over */
@@ -47,18 +45,8 @@ void clo_sockets_abandon(struct clo_sockets *sockets);
  * descriptor for all of them stays. */
 void clo_sockets_drop_all(struct clo_sockets *sockets);
 
-/* A connection has answered over HTTP/1 and is kept. It is corked: the body
- * guard makes libcurl send a request's headers and its body in two writes, and
- * the cork holds the next headers back until the body is there, so that both
- * leave as one packet. The step that gives it a request pulls its cork: it is
- * watched from then on. One pulled early would cost a packet, and one left in
- * 200 ms.
- * (CURLOPT_POSTFIELDS, which libcurl sends in one write, is no substitute, not
- * even with a CURLOPT_PREREQFUNCTION that refuses to begin twice: libcurl sets
- * its count of sent bytes to 0 when it begins again. With 7.88.1 the fault
- * matrix had 23 cells with two copies, and 57 not_sent that the server had.) */
+/* A connection has answered over HTTP/1 and is kept. */
 void clo_sockets_keep(struct clo_sockets *sockets, curl_socket_t fd);
-void clo_sockets_uncork(struct clo_sockets *sockets);
 
 /* Shuts down the kept connections on which something came while they were idle:
  * their end, or bytes that libcurl would take for the answer to the next

@@ -1,7 +1,11 @@
 /* The guard and the answer's buffers. The guard is what keeps libcurl from
  * sending a POST a second time by itself: when a kept connection dies, libcurl
- * rewinds the body and sends it again on a new one. Rewinding needs the seek
- * callback, and ours allows it only while no byte was read. */
+ * rewinds the body and sends it again on a new one. A body is guarded in one of
+ * two ways:
+ * - libcurl reads it. Rewinding needs the seek callback, and ours allows it only
+ *   while no byte was read.
+ * - libcurl is given it whole, and sends it in one write with the headers, if it
+ *   is small. It calls on_begin (clo_curl.c) before, which lets it begin once. */
 #include "clo_transfer.h"
 
 #include <stdio.h>
@@ -132,6 +136,7 @@ void clo_transfer_clear(struct clo_transfer *t) {
 
 void clo_transfer_rewind(struct clo_transfer *t) {
   t->body_read = 0;
+  t->is_given = t->has_begun = t->on_kept = 0;
   t->too_large = t->no_memory = t->unwatched = t->is_looked_up = 0;
   t->open_error = t->is_refused = 0;
   t->head = 0;
@@ -162,6 +167,16 @@ int clo_transfer_on_seek(void *transfer, curl_off_t offset, int origin) {
   const struct clo_transfer *t = transfer;
   int untouched = t->body_read == 0 && offset == 0 && origin == SEEK_SET;
   return untouched ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+/* Where libcurl was given the body, it counts what it has sent. It counts from 0
+ * when it begins again, which it does only if it began on a kept connection. */
+size_t clo_transfer_left(const struct clo_transfer *t) {
+  curl_off_t sent = 0;
+  if (!t->is_given) return t->body_read;
+  if (!t->has_begun) return 0;
+  curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+  return sent == 0 && t->on_kept ? t->body.len : (size_t)sent;
 }
 
 static int gather(struct clo_transfer *t, struct clo_buf *buf,

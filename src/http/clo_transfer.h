@@ -73,6 +73,9 @@ struct clo_transfer {
   int tried_other;     /* the first ones did not trust the server */
   int attempts;
   int unknown;   /* of them, those that Close may have acted on */
+  int is_given;  /* libcurl has the body whole, instead of reading it */
+  int has_begun; /* it has begun to send the request, */
+  int on_kept;   /* on a connection that had been used before */
   size_t body_read; /* bytes of the body that libcurl has read; of a form's, its
                     file's: what goes before it is of no use alone */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
@@ -131,6 +134,9 @@ void clo_transfer_clear(struct clo_transfer *transfer);
 
 /* Before an attempt: nothing read, nothing answered. */
 void clo_transfer_rewind(struct clo_transfer *transfer);
+
+/* Bytes of the body that may have left. */
+size_t clo_transfer_left(const struct clo_transfer *transfer);
 
 /* Finds a header of the last answer by its lower-case name. Returns its value
  * and sets *len, or returns NULL. */
