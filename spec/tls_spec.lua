@@ -202,18 +202,18 @@ describe("a call over TLS", function()
     process.remove(dir)
   end)
 
-  -- How many connections two calls make with a libcurl that reads ahead.
-  local function connections_in(more)
+  -- How many connections two calls of a client with these options make to
+  -- front, with another libcurl.
+  local function connections_in(options, variables, more)
     local before = #front:access_log()
     assert.equal("", other_curl.run(([[
       local close = require "close"
-      local client = assert(close.new { api_key = "k", base_url = %q,
-        ca_file = %q })
+      local client = assert(close.new { api_key = "k", %s })
       for _ = 1, 2 do
         assert(client.sms.create { status = "outbox", text = "Hi!",
           local_phone = "+14154445555", remote_phone = "+18183334444" })
       end
-    ]]):format(front.https, front.ca_file), { CURL_VERSION = "8.15.0" }, more))
+    ]]):format(options), variables, more))
     local seen, count = {}, 0
     for _, line in ipairs(log_after(before, 2)) do
       if not seen[line.connection] then count = count + 1 end
@@ -222,12 +222,28 @@ describe("a call over TLS", function()
     return count
   end
 
+  -- With one that reads ahead.
+  local function connections_to_front(more)
+    return connections_in(("base_url = %q, ca_file = %q"):format(front.https,
+      front.ca_file), { CURL_VERSION = "8.15.0" }, more)
+  end
+
   it("keeps its connection where OpenSSL can be asked", function()
-    assert.equal(1, connections_in())
+    assert.equal(1, connections_to_front())
   end)
 
   it("keeps none where the host has another OpenSSL inside", function()
-    assert.equal(2, connections_in "build/other_ssl.so")
+    assert.equal(2, connections_to_front "build/other_ssl.so")
+  end)
+
+  -- It may have more from the server than shows at the server's end of it.
+  it("keeps no connection to a proxy that has TLS, too", function()
+    local port = front.https:match ":(%d+)/"
+    for _, scheme in ipairs{ "https", "HTTPS" } do
+      assert.equal(2, connections_in(
+        ("base_url = %q, proxy = \"%s://127.0.0.1:%s\""):format(upstream.url,
+          scheme, port), { PROXY_CAINFO = front.ca_file }))
+    end
   end)
 
   it("has the same request and response either way", function()

@@ -1,6 +1,6 @@
 /* A libcurl that is not the one we were built with, for LD_PRELOAD: by the
  * environment it says that it is of another version, refuses an option by its
- * number, and has its authorities elsewhere. */
+ * number, and has its authorities, those for proxies too, elsewhere. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -27,16 +27,24 @@ curl_version_info_data *curl_version_info(CURLversion age) {
   return &data;
 }
 
-/* What an option takes is a pointer or as large as one, here. */
+/* What an option takes is a pointer or as large as one, here, or a curl_off_t. */
 CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
   const char *refused = getenv("CLOSE_SPEC_CURL_REFUSES");
+  const char *trusted = getenv("CLOSE_SPEC_PROXY_CAINFO");
   CURLcode (*real)(CURL *, CURLoption, ...);
-  void *value;
+  int is_large = option / 10000 * 10000 == CURLOPTTYPE_OFF_T;
+  curl_off_t large = 0;
+  void *value = NULL;
   va_list list;
   va_start(list, option);
-  value = va_arg(list, void *);
+  if (is_large)
+    large = va_arg(list, curl_off_t);
+  else
+    value = va_arg(list, void *);
   va_end(list);
   if (refused && atoi(refused) == (int)option) return CURLE_UNKNOWN_OPTION;
   *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_setopt");
-  return real(easy, option, value);
+  if (trusted && option == CURLOPT_PROXY)
+    real(easy, CURLOPT_PROXY_CAINFO, trusted);
+  return is_large ? real(easy, option, large) : real(easy, option, value);
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "clo_libcurl.h"
 
@@ -290,6 +291,8 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   set_callbacks(s, t);
   set_quick_exit(s, t);
   t->by_proxy = config->proxy != NULL;
+  /* What waits in the TLS of the way to it is not seen. */
+  t->by_tls = t->by_proxy && strncasecmp(config->proxy, "https:", 6) == 0;
   t->http2 = config->http2;
   t->sockets = sockets;
   SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -471,7 +474,7 @@ CURLcode clo_curl_prepare(struct clo_transfer *t, double timeout, char *why) {
   set_target(s, t);
   SET(CURLOPT_TIMEOUT_MS, limit(timeout));
   SET(CURLOPT_FRESH_CONNECT, (long)clo_curl_connects_anew(t));
-  SET(CURLOPT_FORBID_REUSE, 0L);
+  SET(CURLOPT_FORBID_REUSE, (long)t->by_tls);
   /* A server may end a connection that offers a session: a second attempt makes
    * a whole handshake. */
   if (clo_libcurl_resumes())

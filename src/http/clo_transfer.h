@@ -68,6 +68,7 @@ struct clo_transfer {
   double ended_at;   /* and the last one's end */
 
   int by_proxy; /* the engine has one, */
+  int by_tls;   /* to which it speaks TLS; */
   int http2;    /* and this option */
   enum clo_trust trust; /* of the running attempt; */
   int tried_other;     /* the first ones did not trust the server */
