@@ -283,10 +283,15 @@ describe("filters and options", function()
     local _, err = close.new { no_such_option = true }
     assert.same(options_of(err), annotated "Options")
     assert.same(options_of(err), documented("Options", "name"))
-    _, err = client.sms.list({}, { no_such_option = true })
+    _, err = client.sms.send({ draft_id = "acti_1" }, { no_such_option = 1 })
     assert.same(options_of(err), annotated "CallOptions")
     assert.same(options_of(err), keys(found_in(section "Options":match
       "%. ([^.]+) may also be%s+given with a call", "`([%w_]+)`")))
+    _, err = client.sms.list({}, { no_such_option = 1 })
+    assert.same(options_of(err), without({ "on_draft" },
+      annotated "CallOptions"))
+    _, err = client:request("GET", "/me/", { no_such_option = 1 })
+    assert.same(options_of(err), annotated "RequestOptions")
     client:close()
   end)
 end)

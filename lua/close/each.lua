@@ -44,9 +44,9 @@ local function take(walker, page, err, response)
 end
 
 -- A copy of the options, which hold for each page.
-local function copy_options(state, given)
+local function copy_options(state, given, verb)
   if state.closed then return nil, errors.config "the client is closed" end
-  local copy, why = options.read_call(given)
+  local copy, why = options.read_call(given, verb)
   if not copy then return nil, errors.config(why) end
   return copy
 end
@@ -56,7 +56,7 @@ end
 ---       if not sms then error(tostring(err)) end
 function each.perform(state, operation, refused, given)
   if not operation then return nil, refused end
-  local copy, err = copy_options(state, given)
+  local copy, err = copy_options(state, given, operation.verb)
   if not copy then return nil, err end
   local walker, items, at = operation.task, {}, 0
   local busy, failure = false, nil
@@ -125,7 +125,7 @@ function each.launch(state, operation, refused, callback, given)
 
   local copy
   if operation then
-    copy, refused = copy_options(state, given)
+    copy, refused = copy_options(state, given, operation.verb)
     if not copy then operation = nil end
   end
 

@@ -272,7 +272,7 @@ local function set_options(state, operation, given)
   local settings, verb, of_call = state.settings, operation.verb, NO_OPTIONS
   if given ~= nil then
     local why
-    of_call, why = options.read_call(given, verb.uses_on_draft)
+    of_call, why = options.read_call(given, verb)
     if not of_call then return why end
   end
   if verb.uses_on_draft then

@@ -102,8 +102,9 @@ local CLIENT = {
 local CALL = {
   { "timeout", check.seconds },
   { "max_retries", check.count },
-  { "on_draft", check.callback },
 }
+
+local CALL_OF_SEND = { CALL[1], CALL[2], { "on_draft", check.callback } }
 
 local function names(list)
   local found = {}
@@ -119,8 +120,9 @@ local function shown(name)
   return "(a string, which may be a secret)"
 end
 
--- A copy of given, checked against a table of options, with defaults.
-local function read(list, given, what)
+-- A copy of given, checked against a table of options, with defaults. more
+-- names options that were read before.
+local function read(list, given, what, more)
   if given == nil then given = {} end
   if type(given) ~= "table" then
     return nil, ("%s must be a table, got %s"):format(what, type(given))
@@ -138,8 +140,8 @@ local function read(list, given, what)
   end
   for name in next, given do
     if not known[name] then
-      return nil, ("unknown option %s: the options are %s"):format(
-        shown(name), names(list))
+      return nil, ("unknown option %s: the options are %s%s"):format(
+        shown(name), more and more .. ", " or "", names(list))
     end
   end
   return settings
@@ -258,14 +260,17 @@ function options.check_wait(seconds)
 end
 
 --- Reads the options of one call.
----@param may_ask boolean|nil whether on_draft is one of them
+---@param given table|nil the caller's; not changed
+---@param verb table uses_on_draft, own_options: see resource.lua
 ---@return table|nil settings, string? why
-function options.read_call(given, may_ask)
-  local settings, why = read(CALL, given, "the call's options")
-  if settings and settings.on_draft and not may_ask then
+function options.read_call(given, verb)
+  if verb.uses_on_draft then
+    return read(CALL_OF_SEND, given, "the call's options")
+  end
+  if type(given) == "table" and rawget(given, "on_draft") ~= nil then
     return nil, "on_draft is an option of send alone"
   end
-  return settings, why
+  return read(CALL, given, "the call's options", verb.own_options)
 end
 
 return options

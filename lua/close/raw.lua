@@ -21,7 +21,8 @@ local function read(response)
   return nil, errors.unreadable(response, "JSON")
 end
 
-local VERB = { name = "request", read = read }
+local VERB = { name = "request", read = read,
+  own_options = "query, body, repeatable" }
 
 -- ---- the params ----
 

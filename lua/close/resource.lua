@@ -15,6 +15,7 @@
 --   describe(task, err)   fills in the error of one that ran out of memory
 --   retries        how often its requests are retried by default
 --   uses_on_draft  whether it takes the option on_draft
+--   own_options    the names of those that it reads itself
 --   perform, launch   replace those of operation.lua
 
 local errors = require "close.errors"
