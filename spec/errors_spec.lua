@@ -249,6 +249,14 @@ describe("the line of an error", function()
     end
   end)
 
+  it("has the seconds that Close asks to wait, rounded up", function()
+    for seconds, shown in pairs{ [30] = "30 s", [30.009] = "31 s",
+      [0.2] = "1 s" } do
+      local line = tostring(of_body("", { retry_after = seconds }))
+      assert.matches(", Close asks to wait " .. shown, line, 1, true)
+    end
+  end)
+
   it("does without what is not known", function()
     local line = tostring(errors.new{ kind = "config", outcome = "not_sent",
       message = "Odd." })

@@ -24,6 +24,10 @@ function Error:__tostring()
   if (self.attempts or 0) > 1 then
     facts[#facts + 1] = self.attempts .. " attempts"
   end
+  if self.retry_after then -- after unknown it must not ask for a repeat
+    facts[#facts + 1] = ("Close asks to wait %.0f s"):format(
+      math.ceil(self.retry_after))
+  end
   if self.draft_id then facts[#facts + 1] = "draft " .. self.draft_id end
   return ("close: %s: %s (%s)"):format(tostring(self.kind),
     tostring(self.message), table.concat(facts, ", "))
