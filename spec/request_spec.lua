@@ -122,6 +122,10 @@ describe("client:request", function()
       assert.equal("validation", err.kind, tostring(path))
       assert.equal("path", err.errors[1].field)
     end
+    local _, why = client:request("GET", "/lead/?a=b")
+    assert.matches("^path must have no query: ", why.message)
+    _, why = client:request("GET", "https://api.close.com/api/v1/lead/?a=b")
+    assert.matches('begin with "/"', why.message, 1, true)
     for _, method in ipairs{ "get", "HEAD", "CONNECT", "GET / HTTP/1.1", 5,
       {} } do
       local none, err = calmly(client.request, client, method, "/me/")

@@ -50,9 +50,13 @@ local function check_path(path, list)
   local dots = (path .. "/"):find("/%.%.?/") or
     path:lower():find("%2e", 1, true)
   if path:find "^/[%w%-._~!$&'()*+,;=:@/%%]*$" and not dots then return end
+  if path:find "^/[^?#]*%?" then
+    return add(list, "path", "format",
+      'path must have no query: give that as options.query, as in ' ..
+      "{query = {_limit = 10}}")
+  end
   add(list, "path", "format", 'path must begin with "/", as in "/lead/": ' ..
-    "it goes after base_url; what is not plain is escaped, and a query goes " ..
-    "into options.query")
+    "it goes after base_url, and what is not plain is escaped")
 end
 
 -- What a query says of a string, a number or a boolean; nil for all else.
