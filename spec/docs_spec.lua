@@ -292,6 +292,11 @@ describe("filters and options", function()
       annotated "CallOptions"))
     _, err = client:request("GET", "/me/", { no_such_option = 1 })
     assert.same(options_of(err), annotated "RequestOptions")
+    for _, name in ipairs(annotated "CallOptions") do
+      _, err = client.sms.create { [name] = 5 } -- the core knows them, too
+      assert.matches('"' .. name .. '" is not a field of an SMS, but an option',
+        err.message, 1, true)
+    end
     client:close()
   end)
 end)

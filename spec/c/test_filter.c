@@ -161,6 +161,8 @@ static const struct {
     {"status__in", "Close has no filter on status"},
     {"remote_phone", "Close has no filter on remote_phone"},
     {"order", "newest first; leave it out"},
+    {"timeout", "\"timeout\" is not a filter of SMS, but an option: give it "
+                "in a table of its own, as the last argument"},
     {"colour", "there are id__in, lead_id, contact_id, user_id"},
     {"", "\"\" is not a filter of SMS: there are"},
     {"__", "\"__\" is not a filter of SMS: there are"},

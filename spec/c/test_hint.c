@@ -31,6 +31,12 @@ static const struct {
     {"xo", 0, "xo", "leave it out"},
     {"tx", 0, "tx", "leave it out"},
     {"texting", 0, "texting", "leave it out"},
+    {"timeout", 0, "timeout",
+     "\"timeout\" is not a field of an SMS, but an option: give it in a table "
+     "of its own, as the last argument"},
+    {"max_retries", 0, "max_retries", "of an SMS, but an option: give it in"},
+    {"on_draft", 0, "on_draft", "of an SMS, but an option: give it in a"},
+    {"timeout", 1, "attachments[1].timeout", "of an attachment: it has"},
     {"colour", 0, "colour",
      "\"colour\" is not a field of an SMS; leave it out, or put it in `extra` "
      "if it is newer than this library"},

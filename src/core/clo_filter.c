@@ -235,6 +235,9 @@ void clo_filter_unknown(const char *name, size_t len,
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter of SMS; did you mean \"%s\"?",
                        quoted, hint);
+  else if (clo_hint_is_option(name, len))
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a filter of SMS, " CLO_HINT_OPTION, quoted);
   else
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a filter of SMS: there are id__in, lead_id, "

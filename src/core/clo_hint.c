@@ -185,6 +185,15 @@ const char *clo_hint_name(const struct clo_alias *aliases,
   return right ? right : clo_hint_nearest(fields, count, plain, len);
 }
 
+int clo_hint_is_option(const char *name, size_t len) {
+  static const char *const options[] = {"timeout", "max_retries", "on_draft"};
+  size_t i;
+  for (i = 0; i < sizeof options / sizeof options[0]; i++)
+    if (strlen(options[i]) == len && memcmp(options[i], name, len) == 0)
+      return 1;
+  return 0;
+}
+
 /* Whether a name can stand as it is in a violation's field. */
 static int is_plain(const char *name, size_t len) {
   size_t i, n;

@@ -43,6 +43,12 @@ const char *clo_hint_name(const struct clo_alias *aliases,
                           const struct clo_field *fields, size_t count,
                           const char *s, size_t len);
 
+/* Whether a name is that of a call's option: the library's, not Close's, and
+ * easily put among the fields. */
+int clo_hint_is_option(const char *name, size_t len);
+#define CLO_HINT_OPTION \
+  "but an option: give it in a table of its own, as the last argument"
+
 /* The value of an ENUM field that the caller probably means, or NULL; likewise.
  */
 const char *clo_hint_value(const struct clo_field *field, const char *s,

@@ -46,6 +46,10 @@ void clo_sms_unknown(enum clo_verb verb, const char *name, size_t len,
                        "%s is not a field of an attachment: it has "
                        "content_type, filename and url; leave it out",
                        quoted);
+  else if (clo_hint_is_option(name, len))
+    clo_violations_add(violations, field, "unknown_field",
+                       "%s is not a field of an SMS, " CLO_HINT_OPTION,
+                       quoted);
   else
     clo_violations_add(violations, field, "unknown_field",
                        "%s is not a field of an SMS; leave it out, or put it "
