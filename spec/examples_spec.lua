@@ -57,7 +57,7 @@ describe("examples/script", function()
   it("lead.lua makes whom it texts", function()
     local text, status = run "lead"
     assert.equal("0", status, text)
-    assert.matches("^made the lead Lovelace & Co%. with the contact Ada", text)
+    assert.matches("\nmade the lead Lovelace & Co%. with the contact Ada", text)
     assert.matches('contact_id = "cont_.*lead_id = "lead_.*"outbox"', text)
   end)
 
@@ -88,5 +88,11 @@ describe("examples/script", function()
     local text, status = run("send", "CLOSE_API_KEY=api_x")
     assert.equal("2", status)
     assert.truthy(text:find("CLOSE_LOCAL_PHONE", 1, true), text)
+  end)
+
+  it("says that nobody gets anything where no key is set", function()
+    assert.matches("no key is set: [^\n]* to nobody\n", (run "send"))
+    assert.matches("no key is set: [^\n]* to nobody\n", (run("bulk", nil,
+      "--yes")))
   end)
 end)

@@ -39,8 +39,8 @@ local function read_header(fields)
   end
   for _, name in ipairs(COLUMNS) do
     if not columns[name] then
-      return nil, "the columns must be name, phone and text: " .. name ..
-        " is missing"
+      return nil, "the columns must be name, phone and text, with commas " ..
+        "between them: " .. name .. " is missing"
     end
   end
   return columns

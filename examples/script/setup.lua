@@ -32,6 +32,8 @@ function setup.run(job, needs)
   local server
   local options = {}
   if not real then
+    io.stderr:write("no key is set: this goes to a sandbox on this machine, ",
+      "and to nobody\n")
     server = assert(require("close.sandbox").start {})
     options = { base_url = server.url, api_key = server.api_key }
   end
