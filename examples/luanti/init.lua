@@ -19,7 +19,12 @@ local found, close = pcall(insecure.require, "close")
 rawset(_G, "require", forbidden)
 if not found then error("close_sms: " .. close) end
 
-local client, problem = close.new { loop = "poll" }
+-- A callback may be another mod's. What it throws is told nowhere else.
+local client, problem = close.new { loop = "poll", on_event = function(event)
+  if event.callback_error then
+    minetest.log("error", "[close_sms] a callback: " .. event.callback_error)
+  end
+end }
 if not client then error("close_sms: " .. tostring(problem)) end
 
 minetest.register_globalstep(function() client:poll() end)

@@ -64,6 +64,18 @@ describe("the Luanti example", function()
       ]])
     end)
 
+  it("logs what another mod's callback throws", function()
+    game:lua [[
+      close_sms.send("Hello", function()
+        host.told = "called"
+        error "a mistake of another mod"
+      end)
+    ]]
+    assert.equal("called", game:wait_for "return host.told")
+    game:wait_for "return true"
+    assert.matches("a callback: .*a mistake of another mod", game:log())
+  end)
+
   it("asks for a privilege", function()
     assert.is_true(game:lua [[
       local command = minetest.registered_chatcommands.sms
