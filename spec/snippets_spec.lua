@@ -128,6 +128,8 @@ describe("the code in the documentation", function()
       "assert(assert(client, why).sms.send(params))")
     assert.equal("0", status, text)
     assert.matches("^POST failed: server, again in 0%.%d s\n$", text)
+    assert.matches(": odd\n$", (with_key(code .. "assert(client, why)" ..
+      ".sms.send_async(params, function() error 'odd' end) client:wait()")))
     assert.equal('{"errors":{}}', require "cjson".encode { errors = {} })
   end)
 
