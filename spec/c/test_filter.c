@@ -188,6 +188,24 @@ static void hints_at_the_right_filter(void **state) {
   }
 }
 
+/* Who gave a name that is near to none is told of all. */
+static void names_every_filter(void **state) {
+  struct clo_violations got;
+  char word[32];
+  int i;
+  clo_violations_init(&got);
+  clo_filter_unknown("colour", 6, &got);
+  for (i = 0; i < CLO_FILTERS; i++) {
+    if (clo_filter_meant((enum clo_filter)i) <= CLO_FILTER_FIELDS) continue;
+    snprintf(word, sizeof word, "%s", clo_filter_fields[i].name);
+    if (i != CLO_FILTER_ID_IN && strstr(word, "__"))
+      *strstr(word, "__") = '\0';
+    row("%s", word);
+    assert_non_null(strstr(got.list[0].message, word));
+  }
+  clo_violations_free(&got);
+}
+
 static void finds_every_filter(void **state) {
   int i;
   for (i = 0; i < CLO_FILTERS; i++) {
@@ -202,6 +220,7 @@ static void finds_every_filter(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(names_every_filter),
       cmocka_unit_test(finds_every_filter),
       cmocka_unit_test(checks_each_filter),
       cmocka_unit_test(checks_each_item_of_a_list),

@@ -3,6 +3,7 @@
 
 local activity = require "spec.support.activity"
 local cjson = require "cjson"
+local core = require "close.core"
 local schema = require "spec.support.schema"
 local support = require "spec.support.sandbox_client"
 
@@ -142,6 +143,23 @@ describe("close.sandbox creating an SMS", function()
     local sms = client:create(copy(DRAFT, { brand_new = 1 }))
     assert.is_nil(sms.brand_new)
     assert.matches("brand_new", server:requests()[1].body, 1, true)
+  end)
+
+  it("knows every field that the library sends, and answers it", function()
+    local sms = client:create(DRAFT)
+    for _, field in ipairs((core.fields())) do
+      local name = field.name
+      if not field.query then
+        local status, answer = client:call("POST", SMS,
+          copy(DRAFT, { [name] = true })) -- of no field's type
+        assert.equal(400, status, name)
+        assert.not_nil(answer["field-errors"][name], name)
+      end
+      if not field.query and name ~= "send_in" then
+        assert.not_nil(sms[name == "created_by_id" and "created_by" or name],
+          name)
+      end
+    end
   end)
 
   it("keeps nothing that it refused", function()
