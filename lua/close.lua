@@ -24,8 +24,8 @@ local close = {
 
 local default -- the client behind close.sms, made when first needed
 
---- Replaces the default client, which close.sms uses.
----@param options close.Options
+--- Makes a new default client, which close.sms uses, and closes the one before.
+---@param options close.Options|nil
 ---@return close.Client|nil client, close.Error? err
 function close.configure(options)
   local made, err = client.new(options)

@@ -276,6 +276,14 @@ describe("close.configure", function()
       ledger[2].headers.authorization)
   end)
 
+  it("closes the one before", function()
+    local before, got = assert(close.configure(options{})), nil
+    close.sms.create_async(support.params(), function(_, err) got = err end)
+    assert(close.configure(options{}))
+    assert.equal("cancelled", got.kind)
+    assert.matches("closed", tostring(before))
+  end)
+
   it("keeps the one there is where the options are wrong", function()
     assert(close.configure(options{ api_key = "first" }))
     local client, err = close.configure(options{ timeout = "long" })

@@ -507,7 +507,7 @@ local close = {}
 ---@return close.Error? err of kind "config"
 function close.new(options) end
 
---- Replaces the default client, which close.sms uses.
+--- Makes a new default client, which close.sms uses, and closes the one before.
 ---@param options? close.Options
 ---@return close.Client? client
 ---@return close.Error? err of kind "config"
