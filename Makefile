@@ -144,6 +144,7 @@ demo:
 .PHONY: test
 test: export WERROR = -Werror
 test:
+	@tools/test.sh names
 	@tools/setup.sh test
 	@for lua in $(LUAS); do \
 	  $(MAKE) -s -j$(CORES) build threads LUA=$$lua || exit 1; done

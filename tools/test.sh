@@ -3,6 +3,7 @@
 # Called by `make test`, which has done the set-up and the builds.
 #   ONLY="lua5.4 c" tools/test.sh   runs those stages only
 #   JOBS=1 tools/test.sh            one at a time
+#   tools/test.sh names             only says whether there are such stages
 # A stage is a set of jobs; tools/test_job.sh runs one job and counts its tests.
 set -u
 cd "$(dirname "$0")/.."
@@ -53,6 +54,7 @@ for stage in $ONLY; do
     *) echo "test: no stage $stage; there are:" $STAGES >&2; exit 2 ;;
   esac
 done
+[ "${1-}" != names ] || exit 0
 
 # The longest first, so that none of them is left at the end. The fault tests
 # are played whole by lua5.4 alone; the witness is bare libcurl, without Lua.
