@@ -117,7 +117,7 @@ static void read_form(lua_State *L, struct clo_form *form) {
   form->content_type = take_string(L, NULL);
   lua_getfield(L, FORM, "fields");
   luaL_checktype(L, -1, LUA_TTABLE);
-  form->count = lua_rawlen(L, -1);
+  form->count = (size_t)lua_rawlen(L, -1);
   form->fields = field = lclo_new_items(L, form->count, sizeof *field);
   lclo_keep(L, KEPT);
   lua_pop(L, 1);
