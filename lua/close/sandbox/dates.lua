@@ -20,6 +20,22 @@ local function days_since_1970(year, month, day)
     - 719469
 end
 
+-- The date that is so many days after 1970-01-01; os.date ends in 2038 where
+-- the system's time has 32 bits.
+local function date_of(days)
+  local day = days + 719468 -- since 0000-03-01
+  local cycle = math.floor(day / 146097)
+  day = day - cycle * 146097
+  local year = math.floor((day - math.floor(day / 1460)
+    + math.floor(day / 36524) - math.floor(day / 146096)) / 365)
+  day = day - year * 365 - math.floor(year / 4) + math.floor(year / 100)
+  local month = math.floor((5 * day + 2) / 153) -- from March
+  day = day - math.floor((153 * month + 2) / 5) + 1
+  year = year + cycle * 400
+  if month < 10 then return year, month + 3, day end
+  return year + 1, month - 9, day
+end
+
 --- Writes an instant.
 ---@param seconds number
 ---@return string
@@ -27,8 +43,12 @@ function dates.format(seconds)
   -- Rounded first, so that .9999999 carries over into the seconds.
   local micros = math.floor(seconds * 1e6 + 0.5)
   local whole = math.floor(micros / 1e6)
-  return os.date("!%Y-%m-%dT%H:%M:%S", whole)
-    .. (".%06d+00:00"):format(micros - whole * 1e6)
+  local days = math.floor(whole / 86400)
+  local second = whole - days * 86400
+  local year, month, day = date_of(days)
+  return ("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00"):format(year, month, day,
+    math.floor(second / 3600), math.floor(second / 60) % 60, second % 60,
+    micros - whole * 1e6)
 end
 
 -- Minutes east of UTC. A time without an offset is UTC.
