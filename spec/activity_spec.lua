@@ -50,7 +50,7 @@ describe("the activity that create returns", function()
     local sms = answered([[{"id": "acti_1", "size": 12, "list": [3.0],
       "large": 9007199254740991, "part": 0.5, "huge": 1e300}]])
     assert.equal("12", tostring(sms.size))
-    assert.equal("9007199254740991", ("%d"):format(sms.large))
+    assert.equal("9007199254740991", ("%.0f"):format(sms.large))
     assert.equal(0.5, sms.part)
     assert.equal(1e300, sms.huge)
     local kind = math.type or function() return "integer" end

@@ -53,7 +53,11 @@ describe("lua_States in threads", function()
     check(os.getenv "CLOSE_SPEC_SANITIZED" and "build/sanitize" or "build", lua)
   end)
 
-  it("call at the same time under a race detector #once", function()
-    check("build/tsan", "lua5.4")
-  end)
+  -- gcc has none for a processor of 32 bits: it then knows no path.
+  local detector = process.capture{ "gcc", "-print-file-name=libtsan.so" }
+  if detector:find "/" then
+    it("call at the same time under a race detector #once", function()
+      check("build/tsan", "lua5.4")
+    end)
+  end
 end)

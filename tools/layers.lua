@@ -128,6 +128,13 @@ local function check_source(path)
   end
 end
 
+-- What a compiler adds for a processor of 32 bits: where the code is, and how a
+-- number of 64 bits is divided.
+local function is_compilers(symbol)
+  return symbol:find "^__x86%.get_pc_thunk" or
+    symbol:find "^__u?div[mod]*[sd]i[34]$" or symbol:find "^__u?moddi3$"
+end
+
 -- Calls back with each file of C, as above, and a symbol that nm lists of it.
 local function each_symbol(options, found)
   for name, place in pairs(rank) do
@@ -137,7 +144,8 @@ local function each_symbol(options, found)
     if is_source then
       is_source:close()
       for _, line in ipairs(lines("nm " .. options .. " " .. object)) do
-        found(name, line:match "%s(%S+)$", place)
+        local symbol = line:match "%s(%S+)$"
+        if not is_compilers(symbol) then found(name, symbol, place) end
       end
     end
   end

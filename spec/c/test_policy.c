@@ -221,15 +221,15 @@ static double asked(int status, double reset, double retry_after) {
 }
 
 static void an_answer_asks_by_its_reset_or_retry_after(void **state) {
-  assert_true(asked(429, 0.3, -1) == 0.3);
-  assert_true(asked(429, 0.3, 1) == 0.3); /* the same, rounded up */
+  assert_true(asked(429, 0.25, -1) == 0.25);
+  assert_true(asked(429, 0.25, 1) == 0.25); /* the same, rounded up */
   assert_true(asked(429, 0.05, 30) == 30); /* of another limit */
   assert_true(asked(429, 0, 0) == 0);
   assert_true(asked(429, -1, 7) == 7);
   assert_true(asked(429, -1, -1) == -1);
-  assert_true(asked(503, 0.3, 2) == 2);
-  assert_true(asked(503, 0.3, -1) == -1);
-  assert_true(asked(200, 0.3, 2) == -1);
+  assert_true(asked(503, 0.25, 2) == 2);
+  assert_true(asked(503, 0.25, -1) == -1);
+  assert_true(asked(200, 0.25, 2) == -1);
   assert_true(asked(302, -1, 2) == -1);
 }
 
