@@ -25,6 +25,7 @@ static CURLcode started = CURLE_FAILED_INIT;
 static const char *bundle;    /* all in one file */
 static const char *directory; /* a file for each, under its hash */
 static int has_hashed_dir;    /* there is such a file */
+static int reads_all;         /* of them, whatever their names; it is GnuTLS */
 
 /* A look-up that was given up continues in a thread of libcurl's, so neither
  * libcurl nor this module may be unloaded. */
@@ -52,12 +53,12 @@ static void start(void) {
   stay_loaded();
   started = curl_global_init(CURL_GLOBAL_DEFAULT);
   /* Other TLS libraries may read a directory in another way. */
-  if (!info->cainfo || !info->capath || !info->ssl_version ||
-      strncmp(info->ssl_version, "OpenSSL/", 8) != 0)
-    return;
+  if (!info->cainfo || !info->capath || !info->ssl_version) return;
+  reads_all = strncmp(info->ssl_version, "GnuTLS/", 7) == 0;
+  if (!reads_all && strncmp(info->ssl_version, "OpenSSL/", 8) != 0) return;
   bundle = info->cainfo;
   directory = info->capath;
-  has_hashed_dir = is_hashed(directory);
+  has_hashed_dir = reads_all || is_hashed(directory);
 }
 
 int clo_curl_start(char *why) {
@@ -384,7 +385,8 @@ int clo_curl_form(struct clo_transfer *t, const struct clo_form *form) {
 /* Reading the bundle takes 40 ms, three frames of an editor: by libcurl's
  * default at each connection, and once for a multi handle, which keeps it, if
  * only the bundle is set. A directory costs one small file for each connection.
- * So the directory is tried first, then the bundle. */
+ * So the directory is tried first, then the bundle; with GnuTLS, which reads the
+ * whole directory each time, the bundle. */
 static void set_trust(struct setup *s, enum clo_trust trust) {
   if (trust == CLO_TRUST_AS_SET) return;
   SET(CURLOPT_CAINFO, trust == CLO_TRUST_BUNDLE ? bundle : NULL);
@@ -393,7 +395,7 @@ static void set_trust(struct setup *s, enum clo_trust trust) {
 
 enum clo_trust clo_curl_trust(const struct clo_config *config) {
   if (config->ca_file || !bundle) return CLO_TRUST_AS_SET;
-  return has_hashed_dir ? CLO_TRUST_DIRECTORY : CLO_TRUST_BUNDLE;
+  return has_hashed_dir && !reads_all ? CLO_TRUST_DIRECTORY : CLO_TRUST_BUNDLE;
 }
 
 enum clo_trust clo_curl_other_trust(enum clo_trust trust) {
