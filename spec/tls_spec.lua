@@ -27,6 +27,10 @@ after_each(support.close_all)
 
 local BOTH = { "https", "h2" }
 
+-- It resumes no session before 8.15 or later, as a least version of TLS is set.
+local with_gnutls = process.capture{ "curl-config", "--ssl-backends" }
+  :find "GnuTLS"
+
 local function secure(name, options)
   options = support.copy(options or {})
   options.ca_file = options.ca_file or front.ca_file
@@ -101,7 +105,7 @@ describe("a call over TLS", function()
         reused[#reused + 1] = line.session_reused
       end
     end
-    assert.same({ ".", "r" }, reused)
+    if not with_gnutls then assert.same({ ".", "r" }, reused) end
   end)
 
   it("makes a whole handshake where a session is refused", function()
@@ -123,7 +127,7 @@ describe("a call over TLS", function()
     end
     assert.equal(0, client:wait(20))
     upstream:ask{ op = "arm", times = 1 }
-    assert.same({ 1, 2 }, attempts)
+    if not with_gnutls then assert.same({ 1, 2 }, attempts) end
   end)
 
   -- Newer libcurls read both answers at once, and keep the second one; older
