@@ -1,5 +1,6 @@
 /* libcurl's options, constant ones and those of an attempt, each with its
  * reason. What is not set has libcurl's default on purpose. */
+#define _FILE_OFFSET_BITS 64 /* else readdir() may fail on 32 bits */
 #define _GNU_SOURCE /* dladdr, */
 #ifndef __linux__
 #undef _POSIX_C_SOURCE /* which hides it elsewhere */

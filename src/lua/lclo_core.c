@@ -1,4 +1,5 @@
 /* The module close.core, for lua/close alone. */
+#define _FILE_OFFSET_BITS 64 /* else stat() may fail on 32 bits */
 #include "lclo_compat.h"
 
 #include <locale.h>
