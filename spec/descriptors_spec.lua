@@ -11,7 +11,7 @@ teardown(function() server:stop() end)
 local SCRIPT = [[
   local close = require "close"
   local client = assert(close.new { api_key = "api_x", max_retries = 0,
-    base_url = %q, ca_file = %q })
+    base_url = %q, ca_file = %q, connect_timeout = 3 })
   local files, file = {}, nil -- all are kept: a collected one would be closed
   repeat
     file = io.open "/dev/null"
@@ -46,8 +46,9 @@ describe("a call without a descriptor", function()
 
   it("says so where it needs the file of authorities", function()
     local url = server.url:gsub("^http:", "https:")
-    assert.matches("^connection, not_sent: .*Too many open files.*\ntls, ",
-      calls(url, 1, true))
+    -- There is no certificate in the file; GnuTLS finds out later.
+    assert.matches("^connection, not_sent: .*Too many open files.*\n" ..
+      "%a+, not_sent", calls(url, 1, true))
   end)
 
   it("says so where it looks up a name", function()
