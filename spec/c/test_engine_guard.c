@@ -317,8 +317,9 @@ static void an_early_answer_is_what_it_says(void **state) {
     if (i > 2 && ends[i % 3] == THEN_SILENCE) continue; /* takes its time */
     row("%s, end %zu", cases[i / 3].reply, i % 3);
     t = answered_early(cases[i / 3].reply, ends[i % 3]);
-    /* A reset may overtake what was sent before it. */
-    if (i % 3 != 1 || t->end.status != 0)
+    /* A reset may overtake what was sent before it; to close a socket with
+     * unread bytes makes one, too. */
+    if (ends[i % 3] == THEN_SILENCE || t->end.status != 0)
       assert_end(t, cases[i / 3].outcome, cases[i / 3].status, 1);
     if (clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED)
       assert_memory_equal(t->answer.data, "{}", t->answer.len);

@@ -27,10 +27,13 @@ static void an_idle_engine_has_no_deadline(void **state) {
 }
 
 static void a_call_that_may_start_is_due_now(void **state) {
+  int i;
   scene_open(silence, 1);
   submit_posts(1);
   assert_true(clo_engine_deadline(engine) == 0);
   step_until_taken(1);
+  for (i = 0; i < 100 && clo_engine_deadline(engine) == 0; i++)
+    clo_engine_step(engine, 0.01); /* a timer of libcurl's was due */
   assert_true(clo_engine_deadline(engine) > 0);
   submit_posts(1);
   assert_true(clo_engine_deadline(engine) == 0);
