@@ -206,7 +206,7 @@ static int is_fit(const struct clo_transfer *t, int own_port) {
    * the server's farewell may be in the next. */
   if (fd == CURL_SOCKET_BAD && t->http2)
     fd = clo_sockets_find(t->sockets, own_port);
-  return !clo_libcurl_has_unread(t->easy) &&
+  return !clo_libcurl_has_unread(t->easy, t->http2) &&
          (fd == CURL_SOCKET_BAD || !clo_sockets_has_ended(t->sockets, fd));
 }
 

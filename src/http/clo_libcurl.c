@@ -19,6 +19,9 @@ static int (*has_pending)(const void *ssl);
 static void (*get_protocol)(const void *ssl, const unsigned char **text,
                             unsigned *len);
 
+/* gnutls_record_check_pending(), or NULL. */
+static size_t (*check_pending)(void *session);
+
 /* Finds them in the library that libcurl uses: the process may have others. */
 static void find_tls(void) {
   CURL *(*known)(void) = curl_easy_init;
@@ -27,7 +30,10 @@ static void find_tls(void) {
   memcpy(&address, &known, sizeof address);
   if (!dladdr(address, &there)) return;
   library = dlopen(there.dli_fname, RTLD_NOW | RTLD_NOLOAD);
-  if (!library || !(makes = dlsym(library, "SSL_new"))) return;
+  if (!library) return;
+  pending = dlsym(library, "gnutls_record_check_pending");
+  if (pending) memcpy(&check_pending, &pending, sizeof pending);
+  if (!(makes = dlsym(library, "SSL_new"))) return;
   /* A host that has OpenSSL inside gives libcurl that one, too. */
   hosts = dlsym(RTLD_DEFAULT, "SSL_new");
   if (hosts && hosts != makes) return;
@@ -63,13 +69,15 @@ int clo_libcurl_asks_first(void) { return version() >= 0x075000; }
 /* Whether OpenSSL reads more from the socket than it is asked for. */
 static int reads_ahead(void) { return version() >= 0x080f00; }
 
-int clo_libcurl_has_unread(CURL *easy) {
+int clo_libcurl_has_unread(CURL *easy, int may_be_http2) {
   const struct curl_tlssessioninfo *tls = NULL;
   const unsigned char *protocol = NULL;
   unsigned len = 0;
   curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls);
-  if (!tls || !tls->internals || tls->backend != CURLSSLBACKEND_OPENSSL)
-    return 0;
+  if (!tls || !tls->internals) return 0;
+  if (tls->backend == CURLSSLBACKEND_GNUTLS)
+    return !may_be_http2 && check_pending && check_pending(tls->internals) > 0;
+  if (tls->backend != CURLSSLBACKEND_OPENSSL) return 0;
   if (!has_pending) return reads_ahead();
   get_protocol(tls->internals, &protocol, &len);
   return (len != 2 || memcmp(protocol, "h2", 2) != 0) &&

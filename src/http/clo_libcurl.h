@@ -51,11 +51,11 @@ int clo_libcurl_needs_share(void);
 int clo_libcurl_asks_first(void);
 
 /* For that function, about a connection that is used again. Whether bytes wait
- * in OpenSSL that libcurl would take for the next answer of HTTP/1: the rest of
- * an answer's last record or, with a version after 8.14, of all that has come.
- * Where it cannot be asked, it is taken to have some with such a version, and
- * none with others. */
-int clo_libcurl_has_unread(CURL *easy);
+ * in the TLS library that libcurl would take for the next answer of HTTP/1: the
+ * rest of an answer's last record or, with OpenSSL and a version after 8.14, of
+ * all that has come. Where OpenSSL cannot be asked, it is taken to have some with
+ * such a version, and none with others; so is GnuTLS where it may be HTTP/2. */
+int clo_libcurl_has_unread(CURL *easy, int may_be_http2);
 
 /* The connection's socket, if libcurl may not have looked whether it has ended:
  * since 8.22 it does so at most once a second. Otherwise CURL_SOCKET_BAD. */
