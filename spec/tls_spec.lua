@@ -180,6 +180,18 @@ describe("a call over TLS", function()
     end)
   end
 
+  -- What it says when it ends one (TLS's close_notify) is something to read.
+  it("is not begun on a connection that the server has ended", function()
+    local short = nginx.start{ upstream = upstream.url,
+      keepalive_timeout = "1s" }
+    local client = support.new(short.https, { ca_file = short.ca_file })
+    for i = 1, 4 do
+      if i > 1 then socket.sleep(1.3) end
+      assert(client.sms.create(support.params()))
+    end
+    short:stop()
+  end)
+
   -- Newer libcurls take such a one: 8.14 and 8.21 read but one TLS record to
   -- see whether it lives, and 8.22 looks at most once a second.
   it("is not begun on a connection of HTTP/2 that has ended", function()

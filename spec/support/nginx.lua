@@ -48,7 +48,7 @@ http {
   default_type application/json;
   client_max_body_size 64m;
   keepalive_requests @most@;
-  keepalive_timeout 1h;
+  keepalive_timeout @idle@;
   ssl_certificate_key @certs@/server.key;
   ssl_protocols TLSv1.2 TLSv1.3;
 @servers@}
@@ -99,6 +99,7 @@ local function configure(dir, options, numbers)
   local file = assert(io.open(dir .. "/nginx.conf", "w"))
   file:write(fill_in(CONFIG, {
     dir = dir, certs = cert_dir, servers = table.concat(servers),
+    idle = options.keepalive_timeout or "1h",
     most = options.keepalive_requests or 1000000 }))
   file:close()
 end
@@ -130,7 +131,8 @@ end
 
 -- Starts one. Options: upstream ("http://127.0.0.1:1234/...", whose host and
 -- port are used), or static = true; keepalive_requests: how many a connection
--- takes before nginx ends it (a million unless told). Returns http, https, h2,
+-- takes before nginx ends it (a million unless told); keepalive_timeout: how long
+-- one waits for them ("1h" unless told). Returns http, https, h2,
 -- expired, wrong_host and self_signed (base URLs), ca_file and other_ca.
 function nginx.start(options)
   if not cert_dir then

@@ -412,7 +412,7 @@ enum clo_trust clo_curl_other_trust(enum clo_trust trust) {
 
 static void set_body(struct setup *s, struct clo_transfer *t) {
   t->is_given = t->body.len > 0 && t->body.len <= GIVEN_MAX && !t->http2 &&
-                !clo_libcurl_is_old();
+                clo_libcurl_counts_all();
   SET(CURLOPT_POST, 1L);
   SET(CURLOPT_POSTFIELDS, t->is_given ? t->body.data : NULL);
   SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);

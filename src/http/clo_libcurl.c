@@ -66,6 +66,11 @@ int clo_libcurl_needs_share(void) {
 
 int clo_libcurl_asks_first(void) { return version() >= 0x075000; }
 
+int clo_libcurl_counts_all(void) {
+  const char *tls = clo_libcurl_info()->ssl_version;
+  return !clo_libcurl_is_old() && tls && strncmp(tls, "OpenSSL/", 8) == 0;
+}
+
 /* Whether OpenSSL reads more from the socket than it is asked for. */
 static int reads_ahead(void) { return version() >= 0x080f00; }
 

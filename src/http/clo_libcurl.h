@@ -50,6 +50,11 @@ int clo_libcurl_needs_share(void);
 /* Whether it has CURLOPT_PREREQFUNCTION. */
 int clo_libcurl_asks_first(void);
 
+/* Whether no more of a body leaves than it counts as sent (HTTP/1). GnuTLS sends
+ * what waits in it when a connection is closed; others were not tried, nor old
+ * versions. */
+int clo_libcurl_counts_all(void);
+
 /* For that function, about a connection that is used again. Whether bytes wait
  * in the TLS library that libcurl would take for the next answer of HTTP/1: the
  * rest of an answer's last record or, with OpenSSL and a version after 8.14, of
