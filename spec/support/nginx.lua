@@ -131,9 +131,9 @@ end
 
 -- Starts one. Options: upstream ("http://127.0.0.1:1234/...", whose host and
 -- port are used), or static = true; keepalive_requests: how many a connection
--- takes before nginx ends it (a million unless told); keepalive_timeout: how long
--- one waits for them ("1h" unless told). Returns http, https, h2,
--- expired, wrong_host and self_signed (base URLs), ca_file and other_ca.
+-- takes before nginx ends it (a million unless told); keepalive_timeout: how
+-- long one waits for them ("1h" unless told). Returns http, https, h2, expired,
+-- wrong_host and self_signed (base URLs), ca_file and other_ca.
 function nginx.start(options)
   if not cert_dir then
     local made = process.tempdir()
