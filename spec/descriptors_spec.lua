@@ -12,11 +12,12 @@ local SCRIPT = [[
   local close = require "close"
   local client = assert(close.new { api_key = "api_x", max_retries = 0,
     base_url = %q, ca_file = %q, connect_timeout = 3 })
-  local files, file = {}, nil -- all are kept: a collected one would be closed
+  local files, file, why = {} -- all are kept: a collected one would be closed
   repeat
-    file = io.open "/dev/null"
+    file, why = io.open "/dev/null"
     files[#files + 1] = file
   until not file
+  print((why:match ": (.*)")) -- in the C library's words
   for _ = 1, %d do table.remove(files):close() end
   local function call()
     local sms, err = client.sms.create { status = "draft" }
@@ -28,38 +29,41 @@ local SCRIPT = [[
   if %s then call() end
 ]]
 
--- What a call comes to with so many descriptors, and with again another one
--- with plenty.
+-- The reason why there is no descriptor, and what a call comes to with so many
+-- of them, and with again another one with plenty.
 local function calls(url, spare, again)
   local argv = process.lua(SCRIPT:format(url, "Makefile", spare,
     tostring(again or false)))
   for i, word in ipairs(argv) do argv[i] = process.quote(word) end
-  return process.capture("ulimit -n 60; exec " .. table.concat(argv, " "))
+  local text = process.capture("ulimit -n 60; exec " .. table.concat(argv, " "))
+  local reason, said = text:match "^([^\n]+)\n(.*)$"
+  return reason or text, said
+end
+
+local function names_the_reason(rest, reason, said)
+  assert.matches("^connection, not_sent: .*" .. reason .. rest, said)
 end
 
 describe("a call without a descriptor", function()
   it("says so where it needs a socket, and the next one is sent", function()
-    assert.matches("^connection, not_sent: .*Too many open files.*\nsent$",
-      calls(server.url, 0, true))
+    names_the_reason(".*\nsent$", calls(server.url, 0, true))
     assert.equal(1, #server:ledger())
   end)
 
   it("says so where it needs the file of authorities", function()
     local url = server.url:gsub("^http:", "https:")
     -- There is no certificate in the file; GnuTLS finds out later.
-    assert.matches("^connection, not_sent: .*Too many open files.*\n" ..
-      "%a+, not_sent", calls(url, 1, true))
+    names_the_reason(".*\n%a+, not_sent", calls(url, 1, true))
   end)
 
   it("says so where it looks up a name", function()
-    assert.matches("^connection, not_sent: .*Too many open files",
-      calls("https://close.invalid/api/v1", 1))
+    names_the_reason("", calls("https://close.invalid/api/v1", 1))
   end)
 end)
 
 describe("a call to nobody", function()
   it("has the system's reason", function()
-    assert.matches("Connection refused",
-      calls("http://127.0.0.1:1/api/v1", 10))
+    local _, said = calls("http://127.0.0.1:1/api/v1", 10)
+    assert.matches("Connection refused", said)
   end)
 end)
