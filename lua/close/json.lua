@@ -4,7 +4,8 @@
 local core = require "close.core"
 local memory = require "close.memory"
 
--- Where the host has functions of lua-cjson's names, as Neovim does.
+-- Where the host has functions of lua-cjson's names, as Neovim does. musl's
+-- dlopen() cannot do it: there lua-cjson has to be linked to call its own.
 for template in package.cpath:gmatch "[^;]+" do
   local path = template:gsub("%?", "cjson")
   if core.load_apart(path, "strbuf_append_string") then break end
@@ -17,7 +18,8 @@ local ESCAPED, PLAIN = '["\\"\\n\\\\"]', '"\n\\'
 assert(cjson.encode { PLAIN } == ESCAPED and
   cjson.decode(ESCAPED)[1] == PLAIN,
   "lua-cjson does not work here: it calls functions of the same names that " ..
-  "this program has; require close before other modules that use lua-cjson")
+  "this program has; require close before other modules that use lua-cjson, " ..
+  "or link lua-cjson with -Wl,-Bsymbolic, which musl needs")
 
 local json = { null = cjson.null }
 
