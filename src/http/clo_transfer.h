@@ -30,7 +30,7 @@ struct clo_request {
   unsigned long id;     /* the caller's own number for it; 0: the engine's */
   unsigned long ticket; /* 0, or the first id of the work that it continues:
                            that goes before all that has not begun */
-  const char *method; /* GET, POST, PUT or DELETE */
+  const char *method; /* GET, POST, PUT, PATCH or DELETE */
   const char *group;  /* the endpoint group, which a rate limit holds for */
   const char *url;
   const char *body; /* JSON, or the form's file, or NULL for none */
