@@ -3,6 +3,7 @@
 local json = require("cjson").new()
 local close = require "close"
 local messages = require "spec.support.messages"
+local ports = require "spec.support.ports"
 local process = require "spec.support.process"
 local raw = require "spec.support.raw_server"
 local sends = require "spec.support.sends"
@@ -397,11 +398,14 @@ describe("a send whose server is gone once the draft is there", function()
   it("has sent nothing", function()
     local gone = raw.start{ { headers = { Connection = "close" },
       status = 200, body = { id = "acti_1", status = "draft" } } }
+    local holder
     local client = support.new(gone, { on_event = function(event)
-      if event.draft_id then gone:stop() end
+      if not event.draft_id then return end
+      gone:stop()
+      holder = ports.refuse(gone.port)
     end })
     local sms, err = client.sms.send(params(), { max_retries = 1 })
-    gone:stop()
+    holder:close()
     has_failed("connection", "not_sent", sms, err)
     assert.equal("acti_1", err.draft_id)
     assert.is_true(err.attempts > 2)

@@ -27,6 +27,15 @@ function ports.refusing()
   return tonumber((select(2, nobody:getsockname())))
 end
 
+-- Makes a port whose server has just ended refuse connections: nobody else gets
+-- it. Returns what to close when it may be used again.
+function ports.refuse(port)
+  local holder = assert(socket.tcp4())
+  assert(holder:setoption("reuseaddr", true))
+  assert(holder:bind("127.0.0.1", port))
+  return holder
+end
+
 -- Does somebody accept connections there?
 function ports.open(port)
   local client = socket.tcp()
