@@ -163,7 +163,6 @@ static void assert_asks(const char *headers, double from, double to) {
 
 #define RATE "RateLimit: limit=9, remaining=0"
 #define NOV6 "Sun, 06 Nov 1994 08:49:"
-#define DEC31 "Fri, 31 Dec 2100 23:59:" /* too late for a time_t of 32 bits */
 
 static void a_header_may_come_in_several_lines(void **state) {
   assert_asks(RATE "\r\nRateLimit: reset=0.3\r\n", 0.3, 0.3);
@@ -183,8 +182,6 @@ static void a_date_counts_from_the_answer_s_own(void **state) {
   assert_asks("Date: " NOV6 "37 GMT\r\nRetry-After: " NOV6 "44 GMT\r\n", 7, 7);
   assert_asks("Date: " NOV6 "37 GMT\r\nRetry-After: " NOV6 "31 GMT\r\n", 0, 0);
   assert_asks("Retry-After: " NOV6 "44 GMT\r\n", 0, 0);
-  assert_asks("Date: " DEC31 "51 GMT\r\nRetry-After: " DEC31 "58 GMT\r\n", 7,
-              7);
   strftime(line, sizeof line,
            "Date: never\r\nRetry-After: %a, %d %b %Y %H:%M:%S GMT\r\n",
            gmtime(&soon));

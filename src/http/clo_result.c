@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clo_format.h"
 #include "clo_libcurl.h"
 
 #define CURLE_TOO_LARGE_ANSWER 100 /* CURLE_TOO_LARGE, */
@@ -118,33 +117,13 @@ static int system_error(const struct clo_transfer *t, CURLcode code) {
   }
 }
 
-/* A date as servers write it (RFC 9110, 5.6.7), such as Sun, 06 Nov 1994
- * 08:49:37 GMT; 0 where it is none. */
-static int read_fixdate(const char *date, double *seconds) {
-  static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  char month[4], year[5], clock[9], rfc3339[32];
-  const char *found;
-  int day, end = 0;
-  if (sscanf(date, "%*3[A-Za-z], %2d %3[A-Za-z] %4[0-9] %8[0-9:] GMT%n", &day,
-             month, year, clock, &end) != 4 ||
-      end == 0 || date[end] != '\0' || strlen(month) != 3 ||
-      !(found = strstr(months, month)))
-    return 0;
-  snprintf(rfc3339, sizeof rfc3339, "%s-%02d-%02dT%sZ", year,
-           (int)(found - months) / 3 + 1, day, clock);
-  return clo_rfc3339_read(rfc3339, strlen(rfc3339), seconds);
-}
-
-/* A date as seconds since 1970; -1 where it is none. libcurl reads other forms,
- * too, but none after 2038 where time_t has 32 bits. */
+/* A date as seconds since 1970; -1 where it is none. */
 static double read_date(const char *value, size_t len) {
   char date[64];
-  double seconds;
   if (!value || len >= sizeof date) return -1;
   memcpy(date, value, len);
   date[len] = '\0';
-  return read_fixdate(date, &seconds) ? seconds
-                                      : (double)curl_getdate(date, NULL);
+  return (double)curl_getdate(date, NULL);
 }
 
 /* Seconds until a date, by the server's clock: the answer's own Date. */
