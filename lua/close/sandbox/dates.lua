@@ -23,17 +23,14 @@ end
 -- The date that is so many days after 1970-01-01; os.date ends in 2038 where
 -- the system's time has 32 bits.
 local function date_of(days)
-  local day = days + 719468 -- since 0000-03-01
-  local cycle = math.floor(day / 146097)
-  day = day - cycle * 146097
-  local year = math.floor((day - math.floor(day / 1460)
-    + math.floor(day / 36524) - math.floor(day / 146096)) / 365)
-  day = day - year * 365 - math.floor(year / 4) + math.floor(year / 100)
-  local month = math.floor((5 * day + 2) / 153) -- from March
-  day = day - math.floor((153 * month + 2) / 5) + 1
-  year = year + cycle * 400
-  if month < 10 then return year, month + 3, day end
-  return year + 1, month - 9, day
+  local year, month = 1970 + math.floor(days / 365.2425), 1
+  while days < days_since_1970(year, 1, 1) do year = year - 1 end
+  while days >= days_since_1970(year + 1, 1, 1) do year = year + 1 end
+  local day = days - days_since_1970(year, 1, 1) + 1
+  while day > days_in(year, month) do
+    day, month = day - days_in(year, month), month + 1
+  end
+  return year, month, day
 end
 
 --- Writes an instant.
