@@ -119,6 +119,21 @@ describe("the response that create returns", function()
     assert.is_nil(response.headers[short])
   end)
 
+  it("makes the headers when they are first looked at", function()
+    local _, _, response = answered(activity, { ["X-One"] = "1" })
+    assert.is_nil(rawget(response, "headers"))
+    assert.is_nil(response.nothing)
+    assert.matches("X%-One: 1\r\n", response.raw_headers)
+    assert.matches('"raw_headers":', json.encode(response), 1, true)
+    local headers = response.headers
+    assert.equal("1", headers["x-one"])
+    assert.equal(headers, rawget(response, "headers"))
+    headers["x-one"] = "mine"
+    assert.equal("mine", response.headers["x-one"])
+    response.headers, response.raw_headers = nil, nil
+    assert.is_nil(response.headers)
+  end)
+
   it("has the rate limit", function()
     for _, reset in ipairs{ 5, 0.8 } do
       local _, _, response = answered(activity, {

@@ -128,13 +128,14 @@ describe("a header that comes many times", function()
     collectgarbage "stop"
     local before = collectgarbage "count"
     local sms, err, response = client.sms.create(support.params())
+    local headers = response and response.headers
     local made = collectgarbage "count" - before
     collectgarbage "restart"
     assert(made < 20 * 1024, made) -- KiB; one by one, 35 MiB
     assert(sms, tostring(err))
-    assert.equal("1, 3", response.headers["x-one"])
-    assert.equal("2", response.headers["x-two"])
-    local joined = response.headers.a
+    assert.equal("1, 3", headers["x-one"])
+    assert.equal("2", headers["x-two"])
+    local joined = headers.a
     assert.equal("first, 1, 2, 3", joined:sub(1, 14))
     assert.equal(#"first" + 4900 * #", 1", #joined)
     client:close()

@@ -181,7 +181,8 @@
 
 ---@class close.Response
 ---@field status integer
----@field headers table<string, string> names in lower case
+---@field headers table<string, string> names in lower case; see raw_headers
+---@field raw_headers string the lines, of which headers are made when looked at
 ---@field body string
 ---@field attempts integer
 ---@field elapsed number seconds

@@ -247,15 +247,14 @@ size_t clo_transfer_on_write(char *bytes, size_t size, size_t n,
   return gather(t, &t->answer, bytes, n) ? n : 0;
 }
 
-int clo_transfer_next_header(const struct clo_transfer *t, size_t *at,
-                             struct clo_header *header) {
-  const char *data = t->headers.data;
-  while (*at < t->headers.len) {
-    const char *line = data + *at;
-    const char *end = memchr(line, '\n', t->headers.len - *at);
+int clo_header_next(const char *lines, size_t len, size_t *at,
+                    struct clo_header *header) {
+  while (*at < len) {
+    const char *line = lines + *at;
+    const char *end = memchr(line, '\n', len - *at);
     const char *colon;
-    if (!end) end = data + t->headers.len;
-    *at = (size_t)(end - data) + 1;
+    if (!end) end = lines + len;
+    *at = (size_t)(end - lines) + 1;
     colon = memchr(line, ':', (size_t)(end - line));
     if (!colon || colon == line) continue; /* the blank line, or no header */
     header->name = line;
@@ -282,7 +281,7 @@ static int same_name(const struct clo_header *header, const char *name) {
 
 int clo_transfer_next_named(const struct clo_transfer *t, const char *name,
                             size_t *at, struct clo_header *header) {
-  while (clo_transfer_next_header(t, at, header))
+  while (clo_header_next(t->headers.data, t->headers.len, at, header))
     if (same_name(header, name)) return 1;
   return 0;
 }

@@ -150,12 +150,12 @@ struct clo_header {
   size_t name_len, value_len;
 };
 
-/* Reads the next header at *at (0 at first) and moves *at past it; returns 0
- * after the last. */
-int clo_transfer_next_header(const struct clo_transfer *transfer, size_t *at,
-                             struct clo_header *header);
+/* Reads the next header of these lines at *at (0 at first) and moves *at past it;
+ * returns 0 after the last. */
+int clo_header_next(const char *lines, size_t len, size_t *at,
+                    struct clo_header *header);
 
-/* The same for the next header of a lower-case name. */
+/* The same for the next header of a lower-case name in the last answer. */
 int clo_transfer_next_named(const struct clo_transfer *transfer,
                             const char *name, size_t *at,
                             struct clo_header *header);

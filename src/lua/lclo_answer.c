@@ -6,12 +6,6 @@
 #include "clo_json.h"
 #include "clo_policy.h"
 
-static void set_string(lua_State *L, const char *key, const char *s,
-                       size_t len) {
-  lua_pushlstring(L, s, len);
-  lua_setfield(L, -2, key);
-}
-
 static void set_number(lua_State *L, const char *key, double number) {
   lclo_pushnumber(L, number);
   lua_setfield(L, -2, key);
@@ -92,15 +86,15 @@ static void join_lists(lua_State *L, int table, int lists) {
   }
 }
 
-/* Pushes the headers as a table; a name that comes twice has its values joined
+/* Pushes header lines as a table; a name that comes twice has its values joined
  * with ", " (RFC 9110, 5.3), all at once. */
-static void push_headers(lua_State *L, const struct clo_transfer *t) {
+static void push_headers(lua_State *L, const char *lines, size_t len) {
   struct clo_header header;
   size_t at = 0;
   int table = lua_gettop(L) + 1, lists = table + 1;
   lua_createtable(L, 0, 8);
   lua_pushnil(L);
-  while (clo_transfer_next_header(t, &at, &header)) {
+  while (clo_header_next(lines, len, &at, &header)) {
     push_name(L, &header);
     lua_pushlstring(L, header.value, header.value_len);
     add_header(L, table, lists);
@@ -118,16 +112,46 @@ static void set_rate_limit(lua_State *L, const struct clo_transfer *t) {
   lua_setfield(L, -2, "rate_limit");
 }
 
+/* A response's metatable. */
+#define RESPONSE "close.response"
+#define RAW_HEADERS "raw_headers"
+
+/* __index(response, name): makes response.headers, of response.raw_headers, when
+ * it is first looked at, as most callers never do. */
+static int make_headers(lua_State *L) {
+  const char *lines;
+  size_t len;
+  lua_settop(L, 2);
+  lua_pushliteral(L, "headers");
+  if (!lua_rawequal(L, 2, 3)) return 0;
+  lua_pushliteral(L, RAW_HEADERS);
+  lua_rawget(L, 1);
+  if (lua_type(L, 4) != LUA_TSTRING) return 0; /* its owner's work */
+  lines = lua_tolstring(L, 4, &len);
+  push_headers(L, lines, len);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 5);
+  lua_rawset(L, 1);
+  return 1;
+}
+
+static void set_buffer(lua_State *L, const char *key,
+                       const struct clo_buf *buffer) {
+  lua_pushlstring(L, buffer->data ? buffer->data : "", buffer->len);
+  lua_setfield(L, -2, key);
+}
+
 static void push_response(lua_State *L, const struct clo_transfer *t) {
   if (t->end.status == 0) {
     lua_pushnil(L);
     return;
   }
   lua_createtable(L, 0, 6);
+  luaL_getmetatable(L, RESPONSE);
+  lua_setmetatable(L, -2);
   set_number(L, "status", t->end.status);
-  push_headers(L, t);
-  lua_setfield(L, -2, "headers");
-  set_string(L, "body", t->answer.data ? t->answer.data : "", t->answer.len);
+  set_buffer(L, RAW_HEADERS, &t->headers);
+  set_buffer(L, "body", &t->answer);
   set_number(L, "attempts", t->attempts);
   lua_pushnumber(L, t->ended_at - t->submitted);
   lua_setfield(L, -2, "elapsed");
@@ -162,6 +186,13 @@ static void push_failure(lua_State *L, const struct clo_transfer *t) {
 void lclo_push_answer(lua_State *L, const struct clo_transfer *t) {
   push_response(L, t);
   push_failure(L, t);
+}
+
+void lclo_begin_answers(lua_State *L) {
+  luaL_newmetatable(L, RESPONSE);
+  lua_pushcfunction(L, make_headers);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
 }
 
 void lclo_push_event(lua_State *L, const struct clo_event *event) {

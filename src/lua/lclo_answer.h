@@ -5,6 +5,9 @@
 #include "clo_transfer.h"
 #include "lclo_compat.h"
 
+/* To be called once for a Lua state, before any answer is pushed. */
+void lclo_begin_answers(lua_State *L);
+
 /* Pushes a done transfer's response (or nil) and its failure (or nil). */
 void lclo_push_answer(lua_State *L, const struct clo_transfer *transfer);
 

@@ -340,5 +340,6 @@ void lclo_push_engine(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
+  lclo_begin_answers(L);
   lua_pushcfunction(L, new_engine);
 }
