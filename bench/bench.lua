@@ -1,8 +1,9 @@
 -- make bench: create(), from table to table, against its yardsticks in the same
 -- minutes: libcurl alone in C, which posts the same bytes on one kept
--- connection, and a bare binding of libcurl with lua-cjson (binding.lua). They
--- run in turn, round by round, so that a machine whose speed drifts is the same
--- for all; medians are what counts.
+-- connection, and a bare binding of libcurl with lua-cjson (binding.lua).
+-- "core" is our C part with lua-cjson: what a call takes beyond that is the
+-- work that Lua has with it. They run in turn, round by round, so that a
+-- machine whose speed drifts is the same for all; medians are what counts.
 --   lua5.4 bench/bench.lua LUA CURL_POST   (the server's variables are set)
 
 local LUA, CURL_POST = arg[1], arg[2]
@@ -43,6 +44,8 @@ local function commands(mode, base, calls, ...)
   return {
     libcurl = CURL_POST .. " " .. same,
     binding = mode == "calls" and LUA .. " bench/binding.lua " .. same or nil,
+    core = table.concat({ LUA, "bench/create.lua core", url, CA, calls, WARMUP,
+      ... }, " "),
     close = table.concat({ LUA, "bench/create.lua", mode, url, CA, calls,
       WARMUP, ... }, " "),
   }
@@ -98,7 +101,7 @@ end
 -- the wall microseconds of our calls.
 local function compare(name, mode, base, calls, ...)
   local all = measure(mode, base, calls, ...)
-  for _, who in ipairs { "libcurl", "binding", "close" } do
+  for _, who in ipairs { "libcurl", "binding", "core", "close" } do
     if all[who] then show(name .. ", " .. who, all[who], all.libcurl, calls) end
   end
   if all.binding and #all.binding.wall > 0 then

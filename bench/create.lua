@@ -1,6 +1,8 @@
 -- One measurement of ours, in a process of its own:
 --   LUA bench/create.lua calls URL CA N WARMUP
 --     -> wall, CPU and user CPU seconds of N
+--   LUA bench/create.lua core URL CA N WARMUP [AT_ONCE]
+--     -> the same without the work that Lua has with a call
 --   LUA bench/create.lua validate N              -> wall seconds of N
 --   LUA bench/create.lua memory URL CA           -> kB resident at 10k and 100k
 --   LUA bench/create.lua many URL CA N WARMUP AT_ONCE   -> the same
@@ -9,6 +11,8 @@
 -- bench/bench.lua starts it; the body is the one that curl_post posts.
 
 local close = require "close"
+local core = require "close.core"
+local json = require "close.json"
 local socket = require "socket"
 
 local PARAMS = {
@@ -66,6 +70,40 @@ function modes.calls(url, ca, n, warmup)
   local client = new_client(url, ca)
   calls(client, tonumber(warmup))
   measure(calls, client, tonumber(n))
+end
+
+-- The same calls by the C part and lua-cjson alone. Nothing keeps track of a
+-- call in Lua, so an error, an interrupt or another call would lose it.
+local function core_calls(engine, url, n, at_once)
+  local pending = 0
+  for i = 1, n + at_once do
+    while pending == at_once or i > n and pending > 0 do
+      local id, response, failure = engine:done()
+      if id then
+        assert(not failure and json.decode(response.body).id)
+        pending = pending - 1
+      else
+        engine:step(nil, 1)
+      end
+    end
+    if i <= n then
+      local body = core.validate(PARAMS)
+      engine:submit("POST", url, "POST /activity/sms/",
+        json.encode_strings(body), "basic", "api_bench", core.now() + 60, 0)
+      pending = pending + 1
+    end
+  end
+end
+
+function modes.core(url, ca, n, warmup, at_once)
+  local engine = core.engine { user_agent = "close-bench", ca_file = ca,
+    plain = url:find "^http:" ~= nil,
+    http2 = port_of(url) == port_of(os.getenv "CLOSE_BENCH_H2"),
+    connect_timeout = 10, attempt_timeout = 20, max_response_bytes = 2 ^ 20,
+    max_in_flight = tonumber(at_once or 1), events = false }
+  url, at_once = url .. "/activity/sms/", tonumber(at_once or 1)
+  core_calls(engine, url, tonumber(warmup), at_once)
+  measure(core_calls, engine, url, tonumber(n), at_once)
 end
 
 function modes.validate(n)
@@ -131,7 +169,7 @@ function modes.tick(url, ca, at_once, steps)
 end
 
 function modes.body()
-  io.write(require("close.json").encode_body(PARAMS))
+  io.write(json.encode_body(PARAMS))
 end
 
 modes[arg[1]]((table.unpack or unpack)(arg, 2)) -- luacheck: globals unpack
