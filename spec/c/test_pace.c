@@ -161,6 +161,24 @@ static void goes_out_spread_after_the_reset(void **state) {
   }
 }
 
+static void what_close_never_had_delays_nothing(void **state) {
+  struct clo_rate_limit rate = {10, 0, 1};
+  struct clo_pace pace;
+  double start;
+  int i;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &rate, 0, 100);
+  clo_pace_begun(&pace, 101.5);
+  clo_pace_begun(&pace, 101.5);
+  start = clo_pace_start(&pace, 0, 101.5);
+  for (i = 0; i < 5; i++) {
+    clo_pace_begun(&pace, start);
+    assert_true(clo_pace_start(&pace, 1, start) > start + 0.08);
+    clo_pace_unsent(&pace);
+    assert_true(clo_pace_start(&pace, 0, start) <= start + 1e-6);
+  }
+}
+
 static void spreading_ends_with_a_window_without_waiting(void **state) {
   struct clo_rate_limit none = {10, 0, 1}, all = {10, 9, 1};
   struct clo_pace pace;
@@ -286,6 +304,7 @@ int main(void) {
       cmocka_unit_test(an_absurd_reset_alone_holds_nobody),
       cmocka_unit_test(what_was_learnt_is_forgotten),
       cmocka_unit_test(goes_out_spread_after_the_reset),
+      cmocka_unit_test(what_close_never_had_delays_nothing),
       cmocka_unit_test(spreading_ends_with_a_window_without_waiting),
       cmocka_unit_test(uses_the_whole_limit_and_runs_into_no_429),
   };

@@ -87,4 +87,5 @@ void clo_pace_begun(struct clo_pace *pace, double now) {
 
 void clo_pace_unsent(struct clo_pace *pace) {
   pace->left++;
+  if (pace->spread) pace->next_at -= distance(pace);
 }
