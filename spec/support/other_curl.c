@@ -1,6 +1,6 @@
 /* A libcurl that is not the one we were built with, for LD_PRELOAD: by the
  * environment it says that it is of another version, refuses an option by its
- * number, and has its authorities, those for proxies too, elsewhere. */
+ * number, and has its authorities elsewhere. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -30,7 +30,6 @@ curl_version_info_data *curl_version_info(CURLversion age) {
 /* What an option takes is a pointer or as large as one, here, or a curl_off_t. */
 CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
   const char *refused = getenv("CLOSE_SPEC_CURL_REFUSES");
-  const char *trusted = getenv("CLOSE_SPEC_PROXY_CAINFO");
   CURLcode (*real)(CURL *, CURLoption, ...);
   int is_large = option / 10000 * 10000 == CURLOPTTYPE_OFF_T;
   curl_off_t large = 0;
@@ -44,7 +43,5 @@ CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
   va_end(list);
   if (refused && atoi(refused) == (int)option) return CURLE_UNKNOWN_OPTION;
   *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_setopt");
-  if (trusted && option == CURLOPT_PROXY)
-    real(easy, CURLOPT_PROXY_CAINFO, trusted);
   return is_large ? real(easy, option, large) : real(easy, option, value);
 }

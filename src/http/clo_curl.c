@@ -123,10 +123,19 @@ struct setup {
     if (s->code) s->option = #name;                          \
   } while (0)
 
+/* Whether the way to the proxy has TLS. */
+static int has_tls_to_proxy(const struct clo_config *config) {
+  return config->proxy && strncasecmp(config->proxy, "https:", 6) == 0;
+}
+
 static void set_security(struct setup *s, const struct clo_config *config) {
   if (config->ca_file) {
     SET(CURLOPT_CAINFO, config->ca_file);
     SET(CURLOPT_CAPATH, NULL); /* those and no others */
+  }
+  if (config->ca_file && has_tls_to_proxy(config)) {
+    SET(CURLOPT_PROXY_CAINFO, config->ca_file);
+    SET(CURLOPT_PROXY_CAPATH, NULL);
   }
   if (clo_libcurl_is_old())
     SET(CURLOPT_PROTOCOLS,
@@ -294,7 +303,7 @@ int clo_curl_setup(struct clo_transfer *t, const struct clo_config *config,
   set_quick_exit(s, t);
   t->by_proxy = config->proxy != NULL;
   /* What waits in the TLS of the way to it is not seen. */
-  t->by_tls = t->by_proxy && strncasecmp(config->proxy, "https:", 6) == 0;
+  t->by_tls = has_tls_to_proxy(config);
   t->http2 = config->http2;
   t->sockets = sockets;
   SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
