@@ -53,10 +53,10 @@ static void start(void) {
   const curl_version_info_data *info = clo_libcurl_info();
   stay_loaded();
   started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (!info->cainfo || !info->capath) return;
+  reads_all = clo_libcurl_has_tls("GnuTLS/");
   /* Other TLS libraries may read a directory in another way. */
-  if (!info->cainfo || !info->capath || !info->ssl_version) return;
-  reads_all = strncmp(info->ssl_version, "GnuTLS/", 7) == 0;
-  if (!reads_all && strncmp(info->ssl_version, "OpenSSL/", 8) != 0) return;
+  if (!reads_all && !clo_libcurl_has_tls("OpenSSL/")) return;
   bundle = info->cainfo;
   directory = info->capath;
   has_hashed_dir = reads_all || is_hashed(directory);

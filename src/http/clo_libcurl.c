@@ -66,9 +66,13 @@ int clo_libcurl_needs_share(void) {
 
 int clo_libcurl_asks_first(void) { return version() >= 0x075000; }
 
-int clo_libcurl_counts_all(void) {
+int clo_libcurl_has_tls(const char *name) {
   const char *tls = clo_libcurl_info()->ssl_version;
-  return !clo_libcurl_is_old() && tls && strncmp(tls, "OpenSSL/", 8) == 0;
+  return tls && strncmp(tls, name, strlen(name)) == 0;
+}
+
+int clo_libcurl_counts_all(void) {
+  return !clo_libcurl_is_old() && clo_libcurl_has_tls("OpenSSL/");
 }
 
 /* Whether OpenSSL reads more from the socket than it is asked for. */

@@ -50,6 +50,9 @@ int clo_libcurl_needs_share(void);
 /* Whether it has CURLOPT_PREREQFUNCTION. */
 int clo_libcurl_asks_first(void);
 
+/* Whether its TLS library is this one, such as "OpenSSL/". */
+int clo_libcurl_has_tls(const char *name);
+
 /* Whether no more of a body leaves than it counts as sent (HTTP/1). GnuTLS sends
  * what waits in it when a connection is closed; others were not tried, nor old
  * versions. */
