@@ -11,6 +11,10 @@ static void set_number(lua_State *L, const char *key, double number) {
   lua_setfield(L, -2, key);
 }
 
+static char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* Pushes the header's name in lower case. */
 static void push_name(lua_State *L, const struct clo_header *header) {
   char small[64];
@@ -18,17 +22,12 @@ static void push_name(lua_State *L, const struct clo_header *header) {
   size_t i;
   if (header->name_len > sizeof small) {
     luaL_buffinit(L, &b);
-    for (i = 0; i < header->name_len; i++) {
-      char c = header->name[i];
-      luaL_addchar(&b, (char)(c >= 'A' && c <= 'Z' ? c + 32 : c));
-    }
+    for (i = 0; i < header->name_len; i++)
+      luaL_addchar(&b, lower(header->name[i]));
     luaL_pushresult(&b);
     return;
   }
-  for (i = 0; i < header->name_len; i++) {
-    char c = header->name[i];
-    small[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  }
+  for (i = 0; i < header->name_len; i++) small[i] = lower(header->name[i]);
   lua_pushlstring(L, small, header->name_len);
 }
 

@@ -25,18 +25,22 @@
 #include "lclo_sms.h"
 #include "lclo_upload.h"
 
-/* check_url(url) -> plain, loopback | nil, why */
+/* Pushes a result, or nil and why there is none; returns how many values. */
+static int push_checked(lua_State *L, int result, const char *why) {
+  if (!why) {
+    lua_pushboolean(L, result);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+/* check_url(url) -> plain | nil, why */
 static int check_url(lua_State *L) {
   int plain, loopback;
   const char *why = clo_url_check(luaL_checkstring(L, 1), &plain, &loopback);
-  if (why) {
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-  }
-  lua_pushboolean(L, plain);
-  lua_pushboolean(L, loopback);
-  return 2;
+  return push_checked(L, plain, why);
 }
 
 /* check_named_url(url, plain) -> true | nil, why; raises lack of memory as Lua
@@ -46,24 +50,14 @@ static int check_named_url(lua_State *L) {
   const char *url = luaL_checklstring(L, 1, &len);
   const char *why = clo_url_check_named(url, len, lua_toboolean(L, 2));
   if (why == clo_url_no_memory) return lclo_no_memory(L);
-  lua_pushboolean(L, 1);
-  if (!why) return 1;
-  lua_pushnil(L);
-  lua_pushstring(L, why);
-  return 2;
+  return push_checked(L, 1, why);
 }
 
 /* check_proxy(url) -> loopback | nil, why */
 static int check_proxy(lua_State *L) {
   int loopback;
   const char *why = clo_url_check_proxy(luaL_checkstring(L, 1), &loopback);
-  if (why) {
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-  }
-  lua_pushboolean(L, loopback);
-  return 1;
+  return push_checked(L, loopback, why);
 }
 
 /* escape(text) -> text as it can stand in a URL's path or query */

@@ -49,6 +49,12 @@ static double number_field(lua_State *L, const char *name) {
   return number;
 }
 
+/* One that is larger than a size_t can be is as large as that. */
+static size_t size_field(lua_State *L, const char *name) {
+  double number = number_field(L, name);
+  return number < (double)((size_t)-1 / 2) ? (size_t)number : (size_t)-1 / 2;
+}
+
 static int flag_field(lua_State *L, const char *name) {
   int flag;
   lua_getfield(L, 1, name);
@@ -57,16 +63,9 @@ static int flag_field(lua_State *L, const char *name) {
   return flag;
 }
 
-/* The same as a size; where that is narrower than a double, as large as it is.
- */
-static size_t size_field(lua_State *L, const char *name) {
-  double number = number_field(L, name);
-  return number < (double)((size_t)-1 / 2) ? (size_t)number : (size_t)-1 / 2;
-}
-
 /* engine(config) -> an engine */
 static int new_engine(lua_State *L) {
-  struct clo_config config;
+  struct clo_config config = {0};
   char why[CLO_WHY_MAX];
   struct handle *handle;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -140,7 +139,7 @@ static void read_form(lua_State *L, struct clo_form *form) {
  * ran while the form was read. */
 static int submit(lua_State *L) {
   struct handle *handle = check_handle(L);
-  struct clo_request request;
+  struct clo_request request = {0};
   struct clo_form form;
   const char *scheme = luaL_optstring(L, 6, "");
   unsigned long id;
@@ -327,12 +326,12 @@ static int close_engine(lua_State *L) {
 
 void lclo_push_engine(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"submit", submit},       {"step", step},
-      {"cancel", cancel},
-      {"deadline", deadline}, {"expected", expected},   {"descriptor", descriptor},
-      {"ready", ready},         {"done", done},
-      {"next_done", next_done}, {"event", next_event},
-      {"close", close_engine},  {"__gc", close_engine},
+      {"submit", submit},         {"step", step},
+      {"cancel", cancel},         {"deadline", deadline},
+      {"expected", expected},     {"descriptor", descriptor},
+      {"ready", ready},           {"done", done},
+      {"next_done", next_done},   {"event", next_event},
+      {"close", close_engine},    {"__gc", close_engine},
       {NULL, NULL}};
   luaL_newmetatable(L, ENGINE);
   lua_pushvalue(L, -1);
