@@ -151,7 +151,8 @@ function Client:request_async(method, path, callback, given)
     return nil, errors.config "call it as client:request_async()"
   end
   local operation, err, call_options = raw.prepare(method, path, given)
-  return operations.launch(state, operation, err, callback, call_options)
+  return operations.launch(state, operation, err, callback, call_options,
+    "request")
 end
 
 local function make_engine(settings)

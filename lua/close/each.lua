@@ -111,7 +111,7 @@ end
 --- The same without waiting: the callback gets one SMS after the other, and at
 --- the end nil, with an error if there was one. The walk ends if the callback
 --- returns false.
-function each.launch(state, operation, refused, callback, given)
+function each.launch(state, operation, refused, callback, given, name)
   if type(callback) ~= "function" then
     return nil, errors.config "callback must be a function (sms, err)"
   end
@@ -132,7 +132,7 @@ function each.launch(state, operation, refused, callback, given)
   local function ask()
     local err
     page_handle, err =
-      operations.launch(state, operation, refused, take_page, copy)
+      operations.launch(state, operation, refused, take_page, copy, name)
     return page_handle, err
   end
 

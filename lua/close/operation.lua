@@ -423,18 +423,16 @@ local function start_async(state, operation)
   end
 end
 
--- The verb of an operation that was refused.
-local REFUSED = { name = "create" }
+local REFUSED = {} -- the verb of an operation that was refused
 
 --- The same without waiting: the callback gets the result, errors in the params
---- and options included.
+--- and options included. name is the verb's.
 --- -> a handle | nil, err if the callback will not be called
-function operations.launch(state, operation, refused, callback, given)
-  local verb = operation and operation.verb or REFUSED
+function operations.launch(state, operation, refused, callback, given, name)
   local why = state.closed and "the client is closed" or
     type(callback) ~= "function" and
       "callback must be a function (result, err, response)" or
-    state.loop.why_not("begin", verb.name)
+    state.loop.why_not("begin", name)
   if why then return nil, errors.config(why) end
   operation = operation or operations.new(REFUSED)
   prepare_memory_error(state)

@@ -60,7 +60,7 @@ local function add(self, state, name, verb)
       second, callback, options = nil, second, callback
     end
     local operation, err = prepare(first, second)
-    return launch(state, operation, err, callback, options)
+    return launch(state, operation, err, callback, options, verb.name)
   end
 end
 

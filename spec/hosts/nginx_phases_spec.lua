@@ -55,7 +55,11 @@ describe("the client in nginx's phases", function()
     upstream = raw_server.start()
     host = nginx_host.start {
       upstream = upstream.url, locations = LOCATIONS,
-      init = 'app.try "init"',
+      init = [[
+        app.try "init"
+        app.note("init refused", nil,
+          select(2, app.client.sms.send_async({}, print)))
+      ]],
       http = 'init_worker_by_lua_block { app.try "init_worker" }',
     }
     -- The reset before each test would end a call that is under way.
@@ -96,10 +100,12 @@ describe("the client in nginx's phases", function()
   end
 
   it("can neither wait nor begin a call in init", function()
-    for _, name in ipairs { "init", "init async" } do
+    for name, verb in pairs { init = "create", ["init async"] = "create_async",
+      ["init refused"] = "send_async" } do -- its params are wrong, too
       local refused = note(name)
       assert.equal("config", refused.kind)
-      assert.truthy(refused.message:find("phase init:", 1, true))
+      assert.equal(1, refused.message:find(verb ..
+        " does not work in nginx's phase init:", 1, true), refused.message)
     end
   end)
 
