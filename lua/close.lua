@@ -70,8 +70,8 @@ function close.segments(text)
     local hint = rawequal(text, close) and
       ": call with a dot, as in close.segments(text), not with a colon" or
       "; give the text of the SMS, as UTF-8"
-    return wrong_text("type", "text must be a string, got " .. type(text) ..
-      hint)
+    return wrong_text("type", "text must be a string, got " ..
+      core.type_name(text) .. hint)
   end
   local found, place = core.segments(text)
   if found then return found end

@@ -68,9 +68,11 @@ describe("what is no text", function()
   end
 
   it("is refused, and named", function()
-    for _, value in ipairs{ 5, 0 / 0, true, false, {}, print, close.null } do
-      assert.matches("must be a string, got " .. type(value),
-        refuses("type", value), 1, true)
+    for _, row in ipairs{ { 5, "a number" }, { 0 / 0, "a number" },
+      { true, "a boolean" }, { false, "a boolean" }, { {}, "a table" },
+      { print, "a function" }, { close.null, "null" } } do
+      assert.matches("must be a string, got " .. row[2],
+        refuses("type", row[1]), 1, true)
     end
     assert.matches("got nil", refuses("type", nil), 1, true)
     assert.matches("got nil", refuses("type"), 1, true)

@@ -64,11 +64,14 @@ describe("what is not a table", function()
   end
 
   it("is refused, and named", function()
-    for _, value in ipairs{ 5, "outbox", true, false, print, io.stdout,
-      coroutine.create(function() end), close.null, 0 / 0 } do
-      local err = is_refused(client.sms.create, value)
-      assert.matches(type(value), err.message)
-      is_refused(client.sms.validate, value)
+    local thread = coroutine.create(function() end)
+    for _, row in ipairs{ { 5, "a number" }, { "outbox", "a string" },
+      { true, "a boolean" }, { false, "a boolean" }, { print, "a function" },
+      { io.stdout, "a userdata" }, { thread, "a coroutine" },
+      { close.null, "null" }, { 0 / 0, "a number" } } do
+      local err = is_refused(client.sms.create, row[1])
+      assert.matches("got " .. row[2], err.message, 1, true)
+      is_refused(client.sms.validate, row[1])
     end
   end)
 

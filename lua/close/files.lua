@@ -43,12 +43,6 @@ local function violation(list, field, code, ...)
     message = field .. " " .. (...):format(select(2, ...)) }
 end
 
-local function named_type(value)
-  local kind = type(value)
-  if kind == "userdata" then return "a null or another userdata" end
-  return "a " .. kind
-end
-
 local function open(path) return io.open(path, "rb") end
 
 -- The bytes of a file; stops reading once it is too large.
@@ -120,7 +114,7 @@ local function read_data(source, list)
     violation(list, "source.data", "required", "is required: the file's bytes")
   else
     violation(list, "source.data", "type", "must be a string, got %s",
-      named_type(data))
+      core.type_name(data))
   end
   return data
 end
@@ -136,7 +130,7 @@ local function read_source(source, list)
     violation(list, "source", "required", "is required: %s", HOW)
   else
     violation(list, "source", "type", "must be %s, got %s", HOW,
-      named_type(source))
+      core.type_name(source))
   end
 end
 
@@ -146,7 +140,7 @@ local function read_info(info, filename, list)
   if info ~= nil and type(info) ~= "table" then
     violation(list, "info", "type",
       "must be a table such as {content_type = \"image/png\"}, got %s",
-      named_type(info))
+      core.type_name(info))
     return nil
   end
   for name, value in next, info or copy do copy[name] = value end

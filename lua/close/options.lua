@@ -125,7 +125,8 @@ end
 local function read(list, given, what, more)
   if given == nil then given = {} end
   if type(given) ~= "table" then
-    return nil, ("%s must be a table, got %s"):format(what, type(given))
+    return nil, ("%s must be a table, got %s"):format(what,
+      core.type_name(given))
   end
   local settings, known = {}, {}
   for _, option in ipairs(list) do

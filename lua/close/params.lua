@@ -30,7 +30,7 @@ function params.check_id(id, field)
   if type(id) ~= "string" then
     return { field = field, code = id == nil and "required" or "type",
       message = ("%s must be a string such as \"acti_...\", got %s"):format(
-        field, type(id)) }
+        field, core.type_name(id)) }
   end
   if #id <= 200 and id:find "^[A-Za-z0-9_%-]+$" then return nil end
   return { field = field, code = "format",

@@ -41,7 +41,7 @@ end
 local function check_path(path, list)
   if type(path) ~= "string" then
     return add(list, "path", "type",
-      'path must be a string such as "/lead/", got ' .. type(path))
+      'path must be a string such as "/lead/", got ' .. core.type_name(path))
   end
   if #path > MAX_PATH then
     return add(list, "path", "range",
@@ -86,7 +86,8 @@ local function write_query(query, list)
   if query == nil then return "" end
   if type(query) ~= "table" then
     add(list, "query", "type",
-      "query must be a table such as {_limit = 10}, got " .. type(query))
+      "query must be a table such as {_limit = 10}, got " ..
+      core.type_name(query))
     return ""
   end
   local bytes, code, why = measure(query)
@@ -106,7 +107,8 @@ local function write_body(body, list)
   if body == nil then return nil end
   if type(body) ~= "table" then
     return add(list, "body", "type",
-      "body must be a table, which is sent as JSON, got " .. type(body))
+      "body must be a table, which is sent as JSON, got " ..
+      core.type_name(body))
   end
   local bytes, why = json.min_size(body)
   local text

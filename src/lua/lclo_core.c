@@ -82,6 +82,13 @@ static int describe_odd(lua_State *L) {
   return 1;
 }
 
+/* type_name(value) -> what error messages call a value of its type */
+static int type_name(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushstring(L, lclo_type_name(L, 1));
+  return 1;
+}
+
 /* now() -> seconds on the monotonic clock */
 static int now(lua_State *L) {
   lua_pushnumber(L, clo_clock_now());
@@ -166,6 +173,7 @@ int luaopen_close_core(lua_State *L) {
                                        {"readable_json", lclo_readable_json},
                                        {"seconds", seconds_of},
                                        {"segments", lclo_segments},
+                                       {"type_name", type_name},
                                        {"describe_odd", describe_odd},
                                        {NULL, NULL}};
   lua_newtable(L);

@@ -147,7 +147,7 @@ static int check(lua_State *L) {
   } else if (!lua_isnil(L, FILTERS)) {
     clo_violations_add(violations, "filters", "type",
                        "filters must be a table such as {lead_id = \"...\"}, "
-                       "got %s", luaL_typename(L, FILTERS));
+                       "got %s", lclo_type_name(L, FILTERS));
   }
   if (lclo_refuse(L, held)) return 3;
   make_query(L, &filters);

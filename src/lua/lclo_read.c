@@ -14,6 +14,20 @@ static int is_null(lua_State *L, int index) {
          lua_rawequal(L, index, LCLO_HOST_NULL);
 }
 
+const char *lclo_type_name(lua_State *L, int index) {
+  switch (lua_type(L, index)) {
+    case LUA_TNONE:
+    case LUA_TNIL: return "nil";
+    case LUA_TBOOLEAN: return "a boolean";
+    case LUA_TNUMBER: return "a number";
+    case LUA_TSTRING: return "a string";
+    case LUA_TTABLE: return "a table";
+    case LUA_TFUNCTION: return "a function";
+    case LUA_TTHREAD: return "a coroutine";
+    default: return is_null(L, index) ? "null" : "a userdata";
+  }
+}
+
 void lclo_name_value(struct clo_value *value, const char *name) {
   value->type = CLO_OBJECT;
   value->data = name;
@@ -34,14 +48,11 @@ void lclo_read_value(lua_State *L, struct clo_value *value) {
       value->type = CLO_BOOLEAN;
       value->boolean = lua_toboolean(L, -1);
       return;
-    case LUA_TTABLE: lclo_name_value(value, "a table"); return;
-    case LUA_TFUNCTION: lclo_name_value(value, "a function"); return;
-    case LUA_TTHREAD: lclo_name_value(value, "a coroutine"); return;
     default:
       if (is_null(L, -1))
         value->type = CLO_NULL;
       else
-        lclo_name_value(value, "a userdata");
+        lclo_name_value(value, lclo_type_name(L, -1));
   }
 }
 

@@ -9,6 +9,9 @@
 /* Where functions that do so have the table, and the host's own null. */
 enum { LCLO_PARAMS = 1, LCLO_HOST_NULL };
 
+/* What error messages call a value of its type, such as "a table". */
+const char *lclo_type_name(lua_State *L, int index);
+
 /* Sets the type name that error messages use for value. */
 void lclo_name_value(struct clo_value *value, const char *name);
 

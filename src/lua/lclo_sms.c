@@ -249,7 +249,7 @@ static int validate(lua_State *L) {
   } else {
     clo_violations_add(violations, "params", "type",
                        "params must be a table such as {%s, ...}, got %s",
-                       examples[sms.verb], luaL_typename(L, PARAMS));
+                       examples[sms.verb], lclo_type_name(L, PARAMS));
   }
   if (lclo_refuse(L, held)) return 3;
   push_body(L, &sms, is_given, extras);
