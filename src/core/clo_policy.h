@@ -13,10 +13,10 @@ enum clo_cause {
   CLO_CAUSE_TIMEOUT,
   CLO_CAUSE_PROTOCOL, /* bytes that are no answer, or too many of them */
   CLO_CAUSE_CANCELLED,
-  CLO_CAUSE_HELD, /* the rate limit's reset is past the call's deadline */
-  CLO_CAUSE_PROXY,     /* a proxy refuses to connect: asking again is no use, */
-  CLO_CAUSE_PROXY_AUTH, /* or wants other credentials: asking may lock them */
-  CLO_CAUSE_MEMORY /* an allocation failed, libcurl's or ours */
+  CLO_CAUSE_HELD,       /* the rate limit's reset is past the call's deadline */
+  CLO_CAUSE_PROXY,      /* a proxy refuses to connect: a retry does not help */
+  CLO_CAUSE_PROXY_AUTH, /* it wants other credentials: a retry may lock them */
+  CLO_CAUSE_MEMORY      /* an allocation failed, libcurl's or ours */
 };
 
 /* Whether Close has the message. */
@@ -62,8 +62,7 @@ int clo_policy_rate_limit(const char *value, size_t len,
 double clo_policy_retry_after(const char *value, size_t len);
 
 /* The longest pause that an answer can ask for, in seconds: a mistake, such as
- * the time of day in place of a duration, must not block an endpoint forever.
- * */
+ * the time of day for a duration, must not block an endpoint forever. */
 #define CLO_SERVER_DELAY_MAX 60.0
 
 /* Seconds that an answer asks us to wait, at most CLO_SERVER_DELAY_MAX; -1
@@ -81,9 +80,9 @@ double clo_policy_wait(int attempts, double server_delay, double random);
 struct clo_budget {
   int attempts; /* made so far, the ended one included */
   int max_retries;
-  double remaining; /* seconds to the call's deadline */
-  double server_delay;     /* seconds the answer asks us to wait, or -1 */
-  double random;    /* in [0, 1) */
+  double remaining;    /* seconds to the call's deadline */
+  double server_delay; /* seconds the answer asks us to wait, or -1 */
+  double random;       /* in [0, 1) */
 };
 
 /* Seconds to wait before the next attempt of what may be tried again, or -1:
@@ -92,8 +91,8 @@ struct clo_budget {
 double clo_policy_pause(const struct clo_budget *budget);
 
 /* The same after an attempt; -1, too, where it may not be repeated. A POST is
- * tried again only if no byte of its body had been read, or if
- * Close said 429. */
+ * tried again only if no byte of its body had been read, or if Close said 429.
+ */
 double clo_policy_retry(const struct clo_attempt *attempt,
                         const struct clo_budget *budget);
 

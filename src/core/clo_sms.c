@@ -220,8 +220,7 @@ static int exists(const struct clo_sms *sms) {
   return sms->verb == CLO_UPDATE || sms->verb == CLO_SEND_DRAFT;
 }
 
-/* Whether a field is not given; for an SMS that exists, whether it is removed.
- * */
+/* Whether a field is not given; for an SMS that exists: is removed. */
 static int is_without(const struct clo_sms *sms, enum clo_sms_field field) {
   const struct clo_value *value = &sms->field[field];
   if (clo_sms_fields[field].kind == CLO_KIND_STRING && is_empty(value))

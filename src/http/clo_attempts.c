@@ -230,9 +230,9 @@ static void end_late(struct clo_engine *e, struct clo_transfer *t, double at) {
   int held = start > at;
   if (t->attempts == 0)
     clo_result_set(t, held ? CLO_CAUSE_HELD : CLO_CAUSE_TIMEOUT,
-                      held ? "the rate limit is used up, and its reset is past "
-                             "the call's timeout"
-                           : "the call's timeout passed before it could start");
+                   held ? "the rate limit is used up, and its reset is past "
+                          "the call's timeout"
+                        : "the call's timeout passed before it could start");
   t->server_delay = !held                               ? -1
                     : start - at < CLO_SERVER_DELAY_MAX ? start - at
                                                         : CLO_SERVER_DELAY_MAX;

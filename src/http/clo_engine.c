@@ -128,7 +128,7 @@ static void disown(struct clo_engine *e, struct clo_list *list) {
   struct clo_transfer *t;
   while ((t = list->first)) {
     clo_result_set(t, CLO_CAUSE_CANCELLED,
-                      "the process forked: this call is the parent's");
+                   "the process forked: this call is the parent's");
     t->end.status = 0;
     t->end.body_left = t->end.body_len;
     t->end.request_left = 1;
@@ -367,7 +367,7 @@ double clo_engine_deadline(struct clo_engine *e) {
 static int is_sending(struct clo_engine *e) {
   const struct clo_transfer *t;
   size_t i;
-  while ((t = e->unsent) && t->body.len > 0 && 
+  while ((t = e->unsent) && t->body.len > 0 &&
          clo_transfer_left(t) == t->body.len)
     e->unsent = t->next;
   for (i = 0; i < e->sockets.count; i++)

@@ -271,7 +271,7 @@ void clo_result_read(struct clo_transfer *t, CURLcode code) {
 }
 
 void clo_result_set(struct clo_transfer *t, enum clo_cause cause,
-                       const char *message) {
+                    const char *message) {
   fill_end(t, cause);
   explain(t, message);
 }

@@ -1,7 +1,6 @@
 /* Bookkeeping of descriptors. If out of memory, opening a socket fails. A
- * failure to store the interest is only noted: reported to libcurl, it would
- * end all transfers of the multi handle, without asking to be called for that.
- * */
+ * failure to store the interest is only noted: libcurl would end all transfers
+ * of the multi handle for it, without asking to be called for that. */
 #define _GNU_SOURCE /* POLLRDHUP */
 #ifndef __linux__
 #undef _POSIX_C_SOURCE /* which hides it elsewhere */

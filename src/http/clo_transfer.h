@@ -59,43 +59,45 @@ struct clo_transfer {
   struct curl_slist *lines; /* the engine's: those of all requests */
   int max_retries;
   int repeatable; /* 1 or 0 */
-  double submitted; /* when, on the engine's clock, */
-  double deadline;
-  double start_at;   /* the next attempt's start, */
-  double started_at; /* the running one's, */
-  double overdue_at; /* when it should have been ended by libcurl, */
-  double limit_at;   /* or, once it is connected, should be, */
-  double ended_at;   /* and the last one's end */
 
-  int by_proxy; /* the engine has one, */
-  int by_tls;   /* to which it speaks TLS; */
-  int http2;    /* and this option */
-  enum clo_trust trust; /* of the running attempt; */
-  int tried_other;     /* the first ones did not trust the server */
+  /* Moments on the engine's clock. */
+  double submitted;
+  double deadline;
+  double start_at;   /* when the next attempt may start */
+  double started_at; /* when the running one started */
+  double overdue_at; /* when libcurl should have ended it, */
+  double limit_at;   /* and if it gets connected before that, when then */
+  double ended_at;   /* when the last one ended */
+
+  int by_proxy;         /* the engine has a proxy */
+  int by_tls;           /* it speaks TLS to the proxy itself */
+  int http2;            /* the engine's option */
+  enum clo_trust trust; /* of the running attempt */
+  int tried_other;      /* the first authorities did not trust the server */
   int attempts;
   int unknown;   /* of them, those that Close may have acted on */
   int is_given;  /* libcurl has the body whole, instead of reading it */
-  int has_begun; /* it has begun to send the request, */
-  int on_kept;   /* on a connection that had been used before */
+  int has_begun; /* libcurl has begun to send the request */
+  int on_kept;   /* it did so on a connection that had been used before */
   size_t body_read; /* bytes of the body that libcurl has read; of a form's, its
                     file's: what goes before it is of no use alone */
   struct clo_buf headers; /* of the last answer: its lines, CRLF kept */
   struct clo_buf answer;  /* its body */
-  int answer_began;       /* a status line was read, */
-  int interim;            /* the last one of a 1xx, */
-  int odd;                /* or not as HTTP/1 and HTTP/2 have it */
-  int headers_whole;      /* the blank line after them was read */
-  int codings;            /* that the body is in: gzip or the like */
+  int answer_began;       /* a status line was read */
+  int interim;            /* the last status line was of a 1xx */
+  int odd;                /* it is not as HTTP/1 and HTTP/2 have it */
+  int headers_whole;      /* the blank line after the headers was read */
+  int codings;            /* how many the body is in: gzip or the like */
   size_t head;            /* bytes of headers, those of 1xx answers too */
-  int too_large;          /* headers or answer hit their maximum, */
-  int no_memory;          /* or there was no memory for them */
-  int from_parent;        /* of a fork, which runs it */
+  int too_large;          /* headers or answer hit their maximum */
+  int no_memory;          /* there was no memory for headers or answer */
+  int from_parent;        /* the call is the parent's of this fork's child */
   void *sockets;          /* the engine's */
   int open_error;         /* the system's, where that did not open a socket */
   int unwatched;          /* the engine does not hear of its socket */
   int is_looked_up;       /* its host is, or was; told by an old libcurl */
-  int is_refused;         /* the connection that libcurl chose for it was, */
-  int refusals;           /* so often in this attempt */
+  int is_refused;         /* on_begin refused the connection libcurl chose */
+  int refusals;           /* how often it did so in this attempt */
   int is_parked;          /* it is no call: its handle was given up */
 
   struct clo_transfer *next_ended; /* after it in the engine's list ended */
@@ -150,8 +152,8 @@ struct clo_header {
   size_t name_len, value_len;
 };
 
-/* Reads the next header of these lines at *at (0 at first) and moves *at past it;
- * returns 0 after the last. */
+/* Reads the next header of these lines at *at (0 at first) and moves *at past
+ * it; returns 0 after the last. */
 int clo_header_next(const char *lines, size_t len, size_t *at,
                     struct clo_header *header);
 

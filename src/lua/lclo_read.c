@@ -105,7 +105,7 @@ void *lclo_new_items(lua_State *L, size_t count, size_t size) {
 }
 
 static void push_errors(lua_State *L,
-                      const struct clo_violations *violations) {
+                        const struct clo_violations *violations) {
   size_t i;
   lua_createtable(L, (int)violations->count, 0);
   for (i = 0; i < violations->count; i++) {
