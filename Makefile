@@ -252,6 +252,7 @@ build/load: bench/load.c
 .PHONY: lint
 lint:
 	@luacheck -q $(LUA_FILES)
+	@! grep -nE '.{81}| $$' $(wildcard src/*/*.[ch] spec/*/*.[ch] bench/*.[ch])
 
 .PHONY: layers
 layers: export WERROR = -Werror

@@ -117,8 +117,8 @@ static const struct rule_case field_cases[] = {
     {"a phone with a carriage return",
      {STATUS("draft"), {CLO_SMS_REMOTE_PHONE, STR("+14154445555\r")}},
      {{"remote_phone", "format",
-       "remote_phone is not in E.164 form, \"+\" and digits only; it has U+000D "
-       "at byte 13; did you mean +14154445555?"}}},
+       "remote_phone is not in E.164 form, \"+\" and digits only; it has "
+       "U+000D at byte 13; did you mean +14154445555?"}}},
     {"a phone between marks of direction",
      {STATUS("draft"),
       {CLO_SMS_LOCAL_PHONE, STR("\xE2\x80\xAA+14154445555\xE2\x80\xAC")}},

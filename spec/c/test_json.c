@@ -116,7 +116,8 @@ static const struct {
 static char *read(const char *text, size_t len, size_t *count) {
   struct clo_json json;
   struct clo_json_part part;
-  char *copy = malloc(len > 0 ? len : 1), *all = malloc(len + CLO_JSON_QUOTES(len) + 1);
+  char *copy = malloc(len > 0 ? len : 1);
+  char *all = malloc(len + CLO_JSON_QUOTES(len) + 1);
   size_t used = 0;
   assert_non_null(copy);
   assert_non_null(all);

@@ -1,7 +1,7 @@
-/* What an old libcurl lacks, shown with any: it says that it is 7.74, and is not
- * told to give look-ups up without waiting for them. Its look-ups hang until the
- * test lets them go; and whenever it connects, there is a SIGPIPE, as OpenSSL
- * raises it. */
+/* What an old libcurl lacks, shown with any: it says that it is 7.74, and is
+ * not told to give look-ups up without waiting for them. Its look-ups hang
+ * until the test lets them go; and whenever it connects, there is a SIGPIPE, as
+ * OpenSSL raises it. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
 #include <netdb.h>

@@ -307,7 +307,8 @@ static void one_that_is_waited_for_is_not_asked(void **state) {
 }
 
 static void kept_ones_stay_watched(int count, int is_late) {
-  int pairs[PAIRS][2], watched = is_late ? -1 : clo_sockets_descriptor(&sockets);
+  int pairs[PAIRS][2];
+  int watched = is_late ? -1 : clo_sockets_descriptor(&sockets);
   int i;
   make_kept(pairs, count);
   if (is_late) watched = clo_sockets_descriptor(&sockets);

@@ -27,7 +27,8 @@ curl_version_info_data *curl_version_info(CURLversion age) {
   return &data;
 }
 
-/* What an option takes is a pointer or as large as one, here, or a curl_off_t. */
+/* What an option takes is a pointer, or as large as one here,
+ * or a curl_off_t. */
 CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
   const char *refused = getenv("CLOSE_SPEC_CURL_REFUSES");
   CURLcode (*real)(CURL *, CURLoption, ...);

@@ -22,7 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LASTING = 8, CHILD_MAX = 20, NOT_REACHED = 77, NTH_MAX = 100000, FOUND_MAX = 100 };
+enum { LASTING = 8, CHILD_MAX = 20, NOT_REACHED = 77, NTH_MAX = 100000,
+       FOUND_MAX = 100 };
 
 enum part { OF_LUA, OF_US, OF_C, OF_TLS, OF_CJSON };
 
@@ -84,9 +85,9 @@ static void *lua_alloc(void *unused, void *block, size_t old, size_t size) {
 
 /* ---- C's: these stand before libc's for all that is loaded ---- */
 
-/* Where the code lies that is told apart: the core and libcurl (OF_US), OpenSSL,
- * lua-cjson. All else is OF_C. (dladdr() would look through all symbols each
- * time.) */
+/* Where the code lies that is told apart: the core and libcurl (OF_US),
+ * OpenSSL, lua-cjson. All else is OF_C. (dladdr() would look through all
+ * symbols each time.) */
 static struct place {
   const char *from, *to;
   enum part part;
@@ -185,7 +186,8 @@ void free(void *block) {
 
 /* ---- a child ---- */
 
-/* Calls a global function with what is on the stack; its error ends the child. */
+/* Calls a global function with what is on the stack; its error ends the
+ * child. */
 static void must(lua_State *L, const char *name, int results) {
   int arguments = lua_gettop(L);
   lua_getglobal(L, name);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define ESCAPE 6              /* bytes of an escape such as \ud83d */
-#define MOST "9007199254740992" /* 2^53: a double has every whole number to it */
+#define MOST "9007199254740992" /* 2^53: doubles are exact up to it */
 
 static int is_number_byte(char c) {
   return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' ||

@@ -6,7 +6,8 @@
  *   - A whole number above 2^53, which a double would round, is put in quotes:
  *     a string keeps its digits.
  *   - A member of an object that is null is left out: its name and value need
- *     not be made first. A text that is no JSON does not become JSON by that. */
+ *     not be made first.
+ * A text that is no JSON does not become JSON by that. */
 #ifndef CLO_JSON_H
 #define CLO_JSON_H
 

@@ -106,9 +106,9 @@ int clo_attempts_setup(struct clo_engine *e, struct clo_transfer *t,
                         why);
 }
 
-/* An old libcurl waits for the look-up of a handle that the multi handle lets go
- * of. So that one stays until its look-up is over: nobody's, and without a way
- * to connect. A form is bound to its handle, so it cannot be sent again. */
+/* An old libcurl waits for the look-up of a handle that the multi handle lets
+ * go of. So that one stays until its look-up is over: nobody's, and without a
+ * way to connect. A form is bound to its handle, so it cannot be sent again. */
 static int park(struct clo_engine *e, struct clo_transfer *t) {
   struct clo_transfer *parked;
   curl_off_t looked_up = 0;
@@ -294,9 +294,10 @@ static int go_together(const struct clo_transfer *a,
 #define FIRST_ALONE 1.0 /* seconds */
 
 /* The first call, while the others to its server wait for its connection to say
- * whether it is HTTP/2; or NULL. libcurl would let them wait, too, and then send
- * them all in one go, which holds the host: 64 of them take 6 ms. One that uses
- * no connection that is there does not say that there is none for the others. */
+ * whether it is HTTP/2; or NULL. libcurl would let them wait, too, and then
+ * send them all in one go, which holds the host: 64 of them take 6 ms. One that
+ * uses no connection that is there does not say that there is none for the
+ * others. */
 static const struct clo_transfer *alone(const struct clo_engine *e, double at) {
   const struct clo_transfer *first = e->running.first;
   curl_off_t connected = 0;

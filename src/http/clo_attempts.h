@@ -38,8 +38,8 @@ void clo_attempts_prepare(struct clo_engine *engine);
 /* Starts one that is due, if there is room; 0 if none was started. */
 int clo_attempts_start(struct clo_engine *engine);
 
-/* Notes the attempts that libcurl has ended, and keeps their connections: before
- * a call may begin on one of those. */
+/* Notes the attempts that libcurl has ended, and keeps their connections:
+ * before a call may begin on one of those. */
 void clo_attempts_note_ended(struct clo_engine *engine);
 
 /* Handles all of these attempts. */

@@ -163,7 +163,8 @@ static long limit(double seconds) {
   return milliseconds(clo_libcurl_is_old() ? seconds + LATER : seconds);
 }
 
-/* The host is looked up from now on, and no connection that is there is used. */
+/* The host is looked up from now on, and no connection that is there is
+ * used. */
 static int on_look_up(void *resolver, void *reserved, void *transfer) {
   struct clo_transfer *t = transfer;
   (void)resolver;
@@ -395,8 +396,8 @@ int clo_curl_form(struct clo_transfer *t, const struct clo_form *form) {
 /* Reading the bundle takes 40 ms, three frames of an editor: by libcurl's
  * default at each connection, and once for a multi handle, which keeps it, if
  * only the bundle is set. A directory costs one small file for each connection.
- * So the directory is tried first, then the bundle; with GnuTLS, which reads the
- * whole directory each time, the bundle. */
+ * So the directory is tried first, then the bundle; with GnuTLS, which reads
+ * the whole directory each time, the bundle. */
 static void set_trust(struct setup *s, enum clo_trust trust) {
   if (trust == CLO_TRUST_AS_SET) return;
   SET(CURLOPT_CAINFO, trust == CLO_TRUST_BUNDLE ? bundle : NULL);
@@ -453,9 +454,9 @@ static struct curl_slist *headers_of(struct clo_transfer *t) {
   return &t->authorization;
 }
 
-/* libcurl would take the URL apart for each request and put it together again, a
- * tenth of its work. The text is set, too: 7.88 would keep an earlier one. Not
- * for an IPv6 address: curl_url_dup() of 7.88 loses its zone. */
+/* libcurl would take the URL apart for each request and put it together again,
+ * a tenth of its work. The text is set, too: 7.88 would keep an earlier one.
+ * Not for an IPv6 address: curl_url_dup() of 7.88 loses its zone. */
 static void set_address(struct setup *s, struct clo_transfer *t) {
   SET(CURLOPT_URL, t->url.data);
   if (!t->address && !s->code && !strchr(t->url.data, '[')) {
@@ -471,8 +472,8 @@ static void set_address(struct setup *s, struct clo_transfer *t) {
 }
 
 /* A request without a body has nothing to rewind, so the guard does not see
- * libcurl repeat it, which it only does on a kept connection. Reading twice does
- * no harm, unless the caller says so. */
+ * libcurl repeat it, which it only does on a kept connection. Reading twice
+ * does no harm, unless the caller says so. */
 int clo_curl_connects_anew(const struct clo_transfer *t) {
   return t->refusals > 1 ||
          (t->body.len == 0 &&

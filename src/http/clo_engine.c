@@ -353,7 +353,8 @@ static double sooner(double a, double b) {
 double clo_engine_deadline(struct clo_engine *e) {
   double first = e->timer, left;
   int room = e->running.count < (size_t)e->config.max_in_flight;
-  if (e->full || e->is_broken || (e->queued && room && e->release < 0)) return 0;
+  if (e->full || e->is_broken || (e->queued && room && e->release < 0))
+    return 0;
   if (e->queued && room) first = sooner(first, e->release);
   if (e->queued || e->pausing.first) first = sooner(first, e->due);
   if (e->running.first) first = sooner(first, e->overdue);

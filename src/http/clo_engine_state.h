@@ -31,7 +31,7 @@ struct clo_engine {
   struct clo_list running, pausing, done, spare;
   struct clo_list parked; /* handles that were given up, for an old libcurl */
   struct clo_transfer *ended, **ended_end; /* of running, ended by libcurl */
-  struct clo_transfer *unsent; /* of running: all before it were sent, or NULL */
+  struct clo_transfer *unsent; /* in running: all before it are sent; or NULL */
   size_t queued; /* in all groups */
   struct clo_event *events, **events_end;
   enum clo_trust trust; /* the authorities that worked last */

@@ -53,16 +53,17 @@ int clo_libcurl_asks_first(void);
 /* Whether its TLS library is this one, such as "OpenSSL/". */
 int clo_libcurl_has_tls(const char *name);
 
-/* Whether no more of a body leaves than it counts as sent (HTTP/1). GnuTLS sends
- * what waits in it when a connection is closed; others were not tried, nor old
- * versions. */
+/* Whether no more of a body leaves than it counts as sent (HTTP/1). GnuTLS
+ * sends what waits in it when a connection is closed; others were not tried,
+ * nor old versions. */
 int clo_libcurl_counts_all(void);
 
 /* For that function, about a connection that is used again. Whether bytes wait
  * in the TLS library that libcurl would take for the next answer of HTTP/1: the
  * rest of an answer's last record or, with OpenSSL and a version after 8.14, of
- * all that has come. Where OpenSSL cannot be asked, it is taken to have some with
- * such a version, and none with others; so is GnuTLS where it may be HTTP/2. */
+ * all that has come. Where OpenSSL cannot be asked, it is taken to have some
+ * with such a version, and none with others; so is GnuTLS where it may be
+ * HTTP/2. */
 int clo_libcurl_has_unread(CURL *easy, int may_be_http2);
 
 /* The connection's socket, if libcurl may not have looked whether it has ended:

@@ -250,7 +250,8 @@ void clo_result_read(struct clo_transfer *t, CURLcode code) {
   curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
   /* A status counts once its headers were whole; an interim 1xx never does. */
-  t->end.status = t->headers_whole && !t->odd && status >= 200 ? (int)status : 0;
+  t->end.status =
+      t->headers_whole && !t->odd && status >= 200 ? (int)status : 0;
   t->code = code;
   cause = explain_code(t, code);
   /* libcurl accepts a connection that ends in the headers. */

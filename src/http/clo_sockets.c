@@ -100,9 +100,9 @@ static int is_idle(const struct clo_sockets *s, int fd) {
   return is_kept(s, fd) && !is_watched(s, fd);
 }
 
-/* What has come is taken away, up to an amount that no server sends unasked, and
- * with it the socket's error: a libcurl of before 8.22 then sees an end, instead
- * of something to read, or would use a connection that was reset. */
+/* What has come is taken away, up to an amount that no server sends unasked,
+ * and with it the socket's error: a libcurl of before 8.22 then sees an end,
+ * instead of something to read, or would use a connection that was reset. */
 static void drop_kept(int fd) {
   char bytes[4096];
   int reads = 64;
@@ -199,7 +199,8 @@ int clo_sockets_poll(struct clo_sockets *s) {
 }
 
 /* One that is kept stays in the kernel's set: it is asked for again soon, and
- * tells of its end until then. Any other may be closed without our knowledge. */
+ * tells of its end until then. Any other may be closed without our
+ * knowledge. */
 static void forget_interest(struct clo_sockets *s, int fd) {
   remove_interest(s, fd);
   tell_kernel(s, fd, is_kept(s, fd) ? POLLIN : 0);

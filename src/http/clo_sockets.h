@@ -34,8 +34,8 @@ void clo_sockets_free(struct clo_sockets *sockets);
 int clo_sockets_descriptor(struct clo_sockets *sockets);
 
 /* Whether a socket is ready; the interest then says which. Where there is a
- * descriptor for all of them, those that are not ready cost nothing, and an idle
- * connection that is ready is shut down as by clo_sockets_drop_stale(). */
+ * descriptor for all of them, those that are not ready cost nothing, and an
+ * idle connection that is ready is shut down as by clo_sockets_drop_stale(). */
 int clo_sockets_poll(struct clo_sockets *sockets);
 
 /* Closes every open socket and libcurl's own pair, without sending anything.

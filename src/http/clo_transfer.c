@@ -2,10 +2,11 @@
  * sending a POST a second time by itself: when a kept connection dies, libcurl
  * rewinds the body and sends it again on a new one. A body is guarded in one of
  * two ways:
- * - libcurl reads it. Rewinding needs the seek callback, and ours allows it only
- *   while no byte was read.
- * - libcurl is given it whole, and sends it in one write with the headers, if it
- *   is small. It calls on_begin (clo_curl.c) before, which lets it begin once. */
+ * - libcurl reads it. Rewinding needs the seek callback, and ours allows it
+ *   only while no byte was read.
+ * - If it is small, libcurl is given it whole, and sends it in one write with
+ *   the headers. It calls on_begin (clo_curl.c) before, which lets it begin
+ *   once. */
 #include "clo_transfer.h"
 
 #include <stdio.h>
@@ -169,8 +170,9 @@ int clo_transfer_on_seek(void *transfer, curl_off_t offset, int origin) {
   return untouched ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
-/* Where libcurl was given the body, it counts what it has sent. It counts from 0
- * when it begins again, which it does only if it began on a kept connection. */
+/* Where libcurl was given the body, it counts what it has sent. It counts from
+ * 0 when it begins again, which it does only if it began on a kept
+ * connection. */
 size_t clo_transfer_left(const struct clo_transfer *t) {
   curl_off_t sent = 0;
   if (!t->is_given) return t->body_read;

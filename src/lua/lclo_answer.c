@@ -115,8 +115,8 @@ static void set_rate_limit(lua_State *L, const struct clo_transfer *t) {
 #define RESPONSE "close.response"
 #define RAW_HEADERS "raw_headers"
 
-/* __index(response, name): makes response.headers, of response.raw_headers, when
- * it is first looked at, as most callers never do. */
+/* __index(response, name): makes response.headers, of response.raw_headers,
+ * when it is first looked at, as most callers never do. */
 static int make_headers(lua_State *L) {
   const char *lines;
   size_t len;

@@ -1,7 +1,7 @@
 /* Loads a library that Lua is to load, so that it uses its own functions and
- * not the host's of the same names. Neovim has a lua-cjson of its own, and gives
- * its symbols to all that it loads: parts of both would work together, and with
- * two versions of it a message's text would be another one. */
+ * not the host's of the same names. Neovim has a lua-cjson of its own, and
+ * gives its symbols to all that it loads: parts of both would work together,
+ * and with two versions of it a message's text would be another one. */
 #define _GNU_SOURCE /* RTLD_DEEPBIND, RTLD_DEFAULT, */
 #ifndef __linux__
 #undef _POSIX_C_SOURCE /* which hides it elsewhere */

@@ -6,9 +6,9 @@
  * also run finalizers, and those may do anything: close the engine, change the
  * caller's tables, call the very function that we are in. So:
  *
- * 1. Borrowed bytes (a string's, a userdata's) are kept until their last use, on
- *    our stack or in a table that no other code has. The caller's tables do not
- *    keep them.
+ * 1. Borrowed bytes (a string's, a userdata's) are kept until their last use,
+ *    on our stack or in a table that no other code has. The caller's tables do
+ *    not keep them.
  * 2. A caller's table is gone through without such a call in between; what is
  *    found goes to places on the stack that were made before.
  * 3. A pointer to the engine, or into it, is fetched after the last such call

@@ -184,8 +184,8 @@ static void wait_for(lua_State *L, struct clo_engine *engine, double budget,
 }
 
 /* engine:step(budget|nil, seconds|nil) -> as engine:ready(). With seconds it
- * waits before, at most so long, and does nothing more if that makes it ready: the
- * next request of a call that goes on comes before one that is queued. */
+ * waits before, at most so long, and does nothing more if that makes it ready:
+ * the next request of a call that goes on comes before one that is queued. */
 static int step(lua_State *L) {
   double budget = luaL_optnumber(L, 2, HUGE_VAL);
   double seconds = luaL_optnumber(L, 3, 0);
