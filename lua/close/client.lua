@@ -39,15 +39,17 @@ Client.__name = "close.Client"
 -- have no ephemerons.)
 local OWN = {}
 
-local function own(self)
+-- The state, or nil and an error for a call without the client.
+local function own(self, name)
   local get = type(self) == "table" and rawget(self, OWN)
-  return get and get()
+  if get then return get() end
+  return nil, errors.config("call it as client:" .. name .. "()")
 end
 
 local POLL_BUDGET_S = 0.0005 -- that one poll may take, besides a callback
 
 function Client:__tostring()
-  local state = own(self)
+  local state = own(self, "__tostring")
   if not state then return Client.__name end
   return ("close.Client: %s%s"):format(state.settings.base_url,
     state.closed and " (closed)" or "")
@@ -67,8 +69,8 @@ end
 --- Does work that is ready, without waiting, for about POLL_BUDGET_S.
 ---@return integer|nil pending calls that are not over, close.Error? err
 function Client:poll()
-  local state = own(self)
-  if not state then return nil, errors.config "call it as client:poll()" end
+  local state, wrong = own(self, "poll")
+  if not state then return nil, wrong end
   if state.closed and state.pending == 0 then
     return nil, errors.config "the client is closed"
   end
@@ -79,8 +81,8 @@ end
 
 --- How many calls are not over.
 function Client:pending()
-  local state = own(self)
-  if not state then return nil, errors.config "call it as client:pending()" end
+  local state, wrong = own(self, "pending")
+  if not state then return nil, wrong end
   return live.pending(state)
 end
 
@@ -88,8 +90,8 @@ end
 ---@param seconds number|nil no limit by default
 ---@return integer|nil pending, close.Error? err
 function Client:wait(seconds)
-  local state = own(self)
-  if not state then return nil, errors.config "call it as client:wait()" end
+  local state, wrong = own(self, "wait")
+  if not state then return nil, wrong end
   local why = state.closed and state.pending == 0 and
       "the client is closed" or
     seconds ~= nil and options.check_wait(seconds) or
@@ -104,8 +106,8 @@ end
 --- Closes the client and its connections; pending calls end as cancelled, each
 --- with its outcome so far. May be called twice.
 function Client:close()
-  local state = own(self)
-  if not state then return nil, errors.config "call it as client:close()" end
+  local state, wrong = own(self, "close")
+  if not state then return nil, wrong end
   state.closed = true
   questions.close(state)
   local engine = state.engine
@@ -130,10 +132,8 @@ end
 ---@return close.Error|nil err
 ---@return close.Response|nil response
 function Client:request(method, path, given)
-  local state = own(self)
-  if not state then
-    return nil, errors.config "call it as client:request()"
-  end
+  local state, wrong = own(self, "request")
+  if not state then return nil, wrong end
   local operation, err, call_options = raw.prepare(method, path, given)
   return operations.perform(state, operation, err, call_options)
 end
@@ -146,10 +146,8 @@ end
 ---@return close.Request|nil request
 ---@return close.Error|nil err the callback will not be called
 function Client:request_async(method, path, callback, given)
-  local state = own(self)
-  if not state then
-    return nil, errors.config "call it as client:request_async()"
-  end
+  local state, wrong = own(self, "request_async")
+  if not state then return nil, wrong end
   local operation, err, call_options = raw.prepare(method, path, given)
   return operations.launch(state, operation, err, callback, call_options,
     "request")

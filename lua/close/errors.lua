@@ -6,6 +6,7 @@ local json = require "close.json"
 local MAX_ERRORS = 1000
 local MAX_LOOKS = 4 * MAX_ERRORS -- values that are searched for them
 local MAX_DEPTH = 20
+local MAX_SHOWN = 10 -- of a list's messages in one message
 local MAX_LINE = 500 -- bytes of an error's message
 local MAX_RAW = 4 * MAX_LINE -- bytes that it is made from
 local MAX_PATH = 200 -- bytes of a field's path
@@ -108,7 +109,7 @@ end
 ---@param unlisted integer|nil how many more there are
 function errors.validation(list, unlisted)
   local parts = {}
-  for i = 1, math.min(#list, 10) do parts[i] = list[i].message end
+  for i = 1, math.min(#list, MAX_SHOWN) do parts[i] = list[i].message end
   local more = #list - #parts + (unlisted or 0)
   if more > 0 then parts[#parts + 1] = more .. " more" end
   return errors.new {
@@ -208,7 +209,7 @@ end
 --- The first messages of a list of errors.
 function errors.summary(list)
   local parts = {}
-  for i = 1, math.min(#list, 10) do
+  for i = 1, math.min(#list, MAX_SHOWN) do
     local item, text = list[i], list[i].message
     if #text > MAX_LINE then text = cut(text, MAX_LINE) end
     parts[i] = item.field and item.field .. ": " .. text or text

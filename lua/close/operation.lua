@@ -440,16 +440,17 @@ function operations.launch(state, operation, refused, callback, given, name)
   why = not refused and set_options(state, operation, given)
   operation.failure = refused or why and errors.config(why) or nil
   operation.done = operation.failure and "over"
-  local request, starting = handle.new(function()
+  local cancellable = handle.new(function()
     local was_pending = operations.cancel(state, operation)
     if was_pending then state.loop.kick() end
     return was_pending
-  end), state.starting
+  end)
+  local starting = state.starting
   -- An error may come inside protect.catch, too.
   local called, ok, thrown = pcall(protect.catch, start_async, state, operation)
   operation.is_starting = false -- first: what is left of it must not hang
   state.starting = starting
-  if called and ok then return request end
+  if called and ok then return cancellable end
   if not called then thrown = protect.note(ok) end
   give_up(state, operation, thrown)
   if not memory.is_out_of_memory(thrown) then error(thrown, 0) end

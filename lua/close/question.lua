@@ -15,6 +15,7 @@
 --   thread               the coroutine that it runs in, if it has one
 --   is_direct            it is being called, without a coroutine of its own
 --   is_over, why         at its end; why there is no answer
+--   is_open              whether it was put into state.questions
 -- state.questions has those with requests in their line. An interrupt, at any
 -- instruction, leaves each request in a line.
 

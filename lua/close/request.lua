@@ -2,9 +2,9 @@
 -- (a second one after a 401), and their result. All functions work on the
 -- client's state, see client.lua. A request is one table:
 --   set by the step that makes it, the first three by requests.new()
---     endpoint      {method = , group = , repeatable = }: Close counts a rate
---                   limit for a group, method and path without ids; whether a
---                   second copy does no harm; nil: by its method
+--     endpoint      {method = , group = , repeatable = }: the group, for which
+--                   Close counts a rate limit, is method and path without ids;
+--                   repeatable: a second copy does no harm; nil: by its method
 --     path          below base_url, with the query
 --     body          its bytes, or nil
 --     form          for a storage, which gets no credentials of ours:
