@@ -4,23 +4,15 @@
 
 local close = require "close"
 local json = require("cjson").new()
+local side = require "spec.support.host_side"
 
-local app = { notes = {}, begun = 0, answered = 0 }
-
-function app.params(text)
-  return { status = "outbox", local_phone = "+14154445555",
-    remote_phone = "+18183334444", text = text or "Hi!" }
-end
+local app = { notes = {}, begun = 0, answered = 0, params = side.params }
 
 --- What a call returned, as plain values.
 function app.facts(sms, err, response)
-  return {
-    id = sms and sms.id,
-    kind = err and err.kind, outcome = err and err.outcome,
-    message = err and err.message,
-    status = response and response.status,
-    attempts = response and response.attempts,
-  }
+  local facts = side.facts(sms, err, response)
+  facts.attempts = response and response.attempts
+  return facts
 end
 
 --- Keeps what a call returned under a name, for /note.
