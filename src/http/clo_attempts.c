@@ -77,11 +77,7 @@ static int goes_before(const struct clo_transfer *a,
 static void put_in_order(struct clo_list *list, struct clo_transfer *t) {
   struct clo_transfer *after = list->last;
   while (after && goes_before(t, after)) after = after->prev;
-  t->prev = after;
-  t->next = after ? after->next : list->first;
-  *(t->next ? &t->next->prev : &list->last) = t;
-  *(after ? &after->next : &list->first) = t;
-  list->count++;
+  clo_list_put_after(list, after, t);
 }
 
 void clo_attempts_queue(struct clo_engine *e, struct clo_transfer *t) {

@@ -445,11 +445,7 @@ void clo_engine_take(struct clo_engine *e, struct clo_transfer *t) {
 }
 
 void clo_engine_put_back(struct clo_engine *e, struct clo_transfer *t) {
-  t->prev = NULL;
-  t->next = e->done.first;
-  *(t->next ? &t->next->prev : &e->done.last) = t;
-  e->done.first = t;
-  e->done.count++;
+  clo_list_put_after(&e->done, NULL, t);
 }
 
 void clo_engine_release(struct clo_engine *e, struct clo_transfer *t) {

@@ -9,6 +9,10 @@ struct clo_list {
   size_t count;
 };
 
+/* Puts a transfer behind one that is on the list, or first if that is NULL. */
+void clo_list_put_after(struct clo_list *list, struct clo_transfer *after,
+                        struct clo_transfer *transfer);
+
 /* Appends to a list; takes off one, and returns it. */
 void clo_list_put(struct clo_list *list, struct clo_transfer *transfer);
 struct clo_transfer *clo_list_take(struct clo_list *list,
