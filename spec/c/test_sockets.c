@@ -1,7 +1,6 @@
 /* clo_sockets: the interest set holds what libcurl asked for and nothing else,
  * whatever the order; and what was opened is known and can be let go. */
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -127,38 +126,6 @@ static void what_is_abandoned_is_closed(void **state) {
   want(fds[3], CURL_POLL_OUT); /* and it may be used again */
   assert_int_equal(sockets.count, 1);
   assert_int_equal(sockets.interest[0].fd, fds[3]);
-}
-
-/* Gives a socket a port, any if it is 0; returns which. */
-static int bind_to(int fd, int port) {
-  struct sockaddr_in own;
-  socklen_t len = sizeof own;
-  memset(&own, 0, sizeof own);
-  own.sin_family = AF_INET;
-  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  own.sin_port = htons((unsigned short)port);
-  assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
-  assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &len), 0);
-  return ntohs(own.sin_port);
-}
-
-static void one_is_found_by_its_port(void **state) {
-  int first = open_one(), second = open_one(), third, one, two;
-  one = bind_to(first, 0);
-  two = bind_to(second, 0);
-  assert_int_equal(clo_sockets_find(&sockets, one), first);
-  assert_int_equal(clo_sockets_find(&sockets, one), first);
-  assert_int_equal(clo_sockets_find(&sockets, two), second);
-  assert_int_equal(clo_sockets_find(&sockets, 1), CURL_SOCKET_BAD);
-  assert_int_equal(clo_sockets_find(&sockets, one), first);
-  clo_sockets_on_close(&sockets, first);
-  assert_int_equal(clo_sockets_find(&sockets, one), CURL_SOCKET_BAD);
-  third = open_one(); /* most likely the same number */
-  two = bind_to(third, 0);
-  assert_int_equal(clo_sockets_find(&sockets, one), CURL_SOCKET_BAD);
-  assert_int_equal(clo_sockets_find(&sockets, two), third);
-  clo_sockets_abandon(&sockets);
-  assert_int_equal(clo_sockets_find(&sockets, two), CURL_SOCKET_BAD);
 }
 
 /* ---- memory ---- */
@@ -294,18 +261,6 @@ static void assert_idle_end(int pairs[][2], int count) {
   }
 }
 
-static void one_that_is_waited_for_is_not_asked(void **state) {
-  int ends[2];
-  open_pair(ends);
-  assert_int_equal(clo_sockets_has_ended(&sockets, ends[0]), 0);
-  close(ends[1]);
-  assert_int_equal(clo_sockets_has_ended(&sockets, ends[0]), 1);
-  want(ends[0], CURL_POLL_IN);
-  assert_int_equal(clo_sockets_has_ended(&sockets, ends[0]), 0);
-  want(ends[0], CURL_POLL_REMOVE);
-  assert_int_equal(clo_sockets_has_ended(&sockets, ends[0]), 1);
-}
-
 static void kept_ones_stay_watched(int count, int is_late) {
   int pairs[PAIRS][2];
   int watched = is_late ? -1 : clo_sockets_descriptor(&sockets);
@@ -359,11 +314,9 @@ int main(void) {
       TEST(what_was_never_watched_may_be_removed),
       TEST(what_is_opened_is_known_until_it_is_closed),
       TEST(what_is_abandoned_is_closed),
-      TEST(one_is_found_by_its_port),
 #ifdef __linux__
       TEST(one_descriptor_is_ready_for_all),
       TEST(the_kept_ones_stay_watched),
-      TEST(one_that_is_waited_for_is_not_asked),
       TEST(the_kernel_s_set_may_lack_memory),
 #endif
       TEST(opening_may_lack_memory),

@@ -22,7 +22,7 @@
 
 void clo_sockets_init(struct clo_sockets *s) {
   memset(s, 0, sizeof *s);
-  s->epoll = s->found = -1;
+  s->epoll = -1;
 }
 
 void clo_sockets_free(struct clo_sockets *s) {
@@ -39,7 +39,6 @@ void clo_sockets_abandon(struct clo_sockets *s) {
   size_t i;
   for (i = 0; i < s->open_count; i++) close(s->open[i]);
   s->open_count = s->count = 0;
-  s->found = -1;
   if (s->place) memset(s->place, 0, s->places * sizeof *s->place);
   if (s->epoll >= 0) close(s->epoll); /* the parent's: ours is made again */
   s->epoll = -1;
@@ -279,7 +278,6 @@ int clo_sockets_on_close(void *sockets, curl_socket_t fd) {
   /* Its number may belong to another file by now. */
   if (!forget_open(s, fd)) return 0;
   if (is_kept(s, fd)) s->http1[fd] = 0;
-  if (fd == s->found) s->found = -1;
   remove_interest(s, fd);
   tell_kernel(s, fd, 0); /* which a child's copy would keep in it */
   return close(fd);
@@ -325,22 +323,20 @@ int clo_sockets_drop_stale(struct clo_sockets *s) {
 #define POLLRDHUP 0 /* POLLHUP tells it there */
 #endif
 
-curl_socket_t clo_sockets_find(struct clo_sockets *s, int port) {
+curl_socket_t clo_sockets_find(const struct clo_sockets *s, int port) {
   struct sockaddr_in6 own; /* has the port where that of IPv4 has it */
   size_t i;
-  for (i = 0; i < s->open_count && (s->found < 0 || s->found_port != port);
-       i++) {
+  for (i = 0; i < s->open_count; i++) {
     socklen_t len = sizeof own;
-    if (getsockname(s->open[i], (struct sockaddr *)&own, &len) != 0) continue;
-    s->found = s->open[i];
-    s->found_port = ntohs(own.sin6_port);
+    if (getsockname(s->open[i], (struct sockaddr *)&own, &len) == 0 &&
+        ntohs(own.sin6_port) == port)
+      return s->open[i];
   }
-  return s->found >= 0 && s->found_port == port ? s->found : CURL_SOCKET_BAD;
+  return CURL_SOCKET_BAD;
 }
 
 int clo_sockets_has_ended(const struct clo_sockets *s, curl_socket_t fd) {
   struct pollfd one;
-  if (is_watched(s, fd)) return 0;
   one.fd = fd;
   one.events = is_kept(s, fd) ? POLLIN : POLLRDHUP;
   return poll(&one, 1, 0) > 0;

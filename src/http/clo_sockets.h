@@ -19,7 +19,6 @@ struct clo_sockets {
   size_t open_count, open_cap;
   char *http1; /* by descriptor: it has answered over HTTP/1; owned */
   size_t http1_cap;
-  int found, found_port; /* the one that was found last, or -1; its port here */
   int unwatched; /* out of memory for an interest: its transfer says so too */
   int unheard; /* for that of no transfer and no connection, but libcurl's own:
                 * since 8.21 it hears by it that a look-up is over */
@@ -57,12 +56,10 @@ void clo_sockets_keep(struct clo_sockets *sockets, curl_socket_t fd);
 int clo_sockets_drop_stale(struct clo_sockets *sockets);
 
 /* The open socket that has this port here; CURL_SOCKET_BAD: none. */
-curl_socket_t clo_sockets_find(struct clo_sockets *sockets, int port);
+curl_socket_t clo_sockets_find(const struct clo_sockets *sockets, int port);
 
 /* Whether a connection that is to be used again has ended. One that is kept may
- * have nothing to read, either; over HTTP/2 a server sends what it likes. One
- * that other requests wait for is not asked: its end was handled before, if it
- * has come. */
+ * have nothing to read, either; over HTTP/2 a server sends what it likes. */
 int clo_sockets_has_ended(const struct clo_sockets *sockets, curl_socket_t fd);
 
 /* libcurl's callbacks; the last argument is the struct clo_sockets. */
