@@ -134,6 +134,16 @@ describe("the response that create returns", function()
     assert.is_nil(response.headers)
   end)
 
+  it("makes headers of nothing but a table", function()
+    local index = getmetatable(select(3, answered(activity))).__index
+    for _, other in ipairs{ "text", 1, false, print, io.stdout } do
+      assert.has_error(function() index(other, "headers") end)
+    end
+    assert.has_error(index)
+    assert.is_nil(index({}, "headers"))
+    assert.same({ a = "1" }, index({ raw_headers = "A: 1" }, "headers"))
+  end)
+
   it("has the rate limit", function()
     for _, reset in ipairs{ 5, 0.8 } do
       local _, _, response = answered(activity, {

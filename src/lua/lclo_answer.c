@@ -120,6 +120,7 @@ static void set_rate_limit(lua_State *L, const struct clo_transfer *t) {
 static int make_headers(lua_State *L) {
   const char *lines;
   size_t len;
+  luaL_checktype(L, 1, LUA_TTABLE); /* anybody can call this function */
   lua_settop(L, 2);
   lua_pushliteral(L, "headers");
   if (!lua_rawequal(L, 2, 3)) return 0;
