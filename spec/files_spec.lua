@@ -143,6 +143,18 @@ describe("a file to upload", function()
     assert.is_false(support.tells(err, "secret"))
   end)
 
+  it("that is long, as bytes given for a path are, is refused at once",
+    function()
+      local began = os.clock()
+      for _, bytes in ipairs{ ("x"):rep(5e4), (": "):rep(25000) } do
+        local found, err = faults(bytes, INFO)
+        assert.same({ "source: format" }, found)
+        assert.matches("that path: File name too long; give the path",
+          err.message, 1, true)
+      end
+      assert.is_true(os.clock() - began < 1)
+    end)
+
   it("must be there, and no directory, and not empty", function()
     local found, err = faults(dir .. "/none.png")
     assert.same({ "source: format" }, found)

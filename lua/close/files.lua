@@ -85,6 +85,10 @@ local function read_path(path)
   return bytes, why
 end
 
+-- The reason at the end of "path: reason". Greedy: bytes that were given as a
+-- path may have megabytes and as many colons.
+local function reason_of(why) return why:match "^.*: (.*)$" or why end
+
 local function read_string(path, list)
   local bytes, why = read_path(path)
   if bytes then
@@ -93,7 +97,7 @@ local function read_string(path, list)
   end
   violation(list, "source", "format", "cannot be read: %s: %s; give %s",
     is_plain(path) and '"' .. path .. '"' or "that path",
-    tostring(why):match "[^:]*$":gsub("^ ", ""), HOW)
+    reason_of(tostring(why)), HOW)
 end
 
 local function read_data(source, list)
