@@ -135,6 +135,21 @@ describe("client:request", function()
     assert.equal(0, #server:ledger())
   end)
 
+  it("is told which part of its query is wrong", function()
+    local client = support.new(server)
+    for query, message in pairs{
+      [{ ok = 1, lead_id = {} }] =
+        "query.lead_id must be a string, a finite number or a boolean, " ..
+        "got table",
+      [{ n = math.huge }] = "query.n must be a string, a finite number or a " ..
+        "boolean, got inf",
+      [{ "a" }] = "query must have names, as in {_limit = 10}" } do
+      local _, err = client:request("GET", "/me/", { query = query })
+      assert.same({ "query: type" }, support.faults(err))
+      assert.equal(message, err.message)
+    end
+  end)
+
   it("takes a query of 64 KiB, and changes no number in it", function()
     local client = support.new(server)
     assert(client:request("GET", "/" .. ("a"):rep(7999),

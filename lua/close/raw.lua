@@ -66,15 +66,22 @@ local function value_of(item)
   return type(item) == "string" and item or nil
 end
 
+local function wrong_item(name, item)
+  if type(name) ~= "string" then
+    return "query must have names, as in {_limit = 10}"
+  end
+  local shown = name:match "^[%w_]+$" or "?"
+  return ("query.%s must be a string, a finite number or a boolean, got %s")
+    :format(shown:sub(1, 40), type(item) == "number" and tostring(item) or
+      type(item))
+end
+
 -- The size of a query, or nil and what is wrong with it.
 local function measure(query)
   local bytes = 0
   for name, item in next, query do
     local text = type(name) == "string" and value_of(item)
-    if not text then
-      return nil, "type", "query must have names, and for each of them a " ..
-        "string, a number or a boolean"
-    end
+    if not text then return nil, "type", wrong_item(name, item) end
     bytes = bytes + #name + #text + #"=&"
   end
   if bytes <= MAX_QUERY then return bytes end
