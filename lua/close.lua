@@ -14,6 +14,7 @@ local core = require "close.core"
 local errors = require "close.errors"
 local files = require "close.files"
 local json = require "close.json"
+local resources = require "close.resource"
 local sms = require "close.sms"
 
 local close = {
@@ -53,7 +54,14 @@ local function of_default(resource, names)
 end
 
 close.sms = of_default("sms", sms.NAMES)
-close.sms.validate = sms.validate -- needs no key
+
+--- Needs no key, so no default client.
+function close.sms.validate(given)
+  local wrong = resources.check_dot(given, close.sms, "sms", "validate{...}")
+  if wrong then return nil, wrong end
+  return sms.validate(given)
+end
+
 close.files = of_default("files", files.NAMES)
 
 local function wrong_text(code, message)

@@ -125,7 +125,9 @@ describe("get", function()
   it("refuses params that are none", function()
     local client = support.new(scripted)
     for _, value in ipairs{ 5, "id", true, false, print, close.null } do
-      is_refused({ "filters: type" }, calmly(client.sms.get, ID, value))
+      local _, err = calmly(client.sms.get, ID, value)
+      is_refused({ "params: type" }, nil, err)
+      assert.matches("{fields = ", err.message, 1, true)
     end
   end)
 
@@ -163,8 +165,16 @@ describe("get", function()
       calmly(client.sms.get, ID, { timeout = 5, fields = "id" }))
     is_refused({ "filter: unknown_field", "id: format" },
       calmly(client.sms.get, "a/b", { filter = 5 }))
-    is_refused({ "lead_id: unknown_field" },
-      calmly(client.sms.get, ID, { lead_id = "lead_x" }))
+    for _, name in ipairs{ "lead_id", "leadid", "field", "text", "timeout" } do
+      local _, err = calmly(client.sms.get, ID, { [name] = "x" })
+      is_refused({ name .. ": unknown_field" }, nil, err)
+      assert.matches("it takes fields alone", err.message, 1, true)
+      assert.not_matches("did you mean", err.message, 1, true)
+    end
+    local many = {}
+    for i = 1, 1500 do many[i] = true end
+    local _, err = calmly(client.sms.get, "", many)
+    assert.equal(1000, #err.errors)
   end)
 
   it("runs no metamethod", function()
@@ -644,10 +654,12 @@ describe("the default client", function()
     assert(close.sms.send_async(messages.params(), callback))
     client:wait(5)
     assert.equal(3, got.calls)
-    local _, err = calmly(close.sms.get, close.sms, "a")
-    assert.matches("with a dot", err.message)
+    for _, verb in ipairs{ "get", "validate" } do
+      local _, err = calmly(close.sms[verb], close.sms, "a")
+      assert.matches("with a dot, as in sms." .. verb, err.message, 1, true)
+    end
     client:close()
-    _, err = calmly(close.sms.get, "a")
+    local _, err = calmly(close.sms.get, "a")
     assert.equal("config", err.kind)
   end)
 end)

@@ -32,17 +32,44 @@ end
 local get = { name = "get", example = 'get("acti_...")', arguments = 2,
   may_omit = true }
 
--- It takes fields as list does, and no other filter.
-function get.prepare(_, id, given)
-  local found = { params.check_id(id, "id") }
-  local query, wrong, unlisted = core.filters(given, json.host_null)
-  for _, violation in ipairs(wrong or {}) do found[#found + 1] = violation end
-  for name in next, query or {} do
-    if name ~= "_fields" then
-      found[#found + 1] = { field = name, code = "unknown_field",
-        message = "get takes no " .. name .. ", only fields" }
+local MAX_LISTED = 1000 -- violations, as in the core
+
+local function not_taken(name)
+  local shown = type(name) == "string" and name:match "^[%w_]+$" or "?"
+  shown = shown:sub(1, 40)
+  return { field = shown, code = "unknown_field",
+    message = ('get does not take "%s": it takes fields alone; an option of ' ..
+      "the call goes into the argument after it"):format(shown) }
+end
+
+-- A copy of the params that get takes: fields, as list does, and no other
+-- filter. Adds what is wrong with the others.
+-- -> table | nil, how many are not listed
+local function take_fields(given, found)
+  if given == nil then return nil, 0 end
+  if type(given) ~= "table" then
+    found[#found + 1] = { field = "params", code = "type", message = "params" ..
+      ' must be a table such as {fields = {"id"}}, got ' .. type(given) }
+    return nil, 0
+  end
+  local own, unlisted = {}, 0
+  for name, value in next, given do
+    if name == "fields" or name == "_fields" then
+      own[name] = value
+    elseif #found < MAX_LISTED then
+      found[#found + 1] = not_taken(name)
+    else
+      unlisted = unlisted + 1
     end
   end
+  return own, unlisted
+end
+
+function get.prepare(_, id, given)
+  local found = { params.check_id(id, "id") }
+  local own, unlisted = take_fields(given, found)
+  local query, wrong = core.filters(own, json.host_null)
+  for _, violation in ipairs(wrong or {}) do found[#found + 1] = violation end
   if found[1] then return nil, nil, errors.validation(found, unlisted) end
   return activity.of_one("GET", id, nil, pages.write(query)), query
 end
