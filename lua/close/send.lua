@@ -254,6 +254,10 @@ function after_look(operation, response, failure)
   local shown, request, why = read_look(operation, response, failure)
   if request then return request end
   if not shown then
+    -- Of a look that had no time left, keep the error of the last attempt.
+    if why.kind == "timeout" and why.attempts == 0 then
+      response, why = task.why_response, task.why
+    end
     return conclude(task, response, why,
       is_uncertain(task) and "unknown" or "not_sent")
   end
