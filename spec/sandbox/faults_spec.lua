@@ -204,6 +204,11 @@ describe("close.sandbox a fault", function()
   it("is refused where it makes no sense", function()
     for expected, wrong in pairs {
       ["must be a table"] = "close",
+      ["must be in capitals"] = { kind = "close", method = "post" },
+      ["status 204 has no \"body\""] = { kind = "status", status = 204,
+        body = "{}" },
+      ["a fault must be made of strings, booleans, finite numbers and tables: "
+        .. "Cannot serialise number"] = { kind = "stall", seconds = 0 / 0 },
       ["unknown fault parameter \"knd\""] = { knd = "close" },
       ["\"kind\" must be one of"] = { kind = "explode" },
       ["\"times\" must be a number"] = { kind = "close", times = "2" },

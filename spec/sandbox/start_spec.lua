@@ -148,6 +148,21 @@ describe("close.sandbox start", function()
   end)
 end)
 
+describe("a sandbox's method", function()
+  it("that is called with a dot says how to call it", function()
+    for _, name in ipairs { "messages", "requests", "fault", "clear_faults",
+      "reset", "stop" } do
+      for _, given in ipairs { false, {}, "close" } do
+        local ok, none, problem = pcall(server[name], given or nil)
+        assert.is_true(ok)
+        assert.is_nil(none)
+        assert.equal(("close.sandbox: call it as server:%s()"):format(name),
+          problem)
+      end
+    end
+  end)
+end)
+
 describe("close.sandbox serve", function()
   it("refuses options that only start has", function()
     local none, problem = sandbox.serve { interpreter = "lua" }

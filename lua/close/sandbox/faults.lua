@@ -62,6 +62,9 @@ local TYPES = {
 local ALWAYS = { answer = true, after = true }
 local NEVER = { accept = true, before = true, headers = true, half = true }
 
+-- Statuses whose answers have no body (RFC 9110, 6.4.1).
+local BODILESS = { [204] = true, [304] = true }
+
 ---@class close.sandbox.Faults
 ---@field private list table[]
 ---@field private state integer
@@ -122,6 +125,9 @@ local function check_ranges(fault)
   if fault.seconds and not (fault.seconds >= 0 and fault.seconds <= 86400) then
     return nil, "fault parameter \"seconds\" must be from 0 to 86400"
   end
+  if fault.method and not fault.method:find "^%u+$" then
+    return nil, "fault parameter \"method\" must be in capitals, as in \"POST\""
+  end
   if not pcall(string.find, "", fault.path or "") then
     return nil, "fault parameter \"path\" must be a Lua pattern"
   end
@@ -147,6 +153,9 @@ local function check_effect(fault, kind, place)
     if fault[name] ~= nil and not shapes then
       return nil, ("a fault of kind %q has no %q"):format(fault.kind, name)
     end
+  end
+  if BODILESS[fault.status] and (fault.body or "") ~= "" then
+    return nil, ("an answer of status %d has no \"body\""):format(fault.status)
   end
   local works = ALWAYS[place] or fault.kind == "body" or fault.kind == "delay"
   if fault.acted == false and works or fault.acted and NEVER[place] then

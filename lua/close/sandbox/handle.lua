@@ -118,7 +118,10 @@ function Handle:fault(fault)
     return nil, "close.sandbox: a fault must be a table"
   end
   local ok, encoded = pcall(json.encode, fault)
-  if not ok then return nil, "close.sandbox: " .. encoded end
+  if not ok then
+    return nil, "close.sandbox: a fault must be made of strings, booleans, "
+      .. "finite numbers and tables: " .. encoded:gsub("^.-:%d+: ", "")
+  end
   local answer, problem = self:ask("POST", "faults", encoded)
   return answer and true, problem
 end
@@ -165,6 +168,16 @@ function Handle:stop()
     pipe:close()
   end
   return true
+end
+
+-- Refuses calls with a dot.
+for name, method in pairs(Handle) do
+  if type(method) == "function" then
+    Handle[name] = function(self, ...)
+      if getmetatable(self) == Handle then return method(self, ...) end
+      return nil, ("close.sandbox: call it as server:%s()"):format(name)
+    end
+  end
 end
 
 function Handle:__tostring()
