@@ -126,6 +126,14 @@ describe("client:request", function()
     assert.matches("^path must have no query: ", why.message)
     _, why = client:request("GET", "https://api.close.com/api/v1/lead/?a=b")
     assert.matches('begin with "/"', why.message, 1, true)
+    for path, part in pairs{ ["/a b/"] = 'at byte 3 escaped, as "%20"',
+      ["/lead/#x"] = "at byte 7 escaped", ["/\195\164"] = "at byte 2 escaped",
+      ["/lead/.."] = 'no part "." or ".."', ["/a/./b"] = 'no part "."',
+      ["/a\0"] = "at byte 3 escaped", ["/%2E"] = 'no dot as "%2E"' } do
+      _, why = client:request("GET", path)
+      assert.matches(part, why.message, 1, true)
+      assert.not_matches("begin with", why.message, 1, true)
+    end
     for _, method in ipairs{ "get", "HEAD", "CONNECT", "GET / HTTP/1.1", 5,
       {} } do
       local none, err = calmly(client.request, client, method, "/me/")

@@ -36,8 +36,22 @@ local function check_method(method, list)
     'method must be "GET", "POST", "PUT", "PATCH" or "DELETE"')
 end
 
--- Printable ASCII, without characters that would change the address. A part of
--- a path that is dots only would, too: curl resolves it (RFC 3986, 5.2.4).
+-- What is wrong with a path's form, or nil. A part that is dots only would
+-- change the address: curl resolves it (RFC 3986, 5.2.4).
+local function why_not_path(path)
+  if path:sub(1, 1) ~= "/" then
+    return 'must begin with "/", as in "/lead/": it goes after base_url'
+  elseif path:find "^[^?#]*%?" then
+    return "must have no query: give that as options.query, as in " ..
+      "{query = {_limit = 10}}"
+  elseif (path .. "/"):find "/%.%.?/" or path:lower():find("%2e", 1, true) then
+    return 'must have no part "." or "..", and no dot as "%2E"'
+  end
+  local at = path:find "[^%w%-._~!$&'()*+,;=:@/%%]"
+  return at and ("must have the character at byte %d escaped, as \"%%20\" " ..
+    "is for a space"):format(at)
+end
+
 local function check_path(path, list)
   if type(path) ~= "string" then
     return add(list, "path", "type",
@@ -47,16 +61,8 @@ local function check_path(path, list)
     return add(list, "path", "range",
       ("path must have at most %d bytes"):format(MAX_PATH))
   end
-  local dots = (path .. "/"):find("/%.%.?/") or
-    path:lower():find("%2e", 1, true)
-  if path:find "^/[%w%-._~!$&'()*+,;=:@/%%]*$" and not dots then return end
-  if path:find "^/[^?#]*%?" then
-    return add(list, "path", "format",
-      'path must have no query: give that as options.query, as in ' ..
-      "{query = {_limit = 10}}")
-  end
-  add(list, "path", "format", 'path must begin with "/", as in "/lead/": ' ..
-    "it goes after base_url, and what is not plain is escaped")
+  local why = why_not_path(path)
+  if why then add(list, "path", "format", "path " .. why) end
 end
 
 -- What a query says of a string, a number or a boolean; nil for all else.
