@@ -212,7 +212,10 @@ static int is_whole(const struct clo_transfer *t, enum clo_cause cause) {
 
 /* Why an answer was not read, or NULL. */
 static const char *refusal(const struct clo_transfer *t, CURLcode code) {
-  if (t->too_large) return "the answer is larger than this client accepts";
+  if (t->too_large)
+    return t->head > CLO_HEADERS_MAX
+               ? "the answer's headers are larger than 64 KiB"
+               : "the answer is larger than the option max_response_bytes";
   if (may_be_too_long(t, code))
     return "the answer has a larger header than libcurl accepts, or there was "
            "no memory for it";
