@@ -183,6 +183,19 @@ describe("a function for the credentials", function()
     assert.equal(0, server:connections())
   end)
 
+  it("that fails as another call did says why that failed", function()
+    local other = support.new(server)
+    for _, source in ipairs{
+      function() return other:request("GET", 5) end,
+      function() error((select(2, other:request("GET", 5)))) end } do
+      local _, err = support.new(server, { access_token = source })
+        .sms.create(support.params())
+      assert.equal("authentication", err.kind)
+      assert.matches(': path must be a string such as "/lead/", got number$',
+        err.message)
+    end
+  end)
+
   it("that failed is asked again by the next call", function()
     local answers, calls = { nil, "t2" }, 0
     local client = support.new(server, { access_token = function()

@@ -65,6 +65,12 @@ describe("on_draft", function()
         return nil, "disk full"
       end,
       ["on_draft failed: .*no disk"] = function() error "no disk" end,
+      ["on_draft refused the draft: params must be a table"] = function()
+        return close.sms.validate() -- an error of another call
+      end,
+      ["on_draft failed: params must be a table"] = function()
+        error((select(2, close.sms.validate())))
+      end,
     } do
       messages.reset()
       local sms, err = messages.client{ on_draft = f }.sms.send(params())

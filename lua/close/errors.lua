@@ -89,7 +89,16 @@ function errors.new(fields)
 end
 
 --- Whether a value is an error that was made here.
-function errors.is_error(value) return getmetatable(value) == Error end
+function errors.is_error(value)
+  return rawequal(getmetatable(value), Error)
+end
+
+--- The reason that a function of the caller's gave, to put after a message: a
+--- string, or an error that was made here, as of another call; "" for all else.
+function errors.reason(value)
+  if errors.is_error(value) then value = value.message end
+  return type(value) == "string" and ": " .. value or ""
+end
 
 --- An error for wrong options or a closed client: nothing was sent.
 function errors.config(message)

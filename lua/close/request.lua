@@ -22,6 +22,7 @@
 --                   {response = , failure = }; false once they were
 
 local core = require "close.core"
+local errors = require "close.errors"
 local memory = require "close.memory"
 local options = require "close.options"
 local questions = require "close.question"
@@ -53,10 +54,8 @@ function requests.closed() return cancelled "the client was closed" end
 -- What is wrong with the credentials that the function returned, or nil.
 local function check(state, ok, secret, why)
   if not ok and memory.is_out_of_memory(secret) then return secret end
-  local said = ok and why or not ok and secret
-  said = type(said) == "string" and ": " .. said or ""
-  if not ok then return "failed" .. said end
-  if secret == nil then return "returned nothing" .. said end
+  if not ok then return "failed" .. errors.reason(secret) end
+  if secret == nil then return "returned nothing" .. errors.reason(why) end
   return options.check_secret(state.settings, secret) or
     state.closed and "it closed the client" or nil
 end

@@ -10,6 +10,7 @@
 
 local activity = require "close.activity"
 local core = require "close.core"
+local errors = require "close.errors"
 local json = require "close.json"
 local params = require "close.params"
 local questions = require "close.question"
@@ -167,9 +168,8 @@ end
 local function refusal(_, ok, value, more)
   local refused = not ok or value == false or value == nil and more ~= nil
   if not refused then return nil end
-  local said = not ok and value or more
-  said = type(said) == "string" and ": " .. said or ""
-  return "on_draft " .. (ok and "refused the draft" or "failed") .. said
+  if ok then return "on_draft refused the draft" .. errors.reason(more) end
+  return "on_draft failed" .. errors.reason(value)
 end
 
 -- The draft exists: calls on_draft, if there is one, or promotes the draft.
