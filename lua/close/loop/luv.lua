@@ -108,8 +108,9 @@ local function in_neovim(vim, driver, set, drain)
 
   function host.why_not(verb, name)
     if verb == "begin" or not vim.in_fast_event() then return nil end
-    return ("%s does not work inside of a callback of libuv: use %s_async, " ..
-      "or vim.schedule()"):format(name, verb == "await" and name or "create")
+    local how = verb == "await" and ("%s_async, or "):format(name) or ""
+    return ("%s does not work inside of a callback of libuv: use %s" ..
+      "vim.schedule()"):format(name, how)
   end
 
   -- Whether Ctrl-C was typed. vim.wait() of Neovim 0.7, with a condition,
@@ -145,8 +146,12 @@ local function in_program(uv, driver, drain)
        verb == "await" and poll.yieldable() then
       return nil
     end
+    if verb == "wait" then
+      return "wait does not work while luv's loop runs: that calls the " ..
+        "callbacks by itself"
+    end
     return ("%s does not work inside of a callback of luv: use %s_async, or " ..
-      "a coroutine"):format(name, verb == "await" and name or "create")
+      "a coroutine"):format(name, name)
   end
 
   --- luv crashes at the program's end if a handle was closed and the loop has
