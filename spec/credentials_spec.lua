@@ -191,7 +191,7 @@ describe("a function for the credentials", function()
       local _, err = support.new(server, { access_token = source })
         .sms.create(support.params())
       assert.equal("authentication", err.kind)
-      assert.matches(': path must be a string such as "/lead/", got number$',
+      assert.matches(': path must be a string such as "/lead/", got a number$',
         err.message)
     end
   end)

@@ -148,7 +148,7 @@ describe("client:request", function()
     for query, message in pairs{
       [{ ok = 1, lead_id = {} }] =
         "query.lead_id must be a string, a finite number or a boolean, " ..
-        "got table",
+        "got a table",
       [{ n = math.huge }] = "query.n must be a string, a finite number or a " ..
         "boolean, got inf",
       [{ "a" }] = "query must have names, as in {_limit = 10}" } do

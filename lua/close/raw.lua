@@ -79,7 +79,7 @@ local function wrong_item(name, item)
   local shown = name:match "^[%w_]+$" or "?"
   return ("query.%s must be a string, a finite number or a boolean, got %s")
     :format(shown:sub(1, 40), type(item) == "number" and tostring(item) or
-      type(item))
+      core.type_name(item))
 end
 
 -- The size of a query, or nil and what is wrong with it.

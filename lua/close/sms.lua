@@ -49,7 +49,8 @@ local function take_fields(given, found)
   if given == nil then return nil, 0 end
   if type(given) ~= "table" then
     found[#found + 1] = { field = "params", code = "type", message = "params" ..
-      ' must be a table such as {fields = {"id"}}, got ' .. type(given) }
+      ' must be a table such as {fields = {"id"}}, got ' ..
+      core.type_name(given) }
     return nil, 0
   end
   local own, unlisted = {}, 0
