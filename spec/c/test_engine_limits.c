@@ -91,6 +91,27 @@ static void a_queued_call_that_is_late_is_not_sent(void **state) {
   assert_int_equal(server_copies(server, BODY, strlen(BODY)), 0);
 }
 
+static void each_queued_call_ends_at_its_own_timeout(void **state) {
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  int i;
+  config.max_in_flight = 1;
+  scene_open_with(&config, silence, 1);
+  request = request_of("POST", BODY);
+  request.timeout = 60;
+  submit(&request);
+  for (i = 1; i <= 3; i++) {
+    request.timeout = 0.15 * i;
+    submit(&request);
+  }
+  for (i = 1; i <= 3; i++) {
+    struct clo_transfer *t = until_done();
+    assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
+    assert_took(t, 0.15 * i, 2);
+    release(t);
+  }
+}
+
 /* ---- calls in flight ---- */
 
 static void assert_all_end_once(size_t calls) {
@@ -294,6 +315,7 @@ int main(void) {
       TEST(the_timeout_holds_over_all_attempts),
       TEST(a_body_that_drips_is_cut_off),
       TEST(a_queued_call_that_is_late_is_not_sent),
+      TEST(each_queued_call_ends_at_its_own_timeout),
       TEST(no_more_are_in_flight_than_allowed),
       TEST(calls_begin_in_the_order_of_submission),
       TEST(what_has_begun_goes_before_what_has_not),

@@ -98,6 +98,71 @@ static void a_retry_that_is_late_says_what_failed(void **state) {
   assert_true(strlen(t->message) > 0);
 }
 
+/* It does not wait for the reset, though that was said before. */
+static void who_waits_for_the_last_place_goes_after_its_answer(void **state) {
+  static const struct reaction script[] = {SAYS("1", "60"),
+                                           {.reply = OK_REPLY, .delay = 0.1},
+                                           {.reply = OK_REPLY}};
+  scene_open(script, COUNT(script));
+  assert_works("POST", BODY);
+  submit_within("POST", 70);
+  submit_within("POST", 70);
+  step_until_taken(2);
+  assert_int_equal(queued_count(), 1);
+  release(until_done());
+  assert_int_equal(queued_count(), 1);
+  assert_true(clo_engine_deadline(engine) == 0);
+  release(until_done());
+}
+
+/* A place is used up by an answer that does not count the places itself. */
+static void an_answer_without_a_limit_gives_no_place_back(void **state) {
+  static const struct reaction script[] = {
+      SAYS("2", "60"), {.reply = OK_REPLY}, {.then = THEN_SILENCE}};
+  scene_open(script, COUNT(script));
+  assert_works("POST", BODY);
+  assert_works("POST", BODY);
+  submit_within("POST", 70);
+  submit_within("POST", 70);
+  clo_engine_step(engine, 1);
+  assert_int_equal(queued_count(), 1);
+}
+
+/* ---- after a 429 ---- */
+
+static void be_refused(void) {
+  struct clo_transfer *t = call_of("POST", BODY);
+  assert_end(t, CLO_OUTCOME_REJECTED, 429, 1);
+  release(t);
+}
+
+#define REFUSED {.reply = REPLY("429 Slow", "Retry-After: 0\r\n", "0\r\n\r\n")}
+
+static void one_answer_lets_all_go(void **state) {
+  static const struct reaction script[] = {
+      REFUSED, {.reply = OK_REPLY}, {.then = THEN_SILENCE}};
+  scene_open(script, COUNT(script));
+  be_refused();
+  assert_works("POST", BODY);
+  submit_posts(3);
+  clo_engine_step(engine, 1);
+  assert_int_equal(queued_count(), 0);
+}
+
+static void a_probe_without_an_answer_lets_one_more_go(void **state) {
+  static const struct reaction script[] = {
+      REFUSED, {.then = THEN_RESET}, {.then = THEN_SILENCE}};
+  struct clo_transfer *t;
+  scene_open(script, COUNT(script));
+  be_refused();
+  t = call_of("POST", BODY);
+  assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
+  release(t);
+  submit_posts(3);
+  clo_engine_step(engine, 1);
+  assert_int_equal(queued_count(), 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_place_that_was_not_used_is_given_back),
@@ -105,6 +170,10 @@ int main(void) {
       TEST(who_waits_for_the_last_place_is_told_of_the_reset),
       TEST(a_turn_past_the_deadline_ends_the_call_at_once),
       TEST(a_retry_that_is_late_says_what_failed),
+      TEST(who_waits_for_the_last_place_goes_after_its_answer),
+      TEST(an_answer_without_a_limit_gives_no_place_back),
+      TEST(one_answer_lets_all_go),
+      TEST(a_probe_without_an_answer_lets_one_more_go),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
 }

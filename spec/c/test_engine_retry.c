@@ -338,6 +338,51 @@ static void a_call_may_begin_later(void **state) {
   assert_true(seconds_taken(t) >= 0.2);
 }
 
+/* The end of one pause neither ends another nor makes it be forgotten. */
+static void each_pause_has_its_own_end(void **state) {
+  struct clo_request request;
+  int i;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  for (i = 3; i >= 1; i--) {
+    request.delay = 0.2 * i;
+    submit(&request);
+  }
+  for (i = 1; i <= 3; i++) {
+    struct clo_transfer *t = until_done();
+    assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+    assert_true(seconds_taken(t) >= 0.2 * i);
+    release(t);
+  }
+}
+
+/* Those that failed together do not come back together. */
+static void pauses_have_different_lengths(void **state) {
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  double least = 1, most = 0;
+  int i;
+  config.events = 1;
+  scene_open_with(&config, answers, 1);
+  request = request_of("POST", BODY);
+  address_without_a_server(&request);
+  request.max_retries = 1;
+  for (i = 0; i < 8; i++) submit(&request);
+  for (i = 0; i < 8; clo_engine_drop_event(engine)) {
+    double pause;
+    while (!clo_engine_event(engine)) {
+      clo_engine_wait(engine, 1);
+      clo_engine_step(engine, 0.01);
+    }
+    pause = clo_engine_event(engine)->retry_in;
+    if (pause < 0) continue; /* a last attempt */
+    if (pause < least) least = pause;
+    if (pause > most) most = pause;
+    i++;
+  }
+  assert_true(least >= 0.125 && least < most && most <= 0.25);
+}
+
 static void a_delay_ends_with_the_call(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
@@ -420,6 +465,8 @@ int main(void) {
       TEST(a_call_may_say_whether_it_is_repeatable),
       TEST(attempts_that_may_have_acted_are_counted),
       TEST(a_call_may_begin_later),
+      TEST(each_pause_has_its_own_end),
+      TEST(pauses_have_different_lengths),
       TEST(a_delay_ends_with_the_call),
       TEST(the_last_answer_is_the_one_that_is_told),
       TEST(a_refusal_is_final),
