@@ -148,6 +148,20 @@ static void trailers_are_no_headers(void **state) {
   assert_works("POST", BODY); /* nothing holds it */
 }
 
+/* Many answers may together have more headers than one of them may. */
+static void each_answer_has_the_room_for_its_headers(void **state) {
+  static char reply[CLO_HEADERS_MAX];
+  static struct reaction script[1];
+  int i;
+  strcpy(reply, "HTTP/1.1 200 OK\r\n");
+  while (strlen(reply) < CLO_HEADERS_MAX / 2)
+    strcat(reply, "X-Filler: 0123456789012345678901234567890123456789\r\n");
+  strcat(reply, "Content-Length: 2\r\n\r\n{}");
+  script[0].reply = reply;
+  scene_open(script, 1);
+  for (i = 0; i < 4; i++) assert_works("POST", BODY);
+}
+
 /* ---- how long an answer asks to wait ---- */
 
 static void assert_asks(const char *headers, double from, double to) {
@@ -203,6 +217,7 @@ int main(void) {
       TEST(an_answer_may_end_with_its_connection),
       TEST(an_answer_may_come_in_chunks),
       TEST(trailers_are_no_headers),
+      TEST(each_answer_has_the_room_for_its_headers),
       TEST(a_header_may_come_in_several_lines),
       TEST(a_date_counts_from_the_answer_s_own),
   };

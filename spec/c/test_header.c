@@ -202,6 +202,28 @@ static void headers_have_a_maximum(void **state) {
   assert_int_equal(transfer->too_large, 0);
 }
 
+/* Old libcurls take them for a 200. */
+static void a_status_line_may_be_odd(void **state) {
+  static const char *const odd[] = {
+      "HTTP/9.1 200 OK", "HTTP/3 200", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20",
+      "HTTP/1.1 x00 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1 20x OK"};
+  static const char *const fine[] = {"HTTP/1.0 200 OK", "HTTP/1.1  200 OK",
+                                     "HTTP/1.1 200", "HTTP/2 200"};
+  size_t i;
+  for (i = 0; i < COUNT(odd); i++) {
+    row("%s", odd[i]);
+    clo_transfer_rewind(transfer);
+    assert_false(transfer->odd);
+    assert_true(feed(odd[i]));
+    assert_true(transfer->odd);
+  }
+  for (i = 0; i < COUNT(fine); i++) {
+    row("%s", fine[i]);
+    assert_true(feed(fine[i]));
+    assert_false(transfer->odd);
+  }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void) {
@@ -212,6 +234,7 @@ int main(void) {
       TEST(a_line_may_be_cut_off),
       TEST(a_long_name_and_value_are_kept),
       TEST(a_status_line_begins_anew),
+      TEST(a_status_line_may_be_odd),
       TEST(nothing_is_before_the_first_header),
       TEST(a_trailer_is_no_header),
       TEST(headers_have_a_maximum),

@@ -73,6 +73,29 @@ static void a_429_alone_holds_too(void **state) {
   assert_true(clo_pace_start(&pace, 0, 100) >= 103);
 }
 
+/* A hold is not made shorter by another that ends before it, nor by late news
+ * after that end. */
+static void the_longest_hold_counts(void **state) {
+  struct clo_rate_limit rate = {10, 0, 1}, some = {10, 4, 1};
+  struct clo_pace pace;
+  clo_pace_init(&pace);
+  clo_pace_refused(&pace, 5, 100);
+  clo_pace_refused(&pace, 1, 100);
+  clo_pace_seen(&pace, &rate, 0, 100);
+  assert_true(clo_pace_start(&pace, 0, 100) >= 105);
+  clo_pace_seen(&pace, &some, 0, 102);
+  assert_true(clo_pace_start(&pace, 0, 102) >= 105);
+}
+
+/* Nor by a call that still runs, or by the probe of an earlier one. */
+static void a_hold_holds_while_calls_run(void **state) {
+  struct clo_pace pace;
+  clo_pace_init(&pace);
+  clo_pace_begun(&pace, 99);
+  clo_pace_refused(&pace, 5, 100);
+  assert_true(clo_pace_start(&pace, 1, 100) >= 105);
+}
+
 /* One call goes; the others once it is answered, or one more each second. */
 static void one_call_probes_after_a_429(void **state) {
   struct clo_pace pace;
@@ -179,14 +202,44 @@ static void what_close_never_had_delays_nothing(void **state) {
   }
 }
 
+/* The window is the longest reset that was seen, not the last one. */
+static void the_distance_is_that_of_the_whole_window(void **state) {
+  struct clo_rate_limit early = {10, 5, 1}, late = {10, 0, 0.1};
+  struct clo_pace pace;
+  double start;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &early, 0, 100);
+  clo_pace_seen(&pace, &late, 0, 100.9);
+  start = clo_pace_start(&pace, 0, 101.1);
+  assert_true(start <= 101.1);
+  clo_pace_begun(&pace, 101.1);
+  clo_pace_begun(&pace, 101.1); /* the one that may catch up */
+  assert_true(clo_pace_start(&pace, 0, 101.1) > 101.1 + 0.07);
+}
+
+/* What is spread further than to a new hold's end stays so. */
+static void a_hold_does_not_bring_calls_nearer(void **state) {
+  struct clo_rate_limit full = {2, 0, 10};
+  struct clo_pace pace;
+  clo_pace_init(&pace);
+  clo_pace_seen(&pace, &full, 0, 100);
+  clo_pace_begun(&pace, 110.1);
+  assert_true(clo_pace_start(&pace, 0, 110.1) > 113);
+  clo_pace_refused(&pace, 1, 110.2);
+  assert_true(clo_pace_start(&pace, 0, 110.2) > 113);
+}
+
 static void spreading_ends_with_a_window_without_waiting(void **state) {
   struct clo_rate_limit none = {10, 0, 1}, all = {10, 9, 1};
   struct clo_pace pace;
+  int i;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &none, 0, 100);
   clo_pace_begun(&pace, 104);
   clo_pace_seen(&pace, &all, 0, 104);
   assert_true(clo_pace_start(&pace, 0, 104) <= 104);
+  for (i = 0; i < 5; i++) clo_pace_begun(&pace, 104);
+  assert_true(clo_pace_start(&pace, 5, 104) <= 104);
 }
 
 /* ---- a server with fixed windows ---- */
@@ -299,12 +352,16 @@ int main(void) {
       cmocka_unit_test(what_close_never_had_leaves_its_place),
       cmocka_unit_test(our_own_count_holds_only_while_calls_are_under_way),
       cmocka_unit_test(a_429_alone_holds_too),
+      cmocka_unit_test(the_longest_hold_counts),
+      cmocka_unit_test(a_hold_holds_while_calls_run),
       cmocka_unit_test(one_call_probes_after_a_429),
       cmocka_unit_test(an_absurd_reset_holds_for_a_minute),
       cmocka_unit_test(an_absurd_reset_alone_holds_nobody),
       cmocka_unit_test(what_was_learnt_is_forgotten),
       cmocka_unit_test(goes_out_spread_after_the_reset),
       cmocka_unit_test(what_close_never_had_delays_nothing),
+      cmocka_unit_test(the_distance_is_that_of_the_whole_window),
+      cmocka_unit_test(a_hold_does_not_bring_calls_nearer),
       cmocka_unit_test(spreading_ends_with_a_window_without_waiting),
       cmocka_unit_test(uses_the_whole_limit_and_runs_into_no_429),
   };

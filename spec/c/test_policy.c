@@ -148,6 +148,7 @@ static void overlong_numbers_are_read_as_large_ones(void **state) {
 static void malformed_rate_limit_is_ignored(void **state) {
   static const char *const bad[] = {
       "", ",", "limit", "limit=", "limit=100", "limit=100, remaining=50",
+      "limit=1, reset=1", "remaining=1, reset=1",
       "limit=x, remaining=1, reset=1", "limit=-1, remaining=1, reset=1",
       "limit=1; remaining=1; reset=1", "limit=1, remaining=1, reset=1,",
       "limit=1, limit=1, remaining=1, reset=1", "limit=1, remaining=1 reset=1",
