@@ -29,6 +29,7 @@ VISIBLE curl_version_info_data *curl_version_info(CURLversion age) {
 }
 
 static int used_again = -1; /* the socket that it tells of, once */
+static int asked_before;    /* how often it is asked first */
 static double late;         /* seconds that this takes */
 
 VISIBLE CURLcode curl_easy_getinfo(CURL *easy, CURLINFO what, ...) {
@@ -38,7 +39,8 @@ VISIBLE CURLcode curl_easy_getinfo(CURL *easy, CURLINFO what, ...) {
   va_start(list, what);
   into = va_arg(list, void *);
   va_end(list);
-  if (what == CURLINFO_ACTIVESOCKET && used_again >= 0) {
+  if (what == CURLINFO_ACTIVESOCKET && used_again >= 0 &&
+      asked_before-- <= 0) {
     nap(late);
     *(curl_socket_t *)into = used_again;
     used_again = -1;
@@ -57,6 +59,15 @@ enum state { LIVES, HAS_ENDED, WAS_SHUT_DOWN };
 
 static int pair[2];
 
+/* A socket in that state, which is told of. */
+static void make_pair(enum state is) {
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  if (is == HAS_ENDED) shutdown(pair[1], SHUT_WR);
+  if (is == WAS_SHUT_DOWN) shutdown(pair[0], SHUT_RDWR);
+  asked_before = 0;
+  used_again = pair[0];
+}
+
 /* An engine with a connection that is used next, and is in that state. */
 static void open_kept(enum state is) {
   static const struct reaction script[] = {{.reply = OK_REPLY}};
@@ -65,10 +76,7 @@ static void open_kept(enum state is) {
   scene_open_with(&config, script, COUNT(script));
   assert_works("POST", OTHER);
   clo_engine_drop_event(engine);
-  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-  if (is == HAS_ENDED) shutdown(pair[1], SHUT_WR);
-  if (is == WAS_SHUT_DOWN) shutdown(pair[0], SHUT_RDWR);
-  used_again = pair[0];
+  make_pair(is);
 }
 
 static void close_kept(void **state) {
@@ -118,6 +126,28 @@ static void it_is_not_sent_where_no_time_is_left_for_that(void **state) {
   close_kept(state);
 }
 
+/* The first connection ends once it has read the request. libcurl repeats it on
+ * the second, which has ended, too. Only what has not begun may begin again
+ * uncounted. */
+static void what_has_begun_does_not_begin_again(void **state) {
+  static const struct reaction script[] = {
+      {.reply = OK_REPLY, .delay = 0.1}, {.reply = OK_REPLY, .delay = 0.1},
+      {.then = THEN_CLOSE}, {.reply = OK_REPLY}};
+  struct clo_transfer *t;
+  scene_open(script, COUNT(script));
+  submit_posts(2); /* on a connection each */
+  step_until_taken(2);
+  while (pending_count() > 0 || clo_engine_done(engine)) release(until_done());
+  assert_int_equal(server_counts(server).connections, 2);
+  make_pair(HAS_ENDED);
+  asked_before = 1;
+  t = call_of("GET", NULL);
+  assert_int_equal(used_again, -1); /* it was asked */
+  assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
+  assert_int_equal(server_counts(server).taken, 3);
+  close_kept(state);
+}
+
 /* What it returns is one for all threads, and it writes to it each time. */
 static void it_is_asked_for_its_version_once(void **state) {
   open_kept(LIVES);
@@ -151,6 +181,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_call_begins_on_a_new_one_where_one_has_ended),
       TEST(it_is_not_sent_where_no_time_is_left_for_that),
+      TEST(what_has_begun_does_not_begin_again),
       TEST(it_is_asked_for_its_version_once),
   };
   int failed = !runs_with_older();
