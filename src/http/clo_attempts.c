@@ -169,9 +169,7 @@ static void settle(struct clo_engine *e, struct clo_transfer *t) {
   budget.server_delay = t->server_delay;
   budget.random = next_random(e);
   if (clo_policy_outcome(&t->end) == CLO_OUTCOME_UNKNOWN) t->unknown++;
-  wait = clo_policy_outcome(&t->end) == CLO_OUTCOME_ANSWERED
-             ? -1
-             : clo_policy_retry(&t->end, &budget);
+  wait = clo_policy_retry(&t->end, &budget);
   clo_attempts_record(e, t, wait);
   if (wait < 0) {
     clo_attempts_finish(e, t);
