@@ -154,6 +154,18 @@ static void a_get_is_repeated_by_libcurl_at_its_own_url(void **state) {
     assert_non_null(strstr(server_taken(server, i)->head, "GET /other?a=b "));
 }
 
+/* Unless the caller says that a repeat does harm. */
+static void a_get_that_may_do_harm_is_not_repeated(void **state) {
+  struct clo_request request;
+  scene_open(reads_and_closes, COUNT(reads_and_closes));
+  assert_works("POST", OTHER);
+  request = request_of("GET", NULL);
+  request.repeatable = 0;
+  request.max_retries = 3;
+  assert_end(call(&request), CLO_OUTCOME_UNKNOWN, 0, 1);
+  assert_nothing_after(2);
+}
+
 static void ended_after_the_headers(void **state) {
   static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
   size_t i;
@@ -355,6 +367,7 @@ int main(void) {
       TEST(a_put_is_repeated_by_the_engine),
       TEST(a_delete_is_repeated_by_the_engine),
       TEST(a_get_is_repeated_by_libcurl_at_its_own_url),
+      TEST(a_get_that_may_do_harm_is_not_repeated),
       TEST(ended_after_the_headers),
       TEST(a_large_body_ended_on_its_way),
       TEST(an_early_answer_is_what_it_says),
