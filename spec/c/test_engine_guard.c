@@ -166,6 +166,20 @@ static void a_get_that_may_do_harm_is_not_repeated(void **state) {
   assert_nothing_after(2);
 }
 
+/* Over HTTP/2 libcurl may send more of a body that it has than it counts. If it
+ * reads it, it is known how much it has read. */
+static void where_there_may_be_http2_the_body_is_read(void **state) {
+  static const struct reaction answer[] = {{.reply = OK_REPLY}};
+  struct clo_config config = scene_config();
+  struct clo_transfer *t;
+  config.http2 = 1;
+  scene_open_with(&config, answer, 1);
+  t = call_of("POST", BODY);
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  assert_false(t->is_given);
+  assert_int_equal(t->body_read, strlen(BODY));
+}
+
 static void ended_after_the_headers(void **state) {
   static const enum server_then ends[] = {THEN_CLOSE, THEN_RESET};
   size_t i;
@@ -368,6 +382,7 @@ int main(void) {
       TEST(a_delete_is_repeated_by_the_engine),
       TEST(a_get_is_repeated_by_libcurl_at_its_own_url),
       TEST(a_get_that_may_do_harm_is_not_repeated),
+      TEST(where_there_may_be_http2_the_body_is_read),
       TEST(ended_after_the_headers),
       TEST(a_large_body_ended_on_its_way),
       TEST(an_early_answer_is_what_it_says),
