@@ -39,8 +39,8 @@ static int count(int *counter, int more) {
   return n;
 }
 
-/* There is no host none.example. Every other one is this one. New ones look for IPv6 in a thread of its own, of
- * which there is none. */
+/* There is no host none.example. Every other one is this one. New libcurls look
+ * for IPv6 in a thread of its own; there is none. */
 VISIBLE int getaddrinfo(const char *node, const char *service,
                         const struct addrinfo *hints,
                         struct addrinfo **result) {
