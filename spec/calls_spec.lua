@@ -337,6 +337,8 @@ describe("an answer that there is no memory for", function()
     local _, err, response = client.sms.create(support.params())
     assert.same({ "memory", "unknown", 1 }, { err.kind, err.outcome,
       err.attempts })
+    assert.is_nil(err.draft_id)
+    assert.is_nil(err.stray_drafts)
     assert.equal(200, response.status)
     fail_at(2)
     _, err = client.sms.send(message(1))
@@ -347,6 +349,14 @@ describe("an answer that there is no memory for", function()
     assert.same({ "memory", "not_sent" }, { err.kind, err.outcome })
     assert.is_nil(err.draft_id)
     assert.equal(0, client:pending())
+  end)
+
+  it("leaves a refusal what it is", function()
+    server:script{ { status = 400, body = { error = "no" } } }
+    fail_at(1)
+    local _, err = support.new(server).sms.create(support.params())
+    assert.same({ "memory", "rejected", 1 }, { err.kind, err.outcome,
+      err.attempts })
   end)
 
   it("is told in the callback, once", function()

@@ -135,6 +135,28 @@ describe("a function for the credentials", function()
     assert.same({ "Bearer t1", "Bearer t2" }, sent())
   end)
 
+  it("counts the 401 among the retries of the request", function()
+    server:script{ { status = 401 } }
+    server:default{ status = 503 }
+    local client, calls = counting{ max_retries = 1 }
+    local _, err = client.sms.get "acti_1"
+    assert.same({ "server", 2, 2 }, { err.kind, err.attempts, calls() })
+  end)
+
+  it("is asked once where two calls meet a 401", function()
+    server:script{ { status = 401 }, { status = 401, delay = 0.2 } }
+    local client, calls = counting()
+    local got = 0
+    for _ = 1, 2 do
+      assert(client.sms.get_async("acti_1", function(sms)
+        if sms then got = got + 1 end
+      end))
+    end
+    assert.equal(0, client:wait(5))
+    assert.same({ 2, 2 }, { got, calls() })
+    assert.same({ "Bearer t1", "Bearer t1", "Bearer t2", "Bearer t2" }, sent())
+  end)
+
   it("leaves the 401 where it fails the second time", function()
     server:default{ status = 401, body = { error = "stale" } }
     local calls = 0
@@ -242,6 +264,7 @@ describe("a function for the credentials", function()
     _, err = client.sms.create(support.params(), { timeout = 0.2 })
     assert.equal("timeout", err.kind)
     assert.equal("not_sent", err.outcome)
+    assert.matches("passed in the function for the credentials", err.message)
     assert(client.sms.create(support.params())) -- it is known by now
     assert.equal(2, #server:ledger())
   end)

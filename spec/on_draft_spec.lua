@@ -124,8 +124,10 @@ describe("on_draft", function()
         { timeout = 0.2 }))
       assert.equal(0, client:wait(5))
       assert.same({ "timeout", "not_sent" }, { err.kind, err.outcome })
-      if asked then refused(sms, err, "timeout") end
-      return asked
+      if not asked then return false end
+      assert.matches("passed in on_draft", err.message)
+      refused(sms, err, "timeout")
+      return true
     end))
   end)
 

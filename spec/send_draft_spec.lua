@@ -168,6 +168,7 @@ describe("a send of a draft", function()
 
   it("is rejected without a look where the refusal is not about it", function()
     for status, kind in pairs{ [401] = "authentication",
+      [404] = "not_found", [407] = "authentication",
       [429] = "rate_limited" } do
       messages.reset()
       local id = draft().id
