@@ -342,8 +342,8 @@ describe("an answer that there is no memory for", function()
     assert.equal(200, response.status)
     fail_at(2)
     _, err = client.sms.send(message(1))
-    assert.same({ "memory", "unknown", "string" }, { err.kind, err.outcome,
-      type(err.draft_id) })
+    assert.same({ "memory", "unknown", "string", 0 }, { err.kind, err.outcome,
+      type(err.draft_id), err.stray_drafts })
     fail_at(1)
     _, err = client.sms.send(message(2))
     assert.same({ "memory", "not_sent" }, { err.kind, err.outcome })

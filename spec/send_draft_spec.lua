@@ -94,6 +94,16 @@ describe("a send of a draft", function()
     assert.same({ status = "outbox" }, messages.requests "PUT"[1].json)
   end)
 
+  it("sends it in so many seconds where that is given", function()
+    local client = messages.client()
+    local sms = assert(client.sms.create{ status = "draft", text = "a",
+      local_phone = "+14154445555", lead_id = messages.LEAD,
+      date_scheduled = "2031-01-01T08:00:00Z" })
+    assert(client.sms.send{ draft_id = sms.id, send_in = 50 })
+    assert.same({ status = "outbox", send_in = 50 },
+      messages.requests "PUT"[1].json)
+  end)
+
   it("schedules it by the date that is given", function()
     local client = messages.client()
     local sms = assert(client.sms.create{ status = "draft", text = "a",

@@ -181,6 +181,7 @@ describe("what send refuses", function()
       extra = { status = "sent" } }, { "draft_id: format",
       "extra.status: conflict", "status: unknown_field", "text: type",
       "to: unknown_field" })
+    refuses({ draft_id = false }, { "draft_id: type" })
     refuses({ draft_id = "acti_1", extra = 5 }, { "extra: type" })
     refuses(params{ extra = { a = print } }, { "extra: type" })
     refuses({ draft_id = "acti_1", extra = { a = print } },
