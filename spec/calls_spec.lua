@@ -1,5 +1,6 @@
 -- Several pending calls: their order, what a callback may do to others, and
 -- what remains of a call that could not begin.
+local activity = require "close.activity"
 local core = require "close.core"
 local json = require "close.json"
 local raw = require "spec.support.raw_server"
@@ -389,5 +390,30 @@ describe("an answer that there is no memory for", function()
     assert.same({ { "memory", "unknown", "acti_1" },
       { "memory", "not_sent", "none" }, { "memory", "unknown", "acti_2" } },
       facts)
+  end)
+end)
+
+describe("a mistake of ours in the middle of a call", function()
+  local decode = activity.decode
+  after_each(function() activity.decode = decode end)
+
+  it("leaves the outcome unknown, and harms no other call", function()
+    local client, told = support.new(server), {}
+    for at = 1, 2 do -- with the answer for the draft, or for its promotion
+      local n = 0
+      activity.decode = function(...)
+        n = n + 1
+        if n == at then error "a mistake" end
+        return decode(...)
+      end
+      local sms, err = support.calmly(client.sms.send, message(at))
+      assert.is_nil(sms)
+      assert.same({ "protocol", "unknown", at }, { err.kind, err.outcome,
+        err.attempts })
+      assert.matches("could not be dealt with: .*a mistake", err.message)
+    end
+    client.sms.send_async(message(3), function(...) told = { ... } end)
+    assert.equal(0, client:wait(5))
+    assert(told[1], tostring(told[2]))
   end)
 end)

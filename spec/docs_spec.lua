@@ -7,6 +7,7 @@ local core = require "close.core"
 local json = require("cjson").new()
 local activity = require "spec.support.activity"
 local files = require "spec.support.files"
+local options = require "close.options"
 local support = require "spec.support.client"
 
 local types = files.read "lua/close/types.lua"
@@ -298,6 +299,21 @@ describe("filters and options", function()
         err.message, 1, true)
     end
     client:close()
+  end)
+
+  it("have the same defaults in code and reference", function()
+    local settings = assert(options.read_client { api_key = "api_x",
+      base_url = "https://example.com" })
+    settings.max_retries = options.MAX_RETRIES
+    local compared = 0
+    for name, row in pairs(rows("Options", "name")) do
+      local number = row:match "^ (%d+) |"
+      if number then
+        assert.equal(tonumber(number), settings[name], name)
+        compared = compared + 1
+      end
+    end
+    assert.equal(6, compared)
   end)
 end)
 
