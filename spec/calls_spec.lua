@@ -258,6 +258,16 @@ describe("a call that the engine", function()
     assert.equal("unknown", failure.outcome)
   end)
 
+  it("has ended, untaken, goes no further where its caller was told",
+    function()
+      local client = throwing("done", 0, false)
+      local ok, why = pcall(client.sms.send, message(1))
+      assert.same({ false, thrown }, { ok, why })
+      assert.equal(0, client:pending())
+      for _ = 1, 3 do assert(client.sms.get "acti_x") end
+      assert.same({ 1, 0 }, { taken() }) -- the draft, and no promotion
+    end)
+
   it("does not take if out of memory ends so", function()
     thrown = "not enough memory"
     local client, calls = failing(0), 0
