@@ -520,6 +520,39 @@ describe("a function for the credentials that yields", function()
     assert.same({ "Bearer t2" }, sent())
   end)
 
+  it("may wait for all other calls once it is resumed", function()
+    local client, left
+    local function wait() left = client:wait(5) end
+    for _, way in ipairs{ wait, function() coroutine.wrap(wait)() end } do
+      left, got = nil, {}
+      client = support.new(server, { loop = "poll", access_token = function()
+        threads[1] = coroutine.running()
+        coroutine.yield()
+        way()
+        return "t"
+      end })
+      begin(client, 2)
+      assert(coroutine.resume(threads[1]))
+      assert.equal(0, left)
+      assert.equal(0, client:wait(5))
+      for i = 1, 2 do assert(got[i].sms, tostring(got[i].err)) end
+    end
+  end)
+
+  it("holds up no call's timeout, however often it is called", function()
+    local client = support.new(server, { loop = "poll", timeout = 0.1,
+      access_token = function()
+        asked = asked + 1
+        coroutine.yield()
+      end })
+    begin(client, 1, { timeout = 0.05 })
+    begin(client, 1, { timeout = 0.08 })
+    begin(client, 1, { timeout = 0.4 })
+    assert.equal(0, client:wait(5))
+    for i = 1, 3 do assert.equal("timeout", got[i].err.kind) end
+    assert.is_true(asked > 1)
+  end)
+
   it("is not waited for once the client is closed", function()
     local client = yielding()
     begin(client, 2)
