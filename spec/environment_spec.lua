@@ -58,6 +58,16 @@ describe("the environment", function()
     assert.equal("Basic " .. support.base64("from_env:"), authorization())
   end)
 
+  it("holds nothing where a variable is empty", function()
+    local said = run({ CLOSE_API_KEY = "", CLOSE_ACCESS_TOKEN = "token",
+      CLOSE_BASE_URL = server.url }, SEND)
+    assert.matches("^acti_", said.value)
+    assert.equal("Bearer token", authorization())
+    said = run({ CLOSE_API_KEY = "k", CLOSE_BASE_URL = "" },
+      "say(close.new())")
+    assert.is_string(said.value)
+  end)
+
   it("gives way to options", function()
     run({ CLOSE_API_KEY = "from_env", CLOSE_BASE_URL = "http://127.0.0.1:1" },
       ("close.configure{ access_token = 'mine', base_url = %q }\n"):format(

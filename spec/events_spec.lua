@@ -85,6 +85,26 @@ describe("an event", function()
 end)
 
 describe("a function for events", function()
+  it("does not tell the query", function()
+    local client, events = listening()
+    assert(client:request("GET", "/lead/", { query = { query = "Jane" } }))
+    assert.matches("?query=Jane", server:ledger()[1].target, 1, true)
+    assert.same({ "/lead/", 1 }, { events[1].path, #events })
+  end)
+
+  it("comes for what a coroutine throws once its call is over", function()
+    local client, events = listening{ loop = "poll" }
+    coroutine.wrap(function()
+      assert(client.sms.create(support.params()))
+      error "a mistake in the coroutine"
+    end)()
+    assert.equal(0, client:wait(5))
+    assert.equal(2, #events)
+    assert.matches("a mistake in the coroutine", events[2].callback_error)
+    assert.same({ "POST", "/activity/sms/" },
+      { events[2].method, events[2].path })
+  end)
+
   it("may throw", function()
     local client = listening(nil, function() error "oh" end)
     assert(client.sms.create(support.params()))

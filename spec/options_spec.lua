@@ -180,6 +180,11 @@ describe("base_url", function()
   end)
 end)
 
+it("a slash at the end of base_url changes nothing", function()
+  assert(support.new(server.url .. "//").sms.create(support.params()))
+  assert.equal("/api/v1/activity/sms/", server:ledger()[1].target)
+end)
+
 describe("a proxy", function()
   it("on loopback gets the whole URL", function()
     local client = support.new("http://127.0.0.1:9/api/v1", {
