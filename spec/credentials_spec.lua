@@ -598,4 +598,24 @@ describe("a function for the credentials that yields", function()
     assert.equal(3, #got)
     assert.equal(2, asked)
   end)
+
+  it("is given up in time in libuv's loop", function()
+    for _, case in ipairs{ { timeout = 60, of_call = 0.1, kind = "timeout" },
+      { timeout = 0.1, of_call = 60 } } do
+      asked, got = 0, {}
+      local client = support.new(server, { loop = "luv",
+        timeout = case.timeout, access_token = function()
+          asked = asked + 1
+          if asked == 1 then coroutine.yield() end
+          return "t"
+        end })
+      local began = socket.gettime()
+      client.sms.create_async(support.params(), function(sms, err)
+        got = { sms = sms, kind = err and err.kind }
+      end, { timeout = case.of_call })
+      assert.equal(0, client:wait(10))
+      assert.is_true(socket.gettime() - began < 5)
+      assert.same({ case.kind, case.kind == nil }, { got.kind, got.sms ~= nil })
+    end
+  end)
 end)
