@@ -113,6 +113,8 @@ describe("the errors in a body", function()
       "field": {"x": 1}, "code": [1]}]}]]))
     assert.same({ "Odd." }, read('{"errors": [{"message": "Odd.", '
       .. '"field": null, "code": false}]}'))
+    local err = of_body('{"errors": [{"message": "Odd.", "code": 5}]}')
+    assert.same({ { message = "Odd." } }, err.errors)
   end)
 
   it("do not come from nulls", function()
@@ -127,6 +129,7 @@ describe("the errors in a body", function()
     for i = 1, 200000 do list[i] = "reason " .. i end
     local count = #read{ errors = list }
     assert.is_true(count >= 100 and count <= 10000)
+    assert.equal(count, #read{ errors = { a = list, b = list } })
   end)
 
   it("are as deep as they are, to a bound", function()
@@ -283,6 +286,7 @@ describe("an error of validation", function()
     local err = errors.validation(list, 5000)
     assert.equal(1000, #err.errors)
     assert.matches("f1 odd", err.message, 1, true)
+    assert.matches("; 5990 more$", err.message)
     assert.is_true(#tostring(err) < 1000)
     assert.is_nil(support.fault_of(err))
   end)
