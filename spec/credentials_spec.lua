@@ -485,6 +485,23 @@ describe("a function for the credentials that yields", function()
     assert.equal(2, asked) -- anew
   end)
 
+  local close_coroutine = coroutine.close -- Lua 5.4's
+  if close_coroutine then
+    it("sends nothing for a coroutine that was closed", function()
+      local client = yielding()
+      local thread = coroutine.create(function()
+        client.sms.create(support.params())
+      end)
+      assert(coroutine.resume(thread))
+      assert.is_true(close_coroutine(thread))
+      begin(client, 1)
+      assert(coroutine.resume(threads[1], "t1"))
+      assert.equal(0, client:wait(5))
+      assert(got[1].sms, tostring(got[1].err))
+      assert.equal(1, #server:ledger())
+    end)
+  end
+
   it("may throw after that", function()
     local client = support.new(server, { loop = "poll",
       access_token = function()
