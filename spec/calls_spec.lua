@@ -45,7 +45,7 @@ describe("the queue", function()
       end
       assert.equal(0, client:wait(10))
       assert.equal(60, sent + unsent)
-      assert.is_true(sent >= 4)
+      assert.is_true(sent > 0)
       assert.is_true(drafts <= 8)
       local posts, puts = taken()
       assert.is_true(posts - puts < 16) -- begun, and then out of time
