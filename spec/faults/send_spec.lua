@@ -134,8 +134,8 @@ describe("send in a process that is killed", function()
       remote_phone = "+14155550123" }
     print "end"
   ]]
-  local PAUSE = 0.01 -- seconds that each answer takes
-  local LONGEST = 0.03 -- seconds; about what a send takes then
+  local PAUSE = 0.05 -- seconds that each answer takes
+  local LONGEST = 0.12 -- seconds; about what a send takes then
 
   -- -> the draft's id, where the child has told it; whether it came to its end
   local function killed_inside(text, after)
