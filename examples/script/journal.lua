@@ -73,14 +73,18 @@ end
 --- is there after this process was killed. (After a power failure it may be
 --- lost: Lua cannot wait for the disk.) Returns nil and why if it may not be
 --- there, or if another process writes to the journal, too. That process may
---- not have read this record, so nothing may be sent for it.
+--- not have read this record, so nothing may be sent for it. LuaJIT loses an
+--- error of flush() in code that it has compiled: only the size tells then.
 function Journal:write(word, number, id)
   local record = ("\n%s %d %s ."):format(word, number, id)
   local ok, why = self.file:write(record)
   if ok then ok, why = self.file:flush() end
   if not ok then return nil, why end
   self.size = self.size + #record
-  if self.file:seek "end" ~= self.size then
+  local size = self.file:seek "end"
+  if size < self.size then
+    return nil, self.path .. " has no room for another record"
+  elseif size > self.size then
     return nil, "another process writes to " .. self.path
   end
   return true
