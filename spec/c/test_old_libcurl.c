@@ -39,8 +39,8 @@ static int count(int *counter, int more) {
   return n;
 }
 
-/* There is no host none.example. Every other one is this one. New libcurls look
- * for IPv6 in a thread of its own; there is none. */
+/* Every host is this one. New ones look for IPv6 in a thread of its own, of
+ * which there is none. */
 VISIBLE int getaddrinfo(const char *node, const char *service,
                         const struct addrinfo *hints,
                         struct addrinfo **result) {
@@ -49,7 +49,6 @@ VISIBLE int getaddrinfo(const char *node, const char *service,
               struct addrinfo **);
   int code;
   *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-  if (node && strcmp(node, "none.example") == 0) return EAI_NONAME;
   if (!node || strcmp(node, "slow.example") != 0)
     return real(node, service, hints, result);
   if (hints && hints->ai_family == AF_INET6) return EAI_NONAME;
@@ -76,9 +75,9 @@ VISIBLE int getsockopt(int fd, int level, int name, void *value,
 
 /* ---- look-ups ---- */
 
-static const char *url_of(const char *host) {
+static const char *slow_url(void) {
   static char url[128];
-  snprintf(url, sizeof url, "http://%s%s", host,
+  snprintf(url, sizeof url, "http://slow.example%s",
            strrchr(scene_url("/"), ':'));
   return url;
 }
@@ -95,7 +94,7 @@ static void open_slow(double connect_timeout) {
 
 static struct clo_request slow_request(double timeout, int retries) {
   struct clo_request request = request_of("POST", "{\"text\": \"x\"}");
-  request.url = url_of("slow.example");
+  request.url = slow_url();
   request.timeout = timeout;
   request.max_retries = retries;
   return request;
@@ -111,15 +110,14 @@ static struct clo_transfer *slow_call(double timeout, int retries) {
 static void let_go(size_t connections) {
   double until = clock_now() + HANGS_AT_MOST;
   count(&hangs, -1);
-  while (engine && (watched_count() > 0 || parked_count() > 0) &&
-         clock_now() < until) {
+  while (engine && watched_count() > 0 && clock_now() < until) {
     clo_engine_step(engine, 0.01);
     nap(0.01);
   }
   while (count(&over, 0) < count(&begun, 0) && clock_now() < until)
     nap(0.01);
   assert_int_equal(over, begun);
-  if (engine) assert_int_equal(watched_count() + parked_count(), 0);
+  if (engine) assert_int_equal(watched_count(), 0);
   assert_int_equal(server_counts(server).connections, connections);
 }
 
@@ -168,42 +166,6 @@ static void a_cancelled_call_does_not_wait(void **state) {
   release(t);
   assert_works("POST", "{\"text\": \"y\"}"); /* that of another host */
   let_go(1);
-}
-
-/* It keeps its handle, its socket and its time. */
-static void another_call_goes_on(void **state) {
-  static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.3}};
-  struct clo_config config = scene_config();
-  struct clo_request request;
-  unsigned long id;
-  config.connect_timeout = 10;
-  hangs = 1;
-  begun = over = 0;
-  scene_open_with(&config, late, 1);
-  submit_posts(1);
-  step_until_taken(1);
-  request = slow_request(10, 0);
-  id = submit(&request);
-  step_until_looked_up();
-  assert_true(clo_engine_cancel(engine, id));
-  release(until_done());
-  assert_int_equal(parked_count(), 1);
-  assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
-  let_go(1);
-}
-
-/* A look-up that is over needs no one to wait for it. */
-static void a_host_that_is_not_found_leaves_nothing(void **state) {
-  struct clo_request request;
-  struct clo_transfer *t;
-  open_slow(10);
-  request = slow_request(5, 1);
-  request.url = url_of("none.example");
-  t = call(&request);
-  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 2);
-  assert_int_equal(t->code, CURLE_COULDNT_RESOLVE_HOST);
-  assert_int_equal(parked_count(), 0);
-  let_go(0);
 }
 
 /* The engine's rest is freed when its look-ups are over, which the leak checker
@@ -262,33 +224,6 @@ static void an_attempt_has_its_time_and_no_more(void **state) {
   assert_int_equal(t->end.cause, CLO_CAUSE_TIMEOUT);
   assert_honest(t);
   release(t);
-}
-
-/* Whichever began first; and then the next one's end is known. */
-static void each_of_several_attempts_has_its_time(void **state) {
-  static const struct reaction never[] = {{.then = THEN_SILENCE}};
-  static const double timeouts[] = {4, 0.3, 2.5, 4};
-  struct clo_config config = scene_config();
-  struct clo_request request;
-  struct clo_transfer *t;
-  double deadline;
-  size_t i;
-  int n;
-  config.connect_timeout = 10;
-  scene_open_with(&config, never, 1);
-  request = request_of("POST", "{\"text\": \"x\"}");
-  for (i = 0; i < COUNT(timeouts); i++) {
-    request.timeout = timeouts[i];
-    submit(&request);
-  }
-  t = until_done();
-  assert_end(t, CLO_OUTCOME_UNKNOWN, 0, 1);
-  assert_true(seconds_taken(t) >= 0.3);
-  assert_true(seconds_taken(t) < 1.2); /* libcurl's own end is after 1.3 */
-  for (n = 0; n < 100 && clo_engine_deadline(engine) == 0; n++)
-    clo_engine_step(engine, 0.01); /* a timer of libcurl's was due */
-  deadline = clo_engine_deadline(engine);
-  assert_true(deadline > 0 && deadline < 2.5);
 }
 
 /* ---- SIGPIPE ---- */
@@ -350,13 +285,10 @@ int main(void) {
       TEST(a_look_up_that_hangs_ends_in_time),
       TEST(so_it_does_with_each_attempt),
       TEST(a_cancelled_call_does_not_wait),
-      TEST(another_call_goes_on),
-      TEST(a_host_that_is_not_found_leaves_nothing),
       TEST(the_end_of_an_engine_does_not_wait),
       TEST(a_forks_child_ends_at_once),
       TEST(a_connection_in_time_has_all_of_the_attempts_time),
       TEST(an_attempt_has_its_time_and_no_more),
-      TEST(each_of_several_attempts_has_its_time),
       TEST(sigpipe_does_not_reach_the_host),
       TEST(the_hosts_own_block_stays),
   };
