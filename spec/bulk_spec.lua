@@ -121,8 +121,10 @@ describe("a bulk run", function()
     people(12) -- two kibibytes at most hold fewer
     local status, said = run "trap '' XFSZ; ulimit -f 1;"
     assert.equal(1, status, said)
-    assert.matches("stopped: [^\n]*" .. (said:find "[Ff]ile too large" and
-      "[Ff]ile too large" or "has no room for another record"), said)
+    -- LuaJIT may lose the error, see journal.lua.
+    if not rawget(_G, "jit") or not said:find "has no room for another" then
+      assert.matches("stopped: [^\n]*[Ff]ile too large", said)
+    end
     assert.is_true(#delivered() < 12)
     assert.equal(0, (run()))
     is_each_once(12)

@@ -30,7 +30,7 @@ describe("the queue", function()
   it("gives sends that have begun their turn before those that have not",
     function()
       server:default{ delay = 0.25 }
-      local client = support.new(server, { max_in_flight = 4, timeout = 2 })
+      local client = support.new(server, { max_in_flight = 4, timeout = 3 })
       local sent, unsent, drafts = 0, 0, 0
       for i = 1, 60 do
         assert(client.sms.send_async(message(i), function(sms, err)
@@ -45,7 +45,7 @@ describe("the queue", function()
       end
       assert.equal(0, client:wait(10))
       assert.equal(60, sent + unsent)
-      assert.is_true(sent > 0)
+      assert.is_true(sent >= 4)
       assert.is_true(drafts <= 8)
       local posts, puts = taken()
       assert.is_true(posts - puts < 16) -- begun, and then out of time
