@@ -151,6 +151,10 @@ describe("client:request", function()
         "got a table",
       [{ n = math.huge }] = "query.n must be a string, a finite number or a " ..
         "boolean, got inf",
+      [{ [("x"):rep(41)] = {} }] = "query." .. ("x"):rep(40) .. " must be a " ..
+        "string, a finite number or a boolean, got a table",
+      [{ ["a\n"] = {} }] = "query.? must be a string, a finite number or a " ..
+        "boolean, got a table",
       [{ "a" }] = "query must have names, as in {_limit = 10}" } do
       local _, err = client:request("GET", "/me/", { query = query })
       assert.same({ "query: type" }, support.faults(err))

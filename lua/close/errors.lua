@@ -100,6 +100,12 @@ function errors.reason(value)
   return type(value) == "string" and ": " .. value or ""
 end
 
+--- A name that the caller gave to something, as a message can show it.
+function errors.shown(name)
+  return type(name) == "string" and name:match "^[%w_]+$" and name:sub(1, 40)
+    or "?"
+end
+
 --- An error for wrong options or a closed client: nothing was sent.
 function errors.config(message)
   return errors.new { kind = "config", outcome = "not_sent", message = message }

@@ -76,9 +76,8 @@ local function wrong_item(name, item)
   if type(name) ~= "string" then
     return "query must have names, as in {_limit = 10}"
   end
-  local shown = name:match "^[%w_]+$" or "?"
   return ("query.%s must be a string, a finite number or a boolean, got %s")
-    :format(shown:sub(1, 40), type(item) == "number" and tostring(item) or
+    :format(errors.shown(name), type(item) == "number" and tostring(item) or
       core.type_name(item))
 end
 

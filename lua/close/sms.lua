@@ -35,8 +35,7 @@ local get = { name = "get", example = 'get("acti_...")', arguments = 2,
 local MAX_LISTED = 1000 -- violations, as in the core
 
 local function not_taken(name)
-  local shown = type(name) == "string" and name:match "^[%w_]+$" or "?"
-  shown = shown:sub(1, 40)
+  local shown = errors.shown(name)
   return { field = shown, code = "unknown_field",
     message = ('get does not take "%s": it takes fields alone; an option of ' ..
       "the call goes into the argument after it"):format(shown) }
