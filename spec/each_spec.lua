@@ -480,7 +480,7 @@ describe("each over HTTP", function()
     assert.is_nil(step())
   end)
 
-  it("keeps no more than a page #unsanitized", function()
+  it("keeps no more than a page #once", function()
     -- A call's time begins when it is queued.
     connect{ max_in_flight = 32, timeout = 300 }
     local N = 2000

@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.."
 # Most jobs wait most of the time: for answers, pauses and timeouts.
-JOBS=${JOBS:-$(($(nproc) * 3))}
+JOBS=${JOBS:-$(($(nproc) * 4))}
 SUMMARY=24 # lines
 STAGES='lint layers c lua5.1 lua5.2 lua5.3 lua5.4 luajit lua5.4-sanitized
   luajit-sanitized lua5.4-eager luajit-eager faults faults-lua5.1
@@ -24,6 +24,10 @@ trap 'exit 130' INT TERM
 GLUE='activity answers contract create credentials events files list reentry
   validate'
 GLUE_MOST='fuzz memory wrong_input'
+# The specs of what the C part does alone, which is built once for all Luas;
+# and those of programs that are made of the library's calls.
+WIRE='authorities compressed connection descriptors dns libcurl timeout tls'
+PROGRAMS='bulk docs examples from_scratch'
 
 is_wanted() {
   case " $(echo $ONLY) " in *" $1 "*) return 0 ;; *) return 1 ;; esac
@@ -41,6 +45,19 @@ specs() {
   for file; do job "$stage" spec "$lua" "$mode" "$file"; done
 }
 
+# without NAMES FILE...: the spec files of other names.
+without() {
+  names=$1
+  shift
+  for file; do
+    name=${file##*/}
+    case " $names " in
+      *" ${name%_spec.lua} "*) ;;
+      *) echo "$file" ;;
+    esac
+  done
+}
+
 # glue LUA MODE NAME...
 glue() {
   lua=$1 mode=$2
@@ -55,26 +72,32 @@ for stage in $ONLY; do
   esac
 done
 [ "${1-}" != names ] || exit 0
+for name in $WIRE $PROGRAMS; do
+  ls "spec/${name}_spec.lua" >/dev/null || exit 2
+done
 
 # The longest first, so that none of them is left at the end. The fault tests
 # are played whole by lua5.4 alone; the witness is bare libcurl, without Lua.
 specs faults lua5.4 plain spec/faults/*_spec.lua
 job rock one tools/rock.sh
-# The sandbox's own specs and those of the specs' support need no sanitizer.
-specs lua5.4-sanitized lua5.4 sanitized spec/*_spec.lua
-for file in spec/faults/matrix_spec.lua spec/faults/random_spec.lua \
-  spec/faults/send_spec.lua; do
-  specs faults-lua5.1 lua5.1 plain "$file"
+specs faults-luajit luajit plain spec/faults/matrix_spec.lua
+for name in random send; do # random faults are drawn from the matrix
+  file=spec/faults/${name}_spec.lua
   specs faults-luajit luajit plain "$file"
+  specs faults-lua5.1 lua5.1 plain "$file"
   specs faults-sanitized lua5.4 sanitized "$file"
 done
-# shellcheck disable=SC2086 # names are words, here and below
+# shellcheck disable=SC2046,SC2086 # names are words, here and below
+specs lua5.4-sanitized lua5.4 sanitized $(without "$PROGRAMS" spec/*_spec.lua)
 glue luajit sanitized $GLUE_MOST $GLUE
 glue lua5.4 eager $GLUE_MOST $GLUE
 glue luajit eager $GLUE
 specs lua5.4 lua5.4 plain spec/support/*_spec.lua
-for lua in lua5.4 lua5.1 lua5.2 lua5.3 luajit; do
+for lua in lua5.4 luajit; do
   specs "$lua" "$lua" plain spec/*_spec.lua spec/sandbox
+done
+for lua in lua5.1 lua5.2 lua5.3; do
+  specs "$lua" "$lua" plain $(without "$WIRE" spec/*_spec.lua) spec/sandbox
 done
 # Whatever drives them, nginx's, Neovim's and Luanti's own Lua is LuaJIT.
 specs hosts lua5.4 plain spec/hosts/*_spec.lua
