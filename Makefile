@@ -93,7 +93,9 @@ $(MODULE): $(GLUE) $(ARCHIVE)
 	  $(CURL_LIBS) -pthread $(KNOWN)
 	@tools/check_lua.sh $@ $(LUA)
 
-VERSION_DIR = $(shell $(LUA) -e 'print(_VERSION:match"%d.%d")')
+VERSION_DIR = $(shell $(LUA) -e 'print(_VERSION:match"%d.%d")' 2>/dev/null)
+NEEDS_LUA = test -n "$(VERSION_DIR)" || { \
+  echo 'There is no program $(LUA). Name yours: LUA=lua5.4' >&2; exit 1; }
 
 # The lines that let $(LUA) load the checkout, from any directory, before what
 # its paths are already. LUA_PATH_5_4 and its kin, which Lua 5.1 lacks, would win
@@ -103,6 +105,7 @@ env: SUFFIX = $(subst .,_,$(filter-out 5.1,$(VERSION_DIR)))
 env: OLD = $(if $(SUFFIX),\$${$1_$(SUFFIX):-\$${$1:-;;}},\$${$1:-;;})
 env: UNSET = $(if $(SUFFIX),; unset LUA_PATH_$(SUFFIX) LUA_CPATH_$(SUFFIX))
 env:
+	@$(NEEDS_LUA)
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;'\"$(call OLD,LUA_PATH)\"" \
 	  "LUA_CPATH='$(CURDIR)/$(TREE)/$(LUA)/?.so;'\"$(call OLD,LUA_CPATH)\"$(UNSET)"
 
@@ -275,8 +278,7 @@ musl:
 .PHONY: install
 install: TO = $(DESTDIR)$(PREFIX)
 install: $(MODULE)
-	@test -n "$(VERSION_DIR)" || \
-	  { echo 'There is no program $(LUA). Name yours: LUA=lua5.4'; exit 1; }
+	@$(NEEDS_LUA)
 	@tools/check_lua.sh $(MODULE) $(LUA)
 	install -d "$(TO)/bin"
 	sed "1s|.*|#!$$(command -v $(LUA))|" bin/close-sandbox \
@@ -295,8 +297,7 @@ uninstall: TO = $(DESTDIR)$(PREFIX)
 uninstall: HERE = $(TO)/share/lua/$(VERSION_DIR)
 uninstall: CORE_HERE = $(TO)/lib/lua/$(VERSION_DIR)/close
 uninstall:
-	@test -n "$(VERSION_DIR)" || \
-	  { echo 'There is no program $(LUA). Name yours: LUA=lua5.4'; exit 1; }
+	@$(NEEDS_LUA)
 	@find lua -name '*.lua' | while read -r file; do \
 	  rm -f "$(HERE)/$${file#lua/}"; done
 	@find lua -depth -mindepth 1 -type d | while read -r dir; do \

@@ -67,6 +67,8 @@ for lua in lua5.1 lua5.2 lua5.3 lua5.4 luajit; do
   done
 done
 
+says 'no program lua0' make -s env LUA=lua0
+
 # Lua 5.1 and LuaJIT look into the same directory.
 load "$prefix" lua5.1 5.1 lua5.1 "$smoke"
 make -s install LUA=lua5.1 PREFIX="$prefix"
