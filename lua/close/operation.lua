@@ -290,7 +290,9 @@ local function start(state, operation)
   local failure = requests.begin(state, operation.request)
   if failure then operations.go_on(state, operation, nil, failure) end
   if state.questions[1] then questions.ask(state) end
-  if not operation.done then state.loop.kick() end
+  -- Also if it is over: a function that closed the client has ended the loop's
+  -- watch, and its callback is still to be called.
+  state.loop.kick()
 end
 
 -- Ends an operation that was cancelled while it waited.
