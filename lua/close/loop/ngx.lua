@@ -5,22 +5,13 @@
 -- functions. Source: github.com/openresty/lua-nginx-module, ngx.timer.at,
 -- ngx.get_phase
 
+local ngx_interval = require "close.loop.ngx_interval"
 local ngx_timers = require "close.loop.ngx_timers"
 
 local ngx_loop = {}
 
--- Seconds: the budget of a turn; the longest sleep until an answer can be
--- expected. Until then and after it, the sleep between turns is a share of the
--- time since something happened, and while an answer is due at least a share of
--- the time between the last answers, within bounds: nginx counts milliseconds.
-local BUDGET_S = 0.002
-local MAX_WAIT_S = 0.1
-local MIN_SLEEP_S, MAX_SLEEP_S = 0.001, 0.003
-local IDLE_SHARE, ANSWER_SHARE = 1 / 20, 1 / 2
--- After so many turns that came when an answer could be expected, and found
--- none, they come later, by the share of the time between answers. One of so
--- many comes in time all the same: answers may have become faster.
-local MISSES = 8
+local BUDGET_S = 0.002 -- of a turn
+local MIN_SLEEP_S = 0.001 -- nginx counts milliseconds
 local MAX_TURNS = 1000 -- of one timer
 
 -- Seconds. For how long the timer counts as running after its last turn, and
@@ -48,14 +39,9 @@ function ngx_loop.new(driver)
   local turned, trust = -math.huge, ALIVE_S -- when the last one had its turn
   local asked = -math.huge    -- when one was requested that has not run yet
   local looked = -math.huge   -- when the checks were requested
-  local last = 0              -- when something happened
-  local answered = 0          -- when a call ended
-  local between = 0           -- seconds that are usual between such moments
-  local misses = 0            -- turns since one in time found an answer
-  local is_expected = false   -- whether the sleep lasts until one can be
   local spare = {}            -- semaphores
   local sleeper               -- the semaphore that the timer sleeps on
-  local wakes = -math.huge    -- until when
+  local interval = ngx_interval.new()
 
   function loop.yields() return true end
 
@@ -73,28 +59,10 @@ function ngx_loop.new(driver)
       verb == "await" and name or "create")
   end
 
-  local function comes_in_time()
-    return misses < MISSES or misses % MISSES == 0
-  end
-
-  -- Seconds until the next turn; whether it comes when an answer is expected.
-  local function sleep_time(now)
-    local time = math.min((now - last) * IDLE_SHARE, MAX_SLEEP_S)
-    local expected = timers.is_idle() and driver.expected()
-    local is_due = expected and expected > 0
-    if expected then
-      local share = between * ANSWER_SHARE
-      if is_due and not comes_in_time() then expected = expected + share end
-      time = math.max(time, share, math.min(expected, MAX_WAIT_S))
-    end
-    time = math.max(math.min(time, driver.deadline() or time), MIN_SLEEP_S)
-    return time, is_due
-  end
-
-  local function note_answer(now)
-    local seconds = math.min(now - answered, MAX_SLEEP_S / ANSWER_SHARE)
-    between = between + (seconds - between) / 8
-    answered, last = now, now
+  -- Seconds until an answer can be expected; nil if that is not known, or if
+  -- functions of the user's wait for a timer.
+  local function expected()
+    if timers.is_idle() then return driver.expected() end
   end
 
   -- Sleeps until the next turn; loop.kick() may make that shorter. It ends by a
@@ -102,12 +70,9 @@ function ngx_loop.new(driver)
   local function sleep()
     sleeper = sleeper or semaphore.new()
     repeat
-      local now = driver.now()
-      local time
-      time, is_expected = sleep_time(now)
-      wakes = now + time
+      local time = interval:sleep(driver.now(), expected(), driver.deadline())
     until not sleeper:wait(time)
-    wakes = -math.huge
+    interval:wake()
   end
 
   -- Whether a timer drives.
@@ -124,15 +89,7 @@ function ngx_loop.new(driver)
     driver.turn(BUDGET_S)
     timers.attend()
     start_driver()
-    local pending = driver.pending()
-    if is_expected then
-      misses = pending < before and comes_in_time() and 0 or misses + 1
-    end
-    if pending < before then
-      note_answer(driver.now())
-    elseif pending > before then
-      last = driver.now()
-    end
+    interval:note_turn(before, driver.pending(), driver.now())
   end
 
   -- A new timer takes over after MAX_TURNS: nginx frees the memory of a timer's
@@ -182,12 +139,11 @@ function ngx_loop.new(driver)
   end
 
   function loop.kick()
-    last = driver.now()
+    interval:note_work(driver.now())
     driver.descriptor() -- with epoll, checking for ready sockets is cheap
     driver.step(BUDGET_S) -- a new request leaves now, not after a sleep
-    -- Less than a millisecond is no gain: nginx counts them.
-    if last + sleep_time(last) + MIN_SLEEP_S < wakes then
-      wakes = -math.huge
+    if interval:is_late(expected(), driver.deadline()) then
+      interval:wake()
       sleeper:post()
     end
     start_driver()
