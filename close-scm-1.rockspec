@@ -48,6 +48,7 @@ build = {
     ["close.loop.luv"] = "lua/close/loop/luv.lua",
     ["close.loop.ngx"] = "lua/close/loop/ngx.lua",
     ["close.loop.ngx_interval"] = "lua/close/loop/ngx_interval.lua",
+    ["close.loop.ngx_poller"] = "lua/close/loop/ngx_poller.lua",
     ["close.loop.ngx_timers"] = "lua/close/loop/ngx_timers.lua",
     ["close.loop.poll"] = "lua/close/loop/poll.lua",
     ["close.memory"] = "lua/close/memory.lua",

@@ -6,25 +6,31 @@
 -- ngx.get_phase
 
 local ngx_interval = require "close.loop.ngx_interval"
+local ngx_poller = require "close.loop.ngx_poller"
 local ngx_timers = require "close.loop.ngx_timers"
 
 local ngx_loop = {}
 
 local BUDGET_S = 0.002 -- of a turn
 local MIN_SLEEP_S = 0.001 -- nginx counts milliseconds
-local MAX_TURNS = 1000 -- of one timer
-
--- Seconds. For how long the timer counts as running after its last turn, and
--- after it was requested: nginx may drop it, see ngx_timers.lua. When the next
--- one is requested. When further timers check that there is one, in case no
--- request does.
-local ALIVE_S, START_S = 1, 0.05
-local RETRY_S = 1
-local CHECKS_S = { 1, 2, 5, 10, 20 }
 
 local CAN_YIELD = { rewrite = true, access = true, content = true,
   timer = true }
 local NO_TIMERS = { init = true, exit_worker = true }
+
+-- Why something is impossible in a phase, or nil: see loop.lua.
+local function why_not(phase, verb, name)
+  if CAN_YIELD[phase] or verb == "begin" and not NO_TIMERS[phase] then
+    return nil
+  end
+  if verb == "begin" then
+    return ("%s_async does not work in nginx's phase %s: make the call in " ..
+      "another one"):format(name, phase)
+  end
+  return ("%s does not work in nginx's phase %s: use %s_async, or " ..
+    "rewrite, access, content or a timer"):format(name, phase,
+    verb == "await" and name or "create")
+end
 
 function ngx_loop.new(driver)
   local ngx = rawget(_G, "ngx")
@@ -35,28 +41,15 @@ function ngx_loop.new(driver)
   if not found then return nil, 'loop "ngx" needs lua-resty-core' end
   local loop = { spawns = true }
   local timers = ngx_timers.new(driver.now)
-  local number = 0            -- of the last timer that was requested to drive
-  local turned, trust = -math.huge, ALIVE_S -- when the last one had its turn
-  local asked = -math.huge    -- when one was requested that has not run yet
-  local looked = -math.huge   -- when the checks were requested
-  local spare = {}            -- semaphores
-  local sleeper               -- the semaphore that the timer sleeps on
   local interval = ngx_interval.new()
+  local poller       -- takes the turns
+  local sleeper      -- the semaphore that it sleeps on
+  local spare = {}   -- semaphores
 
   function loop.yields() return true end
 
   function loop.why_not(verb, name)
-    local phase = ngx.get_phase()
-    if CAN_YIELD[phase] or verb == "begin" and not NO_TIMERS[phase] then
-      return nil
-    end
-    if verb == "begin" then
-      return ("%s_async does not work in nginx's phase %s: make the call in " ..
-        "another one"):format(name, phase)
-    end
-    return ("%s does not work in nginx's phase %s: use %s_async, or " ..
-      "rewrite, access, content or a timer"):format(name, phase,
-      verb == "await" and name or "create")
+    return why_not(ngx.get_phase(), verb, name)
   end
 
   -- Seconds until an answer can be expected; nil if that is not known, or if
@@ -75,68 +68,16 @@ function ngx_loop.new(driver)
     interval:wake()
   end
 
-  -- Whether a timer drives.
-  local function is_driven() return driver.now() - turned < trust end
-
-  local function is_over()
-    return driver.pending() == 0 and timers.is_idle()
-  end
-
-  local start_driver, look_later
-
   local function turn()
     local before = driver.pending()
     driver.turn(BUDGET_S)
     timers.attend()
-    start_driver()
+    poller:start()
     interval:note_turn(before, driver.pending(), driver.now())
   end
 
-  -- A new timer takes over after MAX_TURNS: nginx frees the memory of a timer's
-  -- light threads only at its end. A timer ends at once if there is a later
-  -- one.
-  local function drive(_, mine)
-    asked, trust = -math.huge, ALIVE_S
-    repeat
-      for _ = 1, MAX_TURNS do
-        if mine ~= number then return end
-        turned = driver.now()
-        local ok, why = pcall(turn)
-        if not ok then ngx.log(ngx.ERR, "close: ", why) end
-        if not ok or is_over() then
-          turned = -math.huge
-          return
-        end
-        sleep()
-      end
-      look_later()
-    until ngx_timers.at(0, drive, mine)
-  end
-
-  local function look()
-    if is_driven() or is_over() then return end
-    number = number + 1
-    return drive(false, number)
-  end
-
-  function look_later()
-    local now = driver.now()
-    if now - looked < CHECKS_S[#CHECKS_S] then return end
-    for _, delay in ipairs(CHECKS_S) do
-      if ngx_timers.at(delay, look) then looked = now end
-    end
-  end
-
-  -- Pending calls are finished while the worker shuts down, too.
-  function start_driver()
-    local now = driver.now()
-    if is_driven() or now - asked < RETRY_S then return end
-    number = number + 1
-    if ngx_timers.at(0, drive, number) then
-      asked, turned, trust = now, now, START_S
-    end
-    look_later()
-  end
+  poller = ngx_poller.new { now = driver.now, turn = turn, sleep = sleep,
+    is_over = function() return driver.pending() == 0 and timers.is_idle() end }
 
   function loop.kick()
     interval:note_work(driver.now())
@@ -146,7 +87,7 @@ function ngx_loop.new(driver)
       interval:wake()
       sleeper:post()
     end
-    start_driver()
+    poller:start()
   end
 
   -- One that nobody waits on or has posted.
@@ -163,8 +104,8 @@ function ngx_loop.new(driver)
     local signal = take_semaphore()
     operation.waiter = signal
     while not operation.done do
-      if is_driven() then
-        signal:wait(trust)
+      if poller:is_running() then
+        signal:wait(poller.trust_s)
       else -- there is no timer: this request drives for all
         -- First: it may be what a turn calls that waits here.
         ngx.sleep(MIN_SLEEP_S)
@@ -179,19 +120,19 @@ function ngx_loop.new(driver)
   function loop.run(...)
     timers.run(...)
     timers.attend()
-    start_driver()
+    poller:start()
   end
 
   function loop.emit(...)
     timers.emit(...)
     timers.attend()
-    start_driver()
+    poller:start()
     return true
   end
 
   function loop.wait(due)
     while driver.pending() > 0 and driver.now() < due do
-      if not is_driven() then turn() end
+      if not poller:is_running() then turn() end
       ngx.sleep(MIN_SLEEP_S)
     end
   end
