@@ -95,6 +95,22 @@ function each.perform(state, operation, refused, given)
   end
 end
 
+-- ---- with a callback ----
+
+-- The delivery of a walk's items to a callback is one table:
+--   state, walker, callback
+--   name       the verb's, see operations.launch
+--   options    the caller's, which hold for each page
+--   operation  of the current page; nil if the call was refused
+--   request    of the first page, for events
+--   page       the handle of the page that is being fetched, or false
+--   take_page  the callback of each page
+--   items, at  those of the current page; how many the callback has got
+--   response   of the last page, or nil
+--   is_ended   the end was asked for
+--   is_over    the end was told, or the callback has refused more
+--   spare      the error for lack of memory between two pages
+
 local function cancelled(state)
   return errors.new { kind = "cancelled", outcome = "not_sent",
     message = state.closed and "the client was closed" or
@@ -108,6 +124,116 @@ local function out_of_memory()
   return err
 end
 
+-- Allocates nothing.
+local function tell_end(self, err, response)
+  if self.is_over then return end
+  self.is_over = true
+  self.callback(nil, err, response)
+end
+
+local function finish(self, err, response)
+  operations.settle_memory()
+  tell_end(self, err, response)
+end
+
+local function later(self, f) operations.later(self.state, self.request, f) end
+
+-- Ends the walk; the callback is called in the next turn. There an error before
+-- the call would lose it, so its arguments are made here.
+local function abort(self)
+  self.is_ended = true
+  if self.page then self.page:cancel() end
+  local err = cancelled(self.state)
+  later(self, function() tell_end(self, err, self.response) end)
+end
+
+-- Calls f(self, ...). An error in the middle of a walk ends it; it may come
+-- before f is called, too. Lack of memory is reported at once, as that
+-- allocates nothing.
+local function guard(self, f, ...)
+  local called, ok, why, is_interrupt = pcall(protect.call, f, self, ...)
+  if called and ok then return end
+  if not called then why = protect.note(ok) end
+  if memory.is_out_of_memory(why) and not self.is_over then
+    self.is_ended = true
+    return tell_end(self, self.spare, self.response)
+  end
+  if not self.is_over then protect.ensure(abort, self) end
+  if is_interrupt then protect.raise(why) end
+  error(why, 0)
+end
+
+-- Begins to fetch the page of the operation. Once a page was begun, callbacks
+-- may come at any allocation.
+-- -> its handle | nil, err if there will be no page
+local function fetch_page(self, refused)
+  local err
+  self.page, err = operations.launch(self.state, self.operation, refused,
+    self.take_page, self.options, self.name)
+  return self.page, err
+end
+
+-- After the last item of a page: ends the walk, or fetches the next one.
+local function go_on(self)
+  if self.is_ended or self.state.closed then
+    return finish(self, cancelled(self.state), self.response)
+  end
+  if self.walker.over then return finish(self, nil, self.response) end
+  self.operation = next_page(self.operation)
+  local begun, err = fetch_page(self)
+  if not begun then finish(self, err, self.response) end
+end
+
+-- Calls the callback for new items, for a while; for the others later.
+local function deliver(self)
+  local state, items, till = self.state, self.items, core.now() + SLICE_S
+  while self.at < #items and not self.is_ended and not state.closed do
+    if core.now() > till then
+      return later(self, function() guard(self, deliver) end)
+    end
+    self.at = self.at + 1
+    local answer = user.call(state, self.request, self.callback, items[self.at])
+    if answer == false then
+      self.is_over = true
+      return
+    end
+  end
+  go_on(self)
+end
+
+-- Takes what the operation of a page came to.
+local function take_result(self, page, err, response)
+  self.page = false
+  local fresh
+  fresh, err, response = take(self.walker, page, err, response)
+  if not fresh then return finish(self, err, response) end
+  self.items, self.at, self.response = fresh, 0, response
+  deliver(self)
+end
+
+local function new_delivery(state, operation, callback, name)
+  local self = {
+    state = state, walker = operation and operation.task, callback = callback,
+    name = name, options = nil, operation = operation,
+    request = operation and operation.request, page = false, take_page = nil,
+    items = {}, at = 0, response = nil, is_ended = false, is_over = false,
+    spare = out_of_memory(),
+  }
+  function self.take_page(...) guard(self, take_result, ...) end
+  return self
+end
+
+-- Makes the handle that ends the whole walk.
+local function new_handle(self)
+  return handle.new(function()
+    if self.is_over or self.is_ended then return false end
+    self.is_ended = true
+    if self.page then self.page:cancel() end
+    self.state.loop.kick()
+    return true
+  end)
+end
+
 --- The same without waiting: the callback gets one SMS after the other, and at
 --- the end nil, with an error if there was one. The walk ends if the callback
 --- returns false.
@@ -115,105 +241,13 @@ function each.launch(state, operation, refused, callback, given, name)
   if type(callback) ~= "function" then
     return nil, errors.config "callback must be a function (sms, err)"
   end
-  local walker = operation and operation.task
-  local request = operation and operation.request
-  local items, at, last = {}, 0, nil -- of the current page
-  local over, ended = false, false -- the end was told; it was asked for
-  local page_handle -- of the page that is being fetched
-  local spare = out_of_memory()
-  local take_page
-
-  local copy
+  local delivery = new_delivery(state, operation, callback, name)
   if operation then
-    copy, refused = copy_options(state, given, operation.verb)
-    if not copy then operation = nil end
+    delivery.options, refused = copy_options(state, given, operation.verb)
+    if refused then delivery.operation = nil end
   end
-
-  local function ask()
-    local err
-    page_handle, err =
-      operations.launch(state, operation, refused, take_page, copy, name)
-    return page_handle, err
-  end
-
-  -- Allocates nothing.
-  local function tell_end(err, response)
-    if over then return end
-    over = true
-    callback(nil, err, response)
-  end
-
-  local function finish(err, response)
-    operations.settle_memory()
-    tell_end(err, response)
-  end
-
-  local function later(f) operations.later(state, request, f) end
-
-  -- Ends the walk; the callback is called in the next turn. There an error
-  -- before the call would lose it, so its arguments are made here.
-  local function abort()
-    ended = true
-    if page_handle then page_handle:cancel() end
-    local err = cancelled(state)
-    later(function() tell_end(err, last) end)
-  end
-
-  -- An error in the middle of a walk ends it; it may come before f is called,
-  -- too. Lack of memory is reported at once, as that allocates nothing.
-  local function guard(f, ...)
-    local called, ok, why, is_interrupt = pcall(protect.call, f, ...)
-    if called and ok then return end
-    if not called then why = protect.note(ok) end
-    if memory.is_out_of_memory(why) and not over then
-      ended = true
-      return tell_end(spare, last)
-    end
-    if not over then protect.ensure(abort) end
-    if is_interrupt then protect.raise(why) end
-    error(why, 0)
-  end
-
-  -- Calls the callback for new items, for a while; for the others later.
-  local function deliver()
-    local till = core.now() + SLICE_S
-    while at < #items and not ended and not state.closed do
-      if core.now() > till then
-        return later(function() guard(deliver) end)
-      end
-      at = at + 1
-      if user.call(state, request, callback, items[at]) == false then
-        over = true
-        return
-      end
-    end
-    if ended or state.closed then return finish(cancelled(state), last) end
-    if walker.over then return finish(nil, last) end
-    operation = next_page(operation)
-    local begun, err = ask()
-    if not begun then finish(err, last) end
-  end
-
-  local function take_in(page, err, response)
-    page_handle = nil
-    local fresh
-    fresh, err, response = take(walker, page, err, response)
-    if not fresh then return finish(err, response) end
-    items, at, last = fresh, 0, response
-    deliver()
-  end
-
-  function take_page(...) guard(take_in, ...) end
-
-  local whole = handle.new(function()
-    if over or ended then return false end
-    ended = true
-    if page_handle then page_handle:cancel() end
-    state.loop.kick()
-    return true
-  end)
-  -- Last of all: once it has returned, callbacks may come at any allocation.
-  local begun, why = ask()
+  local whole = new_handle(delivery)
+  local begun, why = fetch_page(delivery, refused) -- last: see there
   if not begun then return nil, why end
   return whole
 end
