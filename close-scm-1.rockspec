@@ -38,6 +38,7 @@ build = {
     ["close.client"] = "lua/close/client.lua",
     ["close.drain"] = "lua/close/drain.lua",
     ["close.each"] = "lua/close/each.lua",
+    ["close.driver"] = "lua/close/driver.lua",
     ["close.errors"] = "lua/close/errors.lua",
     ["close.files"] = "lua/close/files.lua",
     ["close.handle"] = "lua/close/handle.lua",

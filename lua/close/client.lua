@@ -3,7 +3,7 @@
 --   settings            its options, see options.lua
 --   scheme, secret      "basic" or "bearer", and the credentials, once known
 --   source              the function for the credentials, or nil
---   engine, loop, driver   see lclo_engine.c and loop.lua
+--   engine, loop, driver   see lclo_engine.c, loop.lua and driver.lua
 --   closed              whether it was closed
 --   requests, last_id   those in the engine, by number; the last number
 --   questions           those of question.lua that are open
@@ -18,6 +18,7 @@
 
 local core = require "close.core"
 local drain = require "close.drain"
+local drivers = require "close.driver"
 local errors = require "close.errors"
 local files = require "close.files"
 local live = require "close.live"
@@ -168,82 +169,6 @@ local function make_engine(settings)
   }
 end
 
--- The engine's functions for a loop. They do nothing once the client is closed.
-local function make_driver(state)
-  local driver = { now = core.now }
-
-  -- Whether there is something to drain that is not the engine's.
-  local function has_own()
-    return live.has_late(state) or
-      state.questions[1] ~= nil and questions.deadline(state) == 0
-  end
-
-  -- How long to wait of so many seconds.
-  local function limit(seconds)
-    if live.has_late(state) then return 0 end
-    local due = state.questions[1] and questions.deadline(state)
-    return due and math.min(due, seconds) or seconds
-  end
-
-  function driver.step(budget)
-    if state.engine then state.engine:step(budget) end
-  end
-
-  --- Handles what is done; calls the user's functions.
-  function driver.drain(budget)
-    drain(state, budget and core.now() + budget)
-  end
-
-  --- A step, and what it has to drain, for so many seconds if budget is given.
-  --- With seconds it waits first, at most so long: for a socket or the deadline
-  --- if there is nothing to drain.
-  function driver.turn(budget, seconds)
-    local engine, till = state.engine, budget and core.now() + budget
-    local is_ready = engine and
-      engine:step(budget, seconds and limit(seconds))
-    if is_ready or state.questions[1] or live.has_late(state) then
-      drain(state, till)
-    end
-  end
-
-  --- Whether there is something to drain.
-  function driver.ready()
-    local engine = state.engine
-    return engine ~= nil and engine:ready() or has_own()
-  end
-
-  --- Seconds to the next turn; nil if only a socket can cause one.
-  function driver.deadline()
-    if driver.ready() then return 0 end
-    local waiting = questions.deadline(state)
-    local due = state.engine and state.engine:deadline() or waiting
-    return waiting and math.min(waiting, due) or due
-  end
-
-  --- Seconds until an answer can be expected, which may have passed; nil if
-  --- that is not known.
-  function driver.expected()
-    if state.engine and not state.questions[1] then
-      return state.engine:expected()
-    end
-  end
-
-  --- One descriptor that is readable while a step has work, or nil.
-  function driver.descriptor()
-    return state.engine and state.engine:descriptor()
-  end
-
-  function driver.pending() return live.pending(state) end
-
-  --- Whether nothing is left to do. pending() does not count what cannot end
-  --- before the caller returns.
-  function driver.is_idle() return state.pending == 0 end
-
-  function driver.cancel(operation) operations.cancel(state, operation) end
-
-  return driver
-end
-
 local client = {}
 
 --- Makes a client.
@@ -272,7 +197,7 @@ function client.new(given)
     memory_errors = { errors.memory(), errors.memory() },
   }
   state.live, state.requests = live.new()
-  state.driver = make_driver(state)
+  state.driver = drivers.new(state)
   state.loop, why = loops.new(settings.loop, state.driver)
   if not state.loop then return nil, errors.config(why) end
   local made, engine = memory.try(make_engine, settings)

@@ -1,5 +1,5 @@
 -- How a client waits: one file in loop/ for each host. A loop is made from a
--- driver (the engine's functions, see client.lua), and has
+-- driver (the engine's functions, see driver.lua), and has
 --   why_not(verb, name)  why this is impossible now, or nil: "await" (wait for
 --                     one call), "begin" (begin one), "wait" (wait for all);
 --                     name is the user's function, such as "send"
