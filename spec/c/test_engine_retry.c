@@ -221,12 +221,14 @@ static void a_429_past_the_deadline_ends_at_once(void **state) {
   assert_int_equal(t->answer.len, 2);
 }
 
-/* A duration that cannot be one: the call ends, and the group is not lost. */
+/* A duration that cannot be one: the call ends, and the group is not lost. The
+ * date is one that a time_t of 32 bits can hold. */
 static void a_429_asks_for_a_minute_at_most(void **state) {
   static const struct reaction cases[] = {
       LIMITED("Retry-After: 1764086400\r\n"),
       LIMITED("Retry-After: 1764086400000\r\n"),
-      LIMITED("Retry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n"),
+      LIMITED("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+              "Retry-After: Thu, 31 Dec 2037 23:59:59 GMT\r\n"),
       LIMITED("RateLimit: limit=1, remaining=0, reset=1764086400\r\n"),
       LIMITED("RateLimit: limit=1, remaining=0, reset=1764086400000\r\n"),
   };
