@@ -89,6 +89,53 @@ describe("pages without end and without anything new", function()
   end)
 end)
 
+-- Page by page: {the page, as ids with their moments; what is new in it; the
+-- _skip and the moment of the next query}. The caller's _skip comes first.
+describe("a window of a walk", function()
+  local walk = require "close.walk"
+
+  local function date(second)
+    return ("2026-01-01T00:00:%02dZ"):format(second)
+  end
+
+  local function page(words)
+    local data = {}
+    for id, second in words:gmatch "(%a)(%d)" do
+      data[#data + 1] = { id = id, date_created = date(second) }
+    end
+    return { data = data, has_more = true }
+  end
+
+  for name, case in pairs {
+    ["is read again from its begin where its items have moved"] = { 2,
+      { "a9 b8", "ab", nil, 8 }, { "b8 c8", "c", 1, 8 },
+      { "d8 e8", "", nil, 8 }, { "d8 e8", "de", 1, 8 } },
+    ["is read again from the caller's _skip, as long as that is its begin"] =
+      { 2, { "a9 b9", "ab", 3 }, { "c9 d9", "", 2 }, { "a9 d9", "d", 3 } },
+    ["begins anew at an older moment"] = { 0,
+      { "a9 b8", "ab", nil, 8 }, { "b8 c8", "c", 1, 8 },
+      { "c8 d7", "d", nil, 7 }, { "d7 e6", "e", nil, 6 } },
+    ["gets on where pages have one item"] = { 0,
+      { "a9", "a", nil, 9 }, { "a9", "", 1, 9 }, { "b9", "b", 2, 9 },
+      { "c9", "c", 3, 9 }, { "d8", "d", nil, 8 } },
+    ["gives an item once that is twice in a page"] = { 0,
+      { "a9 b8 b8", "ab", nil, 8 } },
+  } do
+    it(name, function()
+      local walker = walk.new { _skip = case[1], _limit = 2 }
+      for i = 2, #case do
+        local words, new, skip, bound = case[i][1], case[i][2], case[i][3],
+          case[i][4]
+        local fresh, ids = assert(walker:take(page(words))), {}
+        for j, item in ipairs(fresh) do ids[j] = item.id end
+        assert.equal(new, table.concat(ids), words)
+        assert.same({ _limit = 2, _skip = skip,
+          date_created__lte = bound and date(bound) }, walker:ask())
+      end
+    end)
+  end
+end)
+
 describe("a walk", function()
   it("gives everything, in pages of any size and moments of any length",
     function()
@@ -348,10 +395,12 @@ describe("a walk over pages that lead nowhere", function()
   end)
 
   it("ends where a page does not say whether there are more", function()
-    ends({ 1 }, {}, function(page)
-      page.has_more = nil
-      return page
-    end, 1)
+    for _, said in ipairs { {}, { "false" }, { 0 } } do
+      ends({ 1 }, {}, function(page)
+        page.has_more = said[1]
+        return page
+      end, 1)
+    end
   end)
 
   it("ends where an answer is no page", function()
