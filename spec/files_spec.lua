@@ -137,10 +137,12 @@ describe("a file to upload", function()
       assert.same({ "source: format" }, found, path)
       assert.matches("{data =", err.message, 1, true)
     end
-    local found, err = faults(("secret bytes\n"):rep(1000), {})
-    assert.same({ "content_type: required", "filename: required",
-      "source: format" }, found)
-    assert.is_false(support.tells(err, "secret"))
+    for _, times in ipairs{ 1, 1000 } do
+      local found, err = faults(("secret bytes\n"):rep(times), {})
+      assert.same({ "content_type: required", "filename: required",
+        "source: format" }, found)
+      assert.is_false(support.tells(err, "secret"))
+    end
   end)
 
   it("that is long, as bytes given for a path are, is refused at once",
@@ -165,6 +167,11 @@ describe("a file to upload", function()
     assert(os.execute("mkfifo '" .. dir .. "/pipe.png'"))
     assert.same({ "source: format" }, (faults(dir .. "/pipe.png")))
     os.remove(dir .. "/pipe.png")
+    found, err = faults(write("map.png", PNG) .. "\0.png", INFO)
+    assert.same({ "source: format" }, found)
+    assert.matches("a byte 0", err.message)
+    -- It can be opened, but not read.
+    assert.same({ "source: format" }, (faults("/proc/self/mem", INFO)))
     assert.same({ "source: range" }, (faults(write("empty.png", ""))))
   end)
 
@@ -492,6 +499,20 @@ describe("the storage's refusal", function()
     end
   end)
 
+  it("keeps the form's short words, and is one line in the message", function()
+    local reason = "is not private " .. ("a\n"):rep(500)
+    server:script{
+      address { fields = { acl = "private", note = "", policy = POLICY } },
+      { status = 403, body = "<Error><Message>" .. reason .. POLICY ..
+        "</Message></Error>" } }
+    local _, err = upload(client_of())
+    assert.equal(reason .. "[redacted]", err.errors[1].message)
+    assert.matches("403: is not private a a .*; uploading again does no harm$",
+      err.message)
+    assert.not_matches("\n", err.message)
+    assert.is_true(#err.message < 500)
+  end)
+
   it("of other kinds is told as such", function()
     for _, row in ipairs{
       { { status = 400 }, "api", "rejected", "an empty body" },
@@ -533,6 +554,18 @@ describe("the storage's refusal", function()
     local _, err = upload(client_of())
     assert.is_false(support.tells(err, SIGNATURE:sub(1, 10)))
     assert.is_true(socket.gettime() - before < 10)
+  end)
+
+  it("is not awaited for longer than the address is good", function()
+    local window = storage.WINDOW
+    storage.WINDOW = 0.1
+    second_step{ delay = 20 }
+    local began = socket.gettime()
+    local none, err = upload(client_of { timeout = 10 })
+    storage.WINDOW = window
+    assert.is_nil(none)
+    outcome(err, "timeout", "unknown")
+    assert.is_true(socket.gettime() - began < 8)
   end)
 
   it("does not ask for new credentials", function()

@@ -72,7 +72,7 @@ end
 -- The bytes of the file at a path, or nil and why not.
 local function read_path(path)
   if path == "" then return nil, "there is no path" end
-  if path:find "%z" then return nil, "it has a byte 0: these are bytes" end
+  if path:find "%z" then return nil, "it has a byte 0, so it is no path" end
   if core.is_special(path) then
     return nil, "it is no file, but a directory, a pipe or a device"
   end
