@@ -112,19 +112,26 @@ describe("the decimal comma of a locale", function()
   end)
 
   it("stays what it was for others", function()
-    assert.equal("true\ttrue\ttrue\tcomma", run[[
+    assert.equal("true\ttrue\ttrue\tcomma\ttrue", run[[
       local cjson = require "cjson"
       comma()
+      local number = ("%.1f"):format(2.5) -- LuaJIT's always has a point
       local sent = send()
       local after = os.setlocale(nil, "numeric")
+      local stays = number == ("%.1f"):format(2.5)
       point()
       local before = reads(cjson)
-      print(sent, before, reads(cjson.new()), after)
+      print(sent, before, reads(cjson.new()), after, stays)
     ]])
-    assert.equal("true\ttrue", run[[
+    assert.equal("true\ttrue\ttrue\ttrue", run[[
       comma()
+      local number = ("%.1f"):format(2.5)
       local cjson = require "cjson"
-      print(send(), reads(cjson))
+      local first, after = send(), reads(cjson)
+      point()
+      local second = send()
+      comma()
+      print(first, after, second, number == ("%.1f"):format(2.5))
     ]])
   end)
 end)
