@@ -264,6 +264,17 @@ describe("a call over TLS", function()
     end
   end)
 
+  it("sends no file to an address without TLS", function()
+    upstream:script{ { body = ('{"upload": {"url": "%s/bucket", "fields": ' ..
+      '{"key": "a"}}, "download": {"url": "https://x.example/"}}'):format(
+        upstream.url:match "^%a+://[^/]+") }, { status = 204 } }
+    local none, err = secure("https").files.upload({ data = "x" },
+      { filename = "a.png" })
+    assert.is_nil(none)
+    assert.same({ "protocol", "not_sent" }, { err.kind, err.outcome })
+    assert.equal(1, #upstream:ledger())
+  end)
+
   it("has the same request and response either way", function()
     for _, name in ipairs(BOTH) do
       upstream:reset()
