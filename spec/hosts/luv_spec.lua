@@ -241,6 +241,34 @@ describe("in luv", function()
     end)
   end
 
+  it("an interrupt is raised where a call waits, once", function()
+    local one = client()
+    one.sms.create_async(side.params(), function()
+      error("interrupted!", 0)
+    end)
+    assert.same({ false, "interrupted!" }, { pcall(one.wait, one, 5) })
+    assert(one.sms.create(side.params()))
+  end)
+
+  it("an interrupt in a callback of the loop ends the program", function()
+    local words = process.lua(([[
+      local side = require "spec.support.nvim_side"
+      local client = side.client(%q, { loop = "luv" })
+      assert(client.sms.create(side.params()))
+      client.sms.create_async(side.params(), function()
+        print "called"
+        error("interrupted!", 0)
+      end)
+      side.uv.run()
+      print "went on"
+    ]]):format(server.url))
+    table.insert(words, 1, "sh")
+    for i, word in ipairs { "-c", 'exec "$@" 2>/dev/null', "sh" } do
+      table.insert(words, i + 1, word)
+    end
+    assert.equal("called", process.capture(words))
+  end)
+
   it("a client that was polled to its end leaves nothing in the loop",
     function()
       server:default { status = 200, body = { id = "acti_1" }, delay = 0.1 }
