@@ -237,18 +237,20 @@ describe("in Neovim", function()
           server:ledger()[1].headers.authorization)
       end)
 
-    -- Ctrl-C while create waits: when it comes, what it makes of the call.
-    local function interrupted(url)
-      editor:lua([[
+    -- Ctrl-C while a call waits: when it comes, what it makes of the call.
+    local function interrupted(url, call)
+      editor:lua(([[
         local client = host.client(arg.url, { timeout = 30 })
         vim.schedule(function()
           local begun = vim.loop.hrtime()
           vim.fn.writefile({ "true" }, arg.file .. "_to_come")
-          local facts = host.facts(client.sms.create(host.params()))
+          local facts = (function() %s end)()
           facts.took = (vim.loop.hrtime() - begun) / 1e9
+          facts.handles = host.handles()
           vim.fn.writefile({ vim.fn.json_encode(facts) }, arg.file)
         end)
-      ]], { url = url, file = editor.dir .. "/facts" })
+      ]]):format(call or "return host.facts(client.sms.create(host.params()))"),
+      { url = url, file = editor.dir .. "/facts" })
       editor:wait_for_file "facts_to_come"
       if url == server.url then assert(server:wait(1)) end
       socket.sleep(0.1)
@@ -262,6 +264,17 @@ describe("in Neovim", function()
       server:default { status = 200, body = { id = "acti_1" }, delay = 20 }
       local facts = interrupted(server.url)
       assert.same({ "cancelled", "unknown" }, { facts.kind, facts.outcome })
+      assert.same({ poll = 0, timer = 0 }, facts.handles)
+    end)
+
+    it("ends by Ctrl-C, client:wait() too, whose calls go on", function()
+      server:default { status = 200, body = { id = "acti_1" }, delay = 20 }
+      local facts = interrupted(server.url, [[
+        client.sms.create_async(host.params(), function() end)
+        return { left = client:wait(15) }
+      ]])
+      assert.equal(1, facts.left)
+      assert.is_true(facts.took < 14, facts.took .. " s")
     end)
 
     it("ends by Ctrl-C, not_sent where no byte had left", function()
