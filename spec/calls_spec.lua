@@ -133,6 +133,25 @@ describe("a callback that yields", function()
   end
 end)
 
+describe("a coroutine that waits, with the loop poll,", function()
+  it("goes on to wait where other code resumes it", function()
+    local client = support.new(server, { loop = "poll" })
+    local ended = {}
+    local thread = coroutine.create(function()
+      for i = 1, 2 do
+        local sms, err = client.sms.create(support.params())
+        ended[i] = sms and "sent" or tostring(err)
+      end
+    end)
+    for _ = 1, 3 do assert(coroutine.resume(thread)) end
+    assert.same({}, ended)
+    assert.equal(0, client:wait(5))
+    assert.same({ "sent", "sent" }, ended)
+    assert.equal("dead", coroutine.status(thread))
+    assert.equal(2, #server:ledger())
+  end)
+end)
+
 describe("a call that the engine", function()
   local engine = core.engine
 
