@@ -98,17 +98,11 @@ function ngx_timers.new(now)
     else
       callback = pop(callbacks)
     end
-    if timers.is_idle() or now() >= chain_end then
-      chain_end = nil
-    else
-      ask()
-    end
-    if callback then
-      local mine = {}
-      running[mine] = true
-      call(callback)
-      running[mine] = nil
-    end
+    local mine = {}
+    if callback then running[mine] = true end -- before ask() counts them
+    if not timers.is_idle() and now() < chain_end then ask() end
+    if callback then call(callback) end
+    running[mine] = nil
   end
 
   -- Calls them here, if there is no timer for them.
