@@ -252,10 +252,13 @@ build/load: bench/load.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) -O2 -o $@ $<
 
+# Loops over pairs: see lua/close/raw_pairs.lua.
 .PHONY: lint
 lint:
 	@luacheck -q $(LUA_FILES)
 	@! grep -nE '.{81}| $$' $(wildcard src/*/*.[ch] spec/*/*.[ch] bench/*.[ch])
+	@! grep -nE 'in (pairs *\(|next *,)' $(filter-out lua/close/sandbox.lua, \
+	  $(wildcard lua/close.lua lua/close/*.lua lua/close/loop/*.lua))
 
 .PHONY: layers
 layers: export WERROR = -Werror

@@ -60,6 +60,7 @@ build = {
     ["close.protect"] = "lua/close/protect.lua",
     ["close.question"] = "lua/close/question.lua",
     ["close.raw"] = "lua/close/raw.lua",
+    ["close.raw_pairs"] = "lua/close/raw_pairs.lua",
     ["close.request"] = "lua/close/request.lua",
     ["close.resource"] = "lua/close/resource.lua",
     ["close.send"] = "lua/close/send.lua",

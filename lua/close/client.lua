@@ -28,6 +28,7 @@ local operations = require "close.operation"
 local options = require "close.options"
 local questions = require "close.question"
 local raw = require "close.raw"
+local raw_pairs = require "close.raw_pairs"
 local sms = require "close.sms"
 
 local Client = {}
@@ -112,7 +113,7 @@ function Client:close()
   state.closed = true
   questions.close(state)
   local engine = state.engine
-  for id, request in pairs(engine and state.requests or {}) do
+  for id, request in raw_pairs(engine and state.requests or {}) do
     if request then engine:cancel(id) end
   end
   repeat -- a drain that runs out of memory leaves some of them

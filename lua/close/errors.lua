@@ -2,6 +2,7 @@
 -- (outcome), and a message. All errors of the library are made here.
 
 local json = require "close.json"
+local raw_pairs = require "close.raw_pairs"
 
 local MAX_ERRORS = 1000
 local MAX_LOOKS = 4 * MAX_ERRORS -- values that are searched for them
@@ -148,7 +149,7 @@ end
 -- as many as can be listed, and looks.left at most.
 local function sorted_keys(value, looks)
   local keys, most = {}, math.min(MAX_ERRORS, looks.left)
-  for key in pairs(value) do
+  for key in raw_pairs(value) do
     if #keys == most then break end
     keys[#keys + 1] = key
   end

@@ -7,6 +7,7 @@ local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 local memory = require "close.memory"
+local raw_pairs = require "close.raw_pairs"
 local requests = require "close.request"
 local resource = require "close.resource"
 local storage = require "close.storage"
@@ -102,7 +103,7 @@ end
 
 local function read_data(source, list)
   local count = 0
-  for name in next, source do
+  for name in raw_pairs(source) do
     count = count + 1
     if name ~= "data" and count <= 10 then
       local plain = type(name) == "string" and name:match "^[%w_]+$" or "?"
@@ -147,7 +148,7 @@ local function read_info(info, filename, list)
       core.type_name(info))
     return nil
   end
-  for name, value in next, info or copy do copy[name] = value end
+  for name, value in raw_pairs(info or copy) do copy[name] = value end
   if copy.filename == nil then copy.filename = filename end
   if copy.content_type == nil and type(copy.filename) == "string" then
     local ending = copy.filename:match "%.(%w+)$"

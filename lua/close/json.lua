@@ -3,6 +3,7 @@
 
 local core = require "close.core"
 local memory = require "close.memory"
+local raw_pairs = require "close.raw_pairs"
 
 -- Where the host has functions of lua-cjson's names, as Neovim does. musl's
 -- dlopen() cannot do it: there lua-cjson has to be linked to call its own.
@@ -149,7 +150,7 @@ function json.min_size(value, seen, depth)
   if depth > MAX_DEPTH then return nil, "it is nested too deeply" end
   seen[value] = false -- not known yet
   local bytes = 2
-  for key, item in next, value do
+  for key, item in raw_pairs(value) do
     local more, why = json.min_size(item, seen, depth + 1)
     if not more then return nil, why end
     bytes = bytes + more + (type(key) == "string" and #key or 1)

@@ -2,6 +2,7 @@
 -- default of each.
 
 local core = require "close.core"
+local raw_pairs = require "close.raw_pairs"
 
 local options = {
   MAX_RETRIES = 3, -- unless the client, the call or the verb says otherwise
@@ -139,7 +140,7 @@ local function read(list, given, what, more)
     if value == nil then value = default end
     settings[name], known[name] = value, true
   end
-  for name in next, given do
+  for name in raw_pairs(given) do
     if not known[name] then
       return nil, ("unknown option %s: the options are %s%s"):format(
         shown(name), more and more .. ", " or "", names(list))
@@ -157,7 +158,7 @@ end
 -- Adds credentials and base_url from the environment, if the caller gave none.
 local function add_environment(given)
   local filled = {} -- copied raw: a metamethod of the caller's could throw
-  for name, value in next, given do filled[name] = value end
+  for name, value in raw_pairs(given) do filled[name] = value end
   if filled.api_key == nil and filled.access_token == nil then
     filled.api_key = environment "CLOSE_API_KEY"
     if not filled.api_key then

@@ -5,6 +5,7 @@ local activity = require "close.activity"
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
+local raw_pairs = require "close.raw_pairs"
 
 local pages = {}
 
@@ -31,7 +32,7 @@ end
 local function is_list(value)
   if type(value) ~= "table" then return false end
   local count = 0
-  for _ in pairs(value) do count = count + 1 end
+  for _ in raw_pairs(value) do count = count + 1 end
   for i = 1, count do
     if type(value[i]) ~= "table" then return false end
   end

@@ -5,6 +5,7 @@ local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
 local operations = require "close.operation"
+local raw_pairs = require "close.raw_pairs"
 local requests = require "close.request"
 
 local MAX_PATH, MAX_QUERY = 8000, 64 * 1024 -- bytes, before they are escaped
@@ -84,7 +85,7 @@ end
 -- The size of a query, or nil and what is wrong with it.
 local function measure(query)
   local bytes = 0
-  for name, item in next, query do
+  for name, item in raw_pairs(query) do
     local text = type(name) == "string" and value_of(item)
     if not text then return nil, "type", wrong_item(name, item) end
     bytes = bytes + #name + #text + #"=&"
@@ -108,7 +109,7 @@ local function write_query(query, list)
     return ""
   end
   local parts = {}
-  for name, item in next, query do
+  for name, item in raw_pairs(query) do
     parts[#parts + 1] = core.escape(name) .. "=" .. core.escape(value_of(item))
   end
   table.sort(parts)
@@ -140,7 +141,7 @@ end
 local function split(given)
   if type(given) ~= "table" then return {}, given end
   local own, call_options = {}, {}
-  for name, value in next, given do
+  for name, value in raw_pairs(given) do
     local half = OWN[name] and own or call_options
     half[name] = value
   end

@@ -14,6 +14,7 @@ local errors = require "close.errors"
 local json = require "close.json"
 local params = require "close.params"
 local questions = require "close.question"
+local raw_pairs = require "close.raw_pairs"
 local user = require "close.user"
 
 local UNLIMITED = 1000000 -- retries by default: the timeout is the limit
@@ -52,7 +53,7 @@ end
 -- The body of the draft.
 local function to_draft_body(body)
   local draft = {}
-  for name, value in pairs(body) do draft[name] = value end
+  for name, value in raw_pairs(body) do draft[name] = value end
   draft.status, draft.send_in = "draft", nil
   return draft
 end
@@ -62,7 +63,7 @@ local HOW = { date_scheduled = true, send_in = true } -- when it is sent
 -- The body of the promotion.
 local function to_promotion(body)
   local promotion = { status = "outbox" }
-  for name in pairs(HOW) do
+  for name in raw_pairs(HOW) do
     local value = body[name]
     if is_given(value) and type(value) ~= "table" then
       promotion[name] = value
@@ -75,7 +76,7 @@ end
 -- Fields that the promotion of an earlier draft changes as well.
 local function to_changes(body)
   local changes = {}
-  for name, value in pairs(body) do
+  for name, value in raw_pairs(body) do
     if not is_fixed(name) and not HOW[name] then changes[name] = value end
   end
   return changes

@@ -8,6 +8,7 @@ local errors = require "close.errors"
 local json = require "close.json"
 local pages = require "close.pages"
 local params = require "close.params"
+local raw_pairs = require "close.raw_pairs"
 local resource = require "close.resource"
 local send = require "close.send"
 
@@ -53,7 +54,7 @@ local function take_fields(given, found)
     return nil, 0
   end
   local own, unlisted = {}, 0
-  for name, value in next, given do
+  for name, value in raw_pairs(given) do
     if name == "fields" or name == "_fields" then
       own[name] = value
     elseif #found < MAX_LISTED then

@@ -6,6 +6,7 @@
 local core = require "close.core"
 local errors = require "close.errors"
 local json = require "close.json"
+local raw_pairs = require "close.raw_pairs"
 local requests = require "close.request"
 
 -- The path in an event: the real one may contain secrets.
@@ -24,7 +25,7 @@ local storage = {
 -- if one cannot be sent.
 local function read_fields(fields)
   local list = {}
-  for name, value in pairs(fields) do
+  for name, value in raw_pairs(fields) do
     if type(value) == "number" then value = json.number(value) end
     if type(name) ~= "string" or name:find "%c" or
        type(value) ~= "string" or #list == MAX_FIELDS then

@@ -9,6 +9,7 @@
 -- date_created.
 
 local core = require "close.core"
+local raw_pairs = require "close.raw_pairs"
 
 local PAGE = 100 -- items, unless the caller gives _limit
 local MAX_FRUITLESS = 3 -- pages in a row that bring nothing new
@@ -38,7 +39,7 @@ end
 ---@param query table as core.filters makes it; not changed
 function walk.new(query)
   local filters = {}
-  for name, value in pairs(query) do filters[name] = value end
+  for name, value in raw_pairs(query) do filters[name] = value end
   if filters._fields then filters._fields = with_needed(filters._fields) end
   local start = filters._skip or 0
   -- Two at least: pages within one moment overlap by one.
@@ -61,7 +62,7 @@ end
 function Walk:ask()
   if self.over then return nil end
   local query = {}
-  for name, value in pairs(self.filters) do query[name] = value end
+  for name, value in raw_pairs(self.filters) do query[name] = value end
   if self.skip > 0 then query._skip = self.skip end
   if self.bound then query.date_created__lte = self.bound end
   return query

@@ -48,8 +48,10 @@ local function run_queued(queue, run, now, till)
 end
 
 local function count(set)
-  local n = 0
-  for _ in pairs(set) do n = n + 1 end
+  local n, key = 0, next(set) -- not in a for loop: see raw_pairs.lua
+  while key do
+    n, key = n + 1, next(set, key)
+  end
   return n
 end
 
