@@ -24,10 +24,11 @@ trap 'exit 130' INT TERM
 GLUE='activity answers contract create credentials events files list reentry
   validate'
 GLUE_MOST='fuzz memory wrong_input'
-# The specs of what the C part does alone, which is built once for all Luas;
-# and those of programs that are made of the library's calls.
+# The specs of what the C part does alone, which is built once for all Luas; and
+# those of Lua and of programs, which ask of the C part what others do, too.
 WIRE='authorities compressed connection descriptors dns libcurl timeout tls'
-PROGRAMS='bulk docs examples from_scratch'
+LUA_ALONE='bulk callers docs environment examples from_scratch ngx_interval
+  ngx_poller on_draft protect raw_pairs send_draft send_life snippets'
 
 is_wanted() {
   case " $(echo $ONLY) " in *" $1 "*) return 0 ;; *) return 1 ;; esac
@@ -47,7 +48,7 @@ specs() {
 
 # without NAMES FILE...: the spec files of other names.
 without() {
-  names=$1
+  names=$(echo $1)
   shift
   for file; do
     name=${file##*/}
@@ -72,7 +73,7 @@ for stage in $ONLY; do
   esac
 done
 [ "${1-}" != names ] || exit 0
-for name in $WIRE $PROGRAMS; do
+for name in $WIRE $LUA_ALONE; do
   ls "spec/${name}_spec.lua" >/dev/null || exit 2
 done
 
@@ -88,7 +89,7 @@ for name in random send; do # random faults are drawn from the matrix
   specs faults-sanitized lua5.4 sanitized "$file"
 done
 # shellcheck disable=SC2046,SC2086 # names are words, here and below
-specs lua5.4-sanitized lua5.4 sanitized $(without "$PROGRAMS" spec/*_spec.lua)
+specs lua5.4-sanitized lua5.4 sanitized $(without "$LUA_ALONE" spec/*_spec.lua)
 glue luajit sanitized $GLUE_MOST $GLUE
 glue lua5.4 eager $GLUE_MOST $GLUE
 glue luajit eager $GLUE
