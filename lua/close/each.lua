@@ -212,6 +212,7 @@ local function take_result(self, page, err, response)
 end
 
 local function new_delivery(state, operation, callback, name)
+  -- With room for all fields, so that none is set by allocating.
   local self = {
     state = state, walker = operation and operation.task, callback = callback,
     name = name, options = nil, operation = operation,
@@ -244,7 +245,6 @@ function each.launch(state, operation, refused, callback, given, name)
   local delivery = new_delivery(state, operation, callback, name)
   if operation then
     delivery.options, refused = copy_options(state, given, operation.verb)
-    if refused then delivery.operation = nil end
   end
   local whole = new_handle(delivery)
   local begun, why = fetch_page(delivery, refused) -- last: see there

@@ -162,7 +162,7 @@ describe("close.sandbox HTTP", function()
     local text = ("x"):rep(500000)
     for _ = 1, 20 do client:create { status = "draft", text = text } end
     local slow = client:open(GET)
-    assert.equal(slow, socket.select({ slow }, nil, 30)[1])
+    assert.equal(slow, socket.select({ slow }, nil, support.PATIENCE)[1])
     assert.equal(200, (client:call("GET", SMS .. "?_limit=1&_fields=id")))
     local status, headers, body = answer(slow)
     slow:close()
