@@ -7,8 +7,9 @@
  * lua: the allocations of Lua; where it collects its garbage and asks again, it
  * fails again. lasting: the same, and the next ones fail as well. tls: those of
  * OpenSSL. c: those of the core, of libcurl and of all else that it loads, such
- * as nghttp2; but not lua-cjson's, which ends the process by itself. Every
- * STEP-th N from FIRST on.
+ * as nghttp2; but not those of lua-cjson, which ends the process by itself, and
+ * of libgcc, which crashes (__register_frame, which LuaJIT's compiler calls).
+ * Every STEP-th N from FIRST on.
  * Ends with a line: how many allocations were failed, how many findings. */
 #define _GNU_SOURCE
 #include <lauxlib.h>
@@ -25,7 +26,7 @@
 enum { LASTING = 8, CHILD_MAX = 20, NOT_REACHED = 77, NTH_MAX = 100000,
        FOUND_MAX = 100 };
 
-enum part { OF_LUA, OF_US, OF_C, OF_TLS, OF_CJSON };
+enum part { OF_LUA, OF_US, OF_C, OF_TLS, OF_NEITHER };
 
 static struct {
   enum part part; /* whose allocations are counted */
@@ -86,8 +87,8 @@ static void *lua_alloc(void *unused, void *block, size_t old, size_t size) {
 /* ---- C's: these stand before libc's for all that is loaded ---- */
 
 /* Where the code lies that is told apart: the core and libcurl (OF_US),
- * OpenSSL, lua-cjson. All else is OF_C. (dladdr() would look through all
- * symbols each time.) */
+ * OpenSSL, lua-cjson and libgcc. All else is OF_C. (dladdr() would look through
+ * all symbols each time.) */
 static struct place {
   const char *from, *to;
   enum part part;
@@ -95,7 +96,7 @@ static struct place {
 static size_t place_count;
 
 static enum part part_of_object(const char *name) {
-  if (strstr(name, "cjson")) return OF_CJSON;
+  if (strstr(name, "cjson") || strstr(name, "/libgcc")) return OF_NEITHER;
   if (strstr(name, "/libssl") || strstr(name, "/libcrypto")) return OF_TLS;
   if (strstr(name, "/close/core") || strstr(name, "/libcurl")) return OF_US;
   return OF_C;
