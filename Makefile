@@ -162,7 +162,7 @@ spec:
 	@test -n "$(FILE)" || \
 	  { echo 'Which one? For example: make spec FILE=spec/text_spec.lua'; exit 2; }
 	@tools/setup.sh test
-	@$(MAKE) -s build threads $(PRELOADED) build/witness
+	@$(MAKE) -s build threads $(PRELOADED) $(STARTED)
 	@$(MAKE) -s build LUA=luajit
 	@case '$(FILE)' in *threads*) $(MAKE) -s race-detector ;; esac
 	@eval "$$($(MAKE) -s --no-print-directory env)" && \
@@ -190,10 +190,13 @@ $(PRELOADED): build/%.so: spec/support/%.c
 	$(CC) $(STRICT) -Werror $(CURL_CFLAGS) -shared -fvisibility=default -o $@ \
 	  $< $(LDLIBS)
 
-# Bare libcurl, which the fault matrix compares with.
-build/witness: spec/support/witness.c
+# What they start: bare libcurl, which the fault matrix compares with, and what
+# ends their children with them.
+STARTED = build/witness build/watcher
+build/witness: LDLIBS = $(CURL_LIBS)
+$(STARTED): build/%: spec/support/%.c
 	@mkdir -p $(@D)
-	$(CC) $(STRICT) -Werror -O2 $(CURL_CFLAGS) -o $@ $< $(CURL_LIBS)
+	$(CC) $(STRICT) -Werror -O2 $(CURL_CFLAGS) -o $@ $< $(LDLIBS)
 
 # Several lua_States in threads.
 .PHONY: threads
@@ -206,7 +209,7 @@ $(TREE)/$(LUA)/threads: spec/support/threads.c $(TREE)/obj/flags \
 	  $(shell pkg-config --libs $(LUA)) -pthread
 
 .PHONY: sanitized
-sanitized: $(PRELOADED) build/witness torture-hosts
+sanitized: $(PRELOADED) $(STARTED) torture-hosts
 	@$(MAKE) -s -j$(CORES) c-tests SANITIZE=1
 	@for lua in lua5.4 luajit; do \
 	  $(MAKE) -s -j$(CORES) build threads LUA=$$lua SANITIZE=1 || exit 1; done
@@ -224,7 +227,7 @@ torture: export WERROR = -Werror
 torture:
 	@tools/setup.sh test
 	@for lua in lua5.4 luajit; do $(MAKE) -s build LUA=$$lua || exit 1; done
-	@$(MAKE) -s torture-hosts c-tests SANITIZE=1
+	@$(MAKE) -s torture-hosts build/watcher c-tests SANITIZE=1
 	@CLO_SPEC_TORTURE=1 build/sanitize/c/test_engine_curl_memory
 	@spec/torture/run.sh
 

@@ -114,6 +114,7 @@ job lint one make -s lint
 job layers one make -s layers LUA=lua5.4
 job musl one make -s musl LUA=lua5.4
 
+mkdir "$work/results"
 begun=$(date +%s)
 xargs -P "$JOBS" -L 1 tools/test_job.sh <"$work/jobs"
 

@@ -37,15 +37,20 @@ run_spec() {
   if [ "$mode" != plain ] && { [ "$mode" = sanitized ] || [ "$lua" != luajit ]
   }; then
     tree=build/sanitize skip=once,unsanitized
-    set -- CLOSE_SPEC_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 \
+    set -- env CLOSE_SPEC_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 \
       "LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(
         gcc -print-file-name=libubsan.so)"
   fi
-  eval "$(make -s env LUA="$lua" TREE="$tree")"
+  # Asked for once: it takes longer than many a spec.
+  settings=$work/$lua-$mode.env
+  if [ ! -s "$settings" ]; then
+    make -s env LUA="$lua" TREE="$tree" >"$log" && mv "$log" "$settings"
+  fi
+  . "$settings"
   export LUA_PATH="$PWD/?.lua;$LUA_PATH" CLOSE_SPEC_LUA="$lua"
   set -- "$@" "$lua" "$(command -v busted)" "--exclude-tags=$skip"
   [ "$mode" != eager ] || set -- "$@" --helper=spec/support/eager_gc.lua
-  run env "$@" "$file"
+  run "$@" "$file"
   status=$?
   counts=$(sed -n 's/^\([0-9]*\) success[a-z]* \/ \([0-9]*\) failure[a-z]* \/ \([0-9]*\) error[a-z]* \/ \([0-9]*\) pending.*/\1 \2 \3 \4/p' "$log")
   # shellcheck disable=SC2086 # four numbers
@@ -78,7 +83,6 @@ if [ "$failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$passed" -eq 0 ]; }; then
   failed=1
 fi
 seconds=$(($(date +%s) - begun))
-mkdir -p "$work/results"
 echo "$passed $failed $seconds" >>"$work/results/$stage"
 printf '%-18s %4d passed, %d failed, %3d s: %s\n' "$stage" "$passed" \
   "$failed" "$seconds" "$name"

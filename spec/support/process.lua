@@ -1,5 +1,5 @@
 -- Child processes and temporary directories of the tests. A child lives no
--- longer than this process: a watcher in its shell reads from a pipe that only
+-- longer than this process: a watcher (watcher.c) reads from a pipe that only
 -- we hold open, and ends the child at its end, however we end. Only processes
 -- that were started here are ever signalled.
 local socket = require "socket"
@@ -13,43 +13,10 @@ Process.__index = Process
 local POLL, PATIENCE = 0.002, 30
 local TRIES = 4
 local started, count = {}, 0
-local scratch, janitor, detach
+local scratch, janitor
 
--- $1 fifo, $2 file for the exit status, $3 stdin, $4 stdout, $5 stderr, then
--- the command. "-" stands for: inherited (stderr) or the fifo (stdout). The
--- fifo's first line is the pid, written by the process that becomes the child.
-local SHELL = [=[
-exec 3<&0 </dev/null
-fifo=$1 status=$2 in=$3 out=$4 err=$5
-shift 5
-[ "$err" = - ] || exec 2>"$err"
-if [ "$out" = - ]; then
-  sh -c 'echo $$; exec "$@"' sh "$@" <"$in" >"$fifo" 3<&- &
-else
-  sh -c 'out=$1; shift; echo $$; exec "$@" >"$out"' sh "$out" "$@" \
-    <"$in" >"$fifo" 3<&- &
-fi
-child=$!
-exec 2>/dev/null
-trap '' INT HUP TERM
-(
-  trap 'exit 0' USR1
-  read -r word <&3
-  kill -TERM "$child"
-  n=0
-  while [ "$n" -lt 100 ] && kill -0 "$child"; do
-    sleep 0.01
-    n=$((n + 1))
-  done
-  kill -KILL "$child"
-) >/dev/null &
-watcher=$!
-exec 3<&-
-wait "$child"
-echo "$?" >"$status"
-kill -USR1 "$watcher"
-wait "$watcher"
-]=]
+local WATCHER = "build/watcher"
+local FIFOS = 16 -- that one command makes: a process is dear
 
 -- Removes at its end what it was told of; again while somebody still writes.
 local JANITOR = [=[
@@ -91,21 +58,17 @@ function process.capture(command)
   return (text:gsub("\n$", ""))
 end
 
--- A shell script that reads from us, out of the reach of a signal to our whole
--- process group: it is there to outlive us, shortly.
-local function popen_script(script, words)
-  detach = detach or process.capture("command -v setsid")
-  local line = { "sh", "-c", script, "sh" }
-  for _, word in ipairs(words) do line[#line + 1] = word end
-  local pipe = assert(io.popen(("exec %s %s"):format(
-    detach, command_line(line)), "w"))
+-- A program that reads from us.
+local function popen(words)
+  local pipe = assert(io.popen("exec " .. command_line(words), "w"))
   pipe:setvbuf("no")
   return pipe
 end
 
 -- A new directory; gone when this process is, if not removed before.
 function process.tempdir()
-  janitor = janitor or popen_script(JANITOR, {})
+  -- Out of the reach of a signal to our whole process group: it outlives us.
+  janitor = janitor or popen{ "setsid", "sh", "-c", JANITOR, "sh" }
   local base = (os.getenv("TMPDIR") or "/tmp"):gsub("/+$", "")
   local dir = process.capture{ "mktemp", "-d", base .. "/close-test-XXXXXX" }
   assert(dir ~= "", "mktemp failed")
@@ -137,6 +100,7 @@ end
 -- A command line without the sanitizers' runtime, which slows down what has
 -- none of our C.
 function process.unsanitized(argv)
+  if not os.getenv "LD_PRELOAD" then return argv end
   return { "env", "-u", "LD_PRELOAD", unpack(argv) }
 end
 
@@ -177,32 +141,40 @@ local function exit_status(self)
   return self.status
 end
 
+-- The names of two new fifos, and of a file that is not there yet.
+local function new_names()
+  scratch = scratch or process.tempdir()
+  count = count + 1
+  local base = scratch .. "/" .. count
+  if count % FIFOS == 1 then
+    local fifos = { "mkfifo" }
+    for i = count, count + FIFOS - 1 do
+      fifos[#fifos + 1] = ("%s/%d.out"):format(scratch, i)
+      fifos[#fifos + 1] = ("%s/%d.in"):format(scratch, i)
+    end
+    assert(process.run(fifos), "mkfifo failed")
+  end
+  return base .. ".out", base .. ".in", base .. ".status"
+end
+
 -- Starts a command (a list of words) in the background. Options: stdin and
 -- stdout, each "pipe" or a file name (else /dev/null), stderr a file name
 -- (else ours). Returns a process with pid, and with stdin and stdout as files
 -- where they were to be pipes.
 function process.start(argv, options)
   options = options or {}
-  scratch = scratch or process.tempdir()
-  count = count + 1
-  local base = scratch .. "/" .. count
-  local fifo, status_file = base .. ".out", base .. ".status"
+  local out, input, status_file = new_names()
   local stdin, stdout = options.stdin or "/dev/null", options.stdout
-  local fifos, self = { "mkfifo", fifo }, { status_file = status_file }
+  local self = { status_file = status_file }
+  if stdin ~= "pipe" then input = stdin end
+  self.watch = popen{ WATCHER, out, status_file, input,
+    stdout == "pipe" and "-" or stdout or "/dev/null", options.stderr or "-",
+    unpack(argv) }
   if stdin == "pipe" then
-    stdin = base .. ".in"
-    fifos[3] = stdin
-  end
-  assert(process.run(fifos), "mkfifo failed")
-  local words = { fifo, status_file, stdin,
-    stdout == "pipe" and "-" or stdout or "/dev/null", options.stderr or "-" }
-  for _, word in ipairs(argv) do words[#words + 1] = word end
-  self.watch = popen_script(SHELL, words)
-  if fifos[3] then
-    self.stdin = assert(io.open(stdin, "w"))
+    self.stdin = assert(io.open(input, "w"))
     self.stdin:setvbuf("no")
   end
-  self.stdout = assert(io.open(fifo, "r"))
+  self.stdout = assert(io.open(out, "r"))
   self.pid = assert(tonumber(self.stdout:read("*l") or ""), "no child")
   if stdout ~= "pipe" then
     self.stdout:close()

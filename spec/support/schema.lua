@@ -7,10 +7,11 @@ local process = require "spec.support.process"
 local schema = {}
 
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)[/\\]") or "."
+local PYTHON = "/usr/bin/python3" -- Debian's, which has Debian's package
 local child
 
 local function ask(question)
-  child = child or process.start({ "python3", HERE .. "/validate.py" },
+  child = child or process.start({ PYTHON, HERE .. "/validate.py" },
     { stdin = "pipe", stdout = "pipe" })
   child.stdin:write(json.encode(question), "\n")
   local line = child.stdout:read("*l")

@@ -10,13 +10,7 @@ import os
 import re
 import sys
 
-try:
-    import jsonschema
-except ImportError:
-    # Debian's package belongs to Debian's own Python.
-    if sys.executable == "/usr/bin/python3":
-        raise
-    os.execv("/usr/bin/python3", ["python3"] + sys.argv)
+import jsonschema
 
 NAMES = {"create": "CreateSMSActivity", "activity": "SMSActivity"}
 
