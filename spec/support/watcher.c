@@ -1,6 +1,6 @@
-/* Runs a command for process.lua, as a child that lives no longer than the test:
- * standard input is a pipe that only the test holds open. At its end the child
- * gets SIGTERM, and a second later SIGKILL.
+/* Runs a command for process.lua, as a child that lives no longer than the
+ * test: standard input is a pipe that only the test holds open. At its end
+ * the child gets SIGTERM, and a second later SIGKILL.
  *
  *   watcher PIDS STATUS STDIN STDOUT STDERR COMMAND...
  *

@@ -8,12 +8,13 @@ local whole = main and os.getenv "CLOSE_SPEC_WHOLE" ~= nil
 
 return {
   main = main,
-  statuses = main and { "outbox", "draft", "inbox" } or { "outbox" },
+  statuses = whole and { "outbox", "draft", "inbox" } or
+    main and { "outbox", "draft" } or { "outbox" },
   witness_parts = whole and 3 or 1, -- of columns.lua
   -- With random faults; and how many processes make them, each of which needs
   -- servers of its own.
-  creates = whole and 20000 or main and 4000 or 960,
-  workers = main and 8 or sanitized and 2 or 4,
+  creates = whole and 20000 or main and 2000 or 960,
+  workers = whole and 8 or sanitized and 2 or 4,
   sends = whole and 5000 or main and 1500 or sanitized and 200 or 500,
   kills = whole and 200 or main and 60 or 20, -- of processes inside of a send
 }
