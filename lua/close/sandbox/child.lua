@@ -45,15 +45,19 @@ local function running_interpreter()
     and word or nil
 end
 
+local versions = {} -- of the commands that have told theirs
+
 -- The _VERSION of the Lua that a command runs; nil: it is no Lua.
 local function version_of(command)
+  if versions[command] then return versions[command] end
   local script = quote(command) .. " -e " .. quote "io.write(_VERSION)"
   local pipe = io.popen("exec </dev/null 2>/dev/null; unset " .. UNSET .. "; "
     .. script)
   if not pipe then return nil end
   local answer = pipe:read "*a"
   pipe:close()
-  return answer and answer:match "^Lua %d%.%d$"
+  versions[command] = answer and answer:match "^Lua %d%.%d$"
+  return versions[command]
 end
 
 -- The interpreter to use, and its _VERSION.
