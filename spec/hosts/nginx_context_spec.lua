@@ -213,10 +213,10 @@ describe("a user's function in nginx", function()
 
   it("is called when the worker ends, too", function()
     start()
-    upstream:default { delay = 0.2 }
+    upstream:default { delay = 1 }
     host:json "/begin"
     assert.truthy(nginx_host.eventually(function()
-      return host:json("/seen").callbacks == 90
+      return host:json("/seen").callbacks >= 90 -- more on a busy machine
     end))
     host:signal "QUIT"
     assert.equal(0, host.child:wait(10))

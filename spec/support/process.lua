@@ -147,6 +147,7 @@ local function new_names()
   count = count + 1
   local base = scratch .. "/" .. count
   if count % FIFOS == 1 then
+    assert(io.open(WATCHER)):close() -- who waits for it would wait for ever
     local fifos = { "mkfifo" }
     for i = count, count + FIFOS - 1 do
       fifos[#fifos + 1] = ("%s/%d.out"):format(scratch, i)

@@ -158,9 +158,14 @@ function Client:fault(wanted)
   assert(self.server:fault(wanted))
 end
 
--- A bare connection, on which these bytes, if any, were sent.
-function Client:open(text)
-  local sock = assert(socket.connect("127.0.0.1", self.server.port))
+-- A bare connection, on which these bytes, if any, were sent. With a receive
+-- buffer of few bytes, the server's answer stays with the server.
+function Client:open(text, receive_buffer)
+  local sock = assert(socket.tcp4()) -- which has options before it connects
+  if receive_buffer then
+    assert(sock:setoption("recv-buffer-size", receive_buffer))
+  end
+  assert(sock:connect("127.0.0.1", self.server.port))
   sock:settimeout(PATIENCE, "t")
   if text then assert(sock:send(text)) end
   return sock
