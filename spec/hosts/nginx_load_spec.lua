@@ -36,6 +36,22 @@ local LOCATIONS = [[
       ngx.say("[", app.client:wait(0.3), "]")
     }
   }
+  location = /meet {
+    content_by_lua_block {
+      local begun, ended = 0, 0
+      for i = 1, 10 do
+        app.client.sms.create_async(app.params "meet", function()
+          begun = begun + 1
+          local till = ngx.now() + 5
+          while begun < 10 and ngx.now() < till do ngx.sleep(0.01) end
+          ended = ended + 1
+          if ended == 10 then app.notes.met = ngx.now() < till end
+        end)
+      end
+      app.notes.met = nil
+      ngx.say "{}"
+    }
+  }
 ]]
 
 -- How many calls ended in which way.
@@ -190,6 +206,19 @@ describe("many calls at once in nginx", function()
     assert.equal(21, #upstream:ledger())
     assert.equal(20, called())
   end)
+
+  it("have callbacks that may sleep at the same time, again and again",
+    function()
+      for _ = 1, 5 do
+        host:json "/meet"
+        local met
+        nginx_host.eventually(function()
+          met = host:json "/state".notes.met
+          return met ~= nil
+        end)
+        assert.is_true(met)
+      end
+    end)
 
   it("end where nginx had no timer left for them, too", function()
     local second = nginx_host.start {
