@@ -178,6 +178,34 @@ describe("a function for the credentials", function()
     assert.equal(1, #server:ledger())
   end)
 
+  for name, act in pairs{
+    ["is cancelled"] = function(_, request) request:cancel() end,
+    ["ends with its client"] = function(client) client:close() end,
+  } do
+    it("is not asked about a 401 whose call " .. name, function()
+      server:default{ status = 401 }
+      local client, request
+      local asked, told, err = 0, 0, nil
+      client = support.new(server, {
+        access_token = function()
+          asked = asked + 1
+          return "t" .. asked
+        end,
+        on_event = function(event)
+          if event.status == 401 then act(client, request) end
+        end,
+      })
+      request = client.sms.create_async(support.params(), function(_, why)
+        told, err = told + 1, why
+      end)
+      client:wait(5)
+      assert.equal(0, client:pending())
+      assert.same({ 1, 1, 1 }, { asked, told, #server:ledger() })
+      assert.equal(401, err.status)
+      assert.equal("rejected", err.outcome)
+    end)
+  end
+
   it("is not asked about a 401 that a constant key got", function()
     server:default{ status = 401, body = { error = "no" } }
     local _, err = support.new(server).sms.create(support.params())
