@@ -75,6 +75,13 @@ describe("an option", function()
     end
   end)
 
+  it("of more than 16 KiB is refused with that", function()
+    local most = ("x"):rep(16384)
+    accepts{ user_agent = most }
+    assert.matches("of at most 16384 bytes$",
+      refuses(options{ user_agent = most .. "x" }))
+  end)
+
   it("with a character that cannot be seen says which and where", function()
     local NBSP, MARK = "\194\160", "\239\187\191"
     for _, case in ipairs{
