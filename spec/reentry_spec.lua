@@ -266,6 +266,34 @@ describe("a finalizer at any turn of the collector", function()
     assert.equal("true\t0\t0", said)
   end)
 
+  it("may end the call that is being cancelled", function()
+    local said = process.capture(process.lua(TURNS .. [[
+      local client = require "close".new{ loop = "poll",
+        access_token = function() coroutine.yield() end }
+      local request
+      local wrong, left, k, reached = 0, 0, 0, true
+      local function cancel()
+        request:cancel()
+        client:poll()
+      end
+      while reached and k < 100 do
+        k = k + 1
+        local called = 0
+        request = client.sms.create_async({ status = "draft" },
+          function() called = called + 1 end)
+        local stop = at_turn(k, cancel)
+        request:cancel()
+        reached = stop()
+        collectgarbage "stop"
+        left = left + client:wait(5)
+        collectgarbage "restart"
+        if called ~= 1 then wrong = wrong + 1 end
+      end
+      print(k > 1, wrong, left)
+    ]]))
+    assert.equal("true\t0\t0", said)
+  end)
+
   it("may close the engine that a form is given to", function()
     local said = process.capture(process.lua(TURNS .. [[
       local core = require "close.core"
