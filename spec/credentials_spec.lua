@@ -356,6 +356,23 @@ describe("a function for the credentials", function()
     assert.same({ "Bearer t2", "Bearer t2" }, sent())
   end)
 
+  it("lets a call go once, though a finalizer polls as it goes", function()
+    local leave = questions.leave
+    local client = counting()
+    local told = 0
+    client.sms.create_async(support.params(), function() told = told + 1 end)
+    questions.leave = function(request)
+      questions.leave = leave
+      client:poll()
+      return leave(request)
+    end
+    local ok, left = pcall(client.wait, client, 5)
+    questions.leave = leave
+    assert.same({ true, 0 }, { ok, left })
+    assert.equal(1, told)
+    assert.same({ "Bearer t1" }, sent())
+  end)
+
   it("keeps no call past its timeout", function()
     local client, told, within
     client = support.new(server, { access_token = function()
