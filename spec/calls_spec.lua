@@ -133,6 +133,38 @@ describe("a callback that yields", function()
   end
 end)
 
+describe("the callback of a call that is refused", function()
+  it("may make such a call each time, and wait still ends", function()
+    local client, called = support.new(server), 0
+    local function again()
+      called = called + 1
+      if called < 100000 then client.sms.create_async({}, again) end
+    end
+    again()
+    assert.equal(1, client:wait(0.05))
+    assert.is_true(called > 1 and called < 100000)
+  end)
+
+  it("is collected after it was called, and so is its error", function()
+    local client = support.new(server)
+    local weak, called = setmetatable({}, { __mode = "k" }), 0
+    for i = 1, 20 do
+      local function callback(_, err)
+        called = called + i
+        weak[err] = true
+      end
+      weak[callback] = true
+      client.sms.create_async({}, callback)
+    end
+    assert.equal(0, client:wait(5))
+    assert.equal(210, called)
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(weak))
+    assert.equal(0, client:pending())
+  end)
+end)
+
 describe("a coroutine that waits, with the loop poll,", function()
   it("goes on to wait where other code resumes it", function()
     local client = support.new(server, { loop = "poll" })
