@@ -145,6 +145,21 @@ describe("the callback of a call that is refused", function()
     assert.is_true(called > 1 and called < 100000)
   end)
 
+  it("is not called by a poll that has had its time", function()
+    local client, called = support.new(server, { loop = "poll" }), 0
+    for _ = 1, 50 do
+      client.sms.create_async({}, function()
+        called = called + 1
+        local till = core.now() + 0.001 -- more than a poll's time
+        repeat until core.now() > till
+      end)
+    end
+    assert.equal(49, client:poll())
+    assert.equal(1, called)
+    assert.equal(0, client:wait(5))
+    assert.equal(50, called)
+  end)
+
   it("is collected after it was called, and so is its error", function()
     local client = support.new(server)
     local weak, called = setmetatable({}, { __mode = "k" }), 0
