@@ -29,13 +29,18 @@ local SCRIPT = [[
   if %s then call() end
 ]]
 
+-- What a script prints that may have 60 descriptors.
+local function limited(code)
+  local argv = process.lua(code)
+  for i, word in ipairs(argv) do argv[i] = process.quote(word) end
+  return process.capture("ulimit -n 60; exec " .. table.concat(argv, " "))
+end
+
 -- The reason why there is no descriptor, and what a call comes to with so many
 -- of them, and with again another one with plenty.
 local function calls(url, spare, again)
-  local argv = process.lua(SCRIPT:format(url, "Makefile", spare,
+  local text = limited(SCRIPT:format(url, "Makefile", spare,
     tostring(again or false)))
-  for i, word in ipairs(argv) do argv[i] = process.quote(word) end
-  local text = process.capture("ulimit -n 60; exec " .. table.concat(argv, " "))
   local reason, said = text:match "^([^\n]+)\n(.*)$"
   return reason or text, said
 end
@@ -65,5 +70,26 @@ describe("a call to nobody", function()
   it("has the system's reason", function()
     local _, said = calls("http://127.0.0.1:1/api/v1", 10)
     assert.matches("Connection refused", said)
+  end)
+end)
+
+describe("a client that was closed", function()
+  it("has no descriptor any more", function()
+    assert.equal("nil", limited(([[
+      collectgarbage "stop" -- a collected file would be closed
+      local close = require "close"
+      local why
+      for _ = 1, 100 do
+        local client, err = close.new{ api_key = "x", base_url = %q,
+          ca_file = "Makefile", max_retries = 0 }
+        local sms, wrong
+        if client then
+          sms, wrong = client.sms.create{ status = "draft" }
+          client:close()
+        end
+        if not sms then why = why or tostring(err or wrong) end
+      end
+      print(why)
+    ]]):format(server.url)))
   end)
 end)
