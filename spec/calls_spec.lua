@@ -4,6 +4,7 @@ local activity = require "close.activity"
 local core = require "close.core"
 local json = require "close.json"
 local raw = require "spec.support.raw_server"
+local socket = require "socket"
 local support = require "spec.support.client"
 
 local server
@@ -177,6 +178,27 @@ describe("the callback of a call that is refused", function()
     collectgarbage()
     assert.is_nil(next(weak))
     assert.equal(0, client:pending())
+  end)
+end)
+
+describe("the callbacks of calls that ended at once", function()
+  it("are not called by a poll that has had its time", function()
+    local client, called = support.new(server, { loop = "poll" }), 0
+    for _ = 1, 20 do
+      client.sms.create_async(support.params(), function()
+        called = called + 1
+        local till = core.now() + 0.001 -- more than a poll's time
+        repeat until core.now() > till
+      end)
+    end
+    local most, limit = 0, core.now() + 10
+    while called < 20 and core.now() < limit do
+      socket.sleep(0.05) -- for all answers that are under way
+      local before = called
+      client:poll()
+      most = math.max(most, called - before)
+    end
+    assert.same({ 20, 1 }, { called, most })
   end)
 end)
 
