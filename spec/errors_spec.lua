@@ -252,6 +252,15 @@ describe("the line of an error", function()
     end
   end)
 
+  it("has what is known in this order, and no single attempt", function()
+    local text = "close: api: Close answered 400: Sorry. (outcome: rejected, "
+    assert.equal(text .. "status 400, 3 attempts, Close asks to wait 2 s, " ..
+      "draft acti_1)", tostring(of_body('{"error": "Sorry."}',
+      { attempts = 3, retry_after = 2, draft_id = "acti_1" })))
+    assert.equal(text .. "status 400)",
+      tostring(of_body('{"error": "Sorry."}')))
+  end)
+
   it("has the seconds that Close asks to wait, rounded up", function()
     for seconds, shown in pairs{ [30] = "30 s", [30.009] = "31 s",
       [0.2] = "1 s" } do
