@@ -181,6 +181,28 @@ describe("the callback of a call that is refused", function()
   end)
 end)
 
+describe("a callback that is interrupted", function()
+  it("leaves nothing, however often that happens", function()
+    local client = support.new(server)
+    local weak = setmetatable({}, { __mode = "k" })
+    for _ = 1, 40 do -- callbacks may wait inside each other 30 times
+      client.sms.create_async({}, function(_, err)
+        weak[err] = true
+        error("interrupted!", 0)
+      end)
+      assert.same({ false, "interrupted!" }, { pcall(client.wait, client, 5) })
+      assert.equal(0, client:pending())
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(weak))
+    local sent
+    client.sms.create_async(support.params(), function(sms) sent = sms end)
+    assert.equal(0, client:wait(5))
+    assert.is_table(sent)
+  end)
+end)
+
 describe("the callbacks of calls that ended at once", function()
   it("are not called by a poll that has had its time", function()
     local client, called = support.new(server, { loop = "poll" }), 0
