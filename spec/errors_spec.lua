@@ -269,6 +269,12 @@ describe("the line of an error", function()
     end
   end)
 
+  it("has no blanks around its message, and single ones in it", function()
+    assert.equal("a b", errors.one_line " a\t\n b\r\n")
+    assert.equal("close: config: a b (outcome: not_sent)",
+      tostring(errors.config "\n  a  b  "))
+  end)
+
   it("does without what is not known", function()
     local line = tostring(errors.new{ kind = "config", outcome = "not_sent",
       message = "Odd." })
