@@ -291,6 +291,24 @@ describe("the line of an error", function()
   end)
 end)
 
+describe("what a caller gave", function()
+  it("is in a message if it is a name, and short", function()
+    assert.equal("a_1", errors.shown "a_1")
+    assert.equal(("x"):rep(40), errors.shown(("x"):rep(41)))
+    for _, other in ipairs{ "a b", "", "\n", 5, {}, true } do
+      assert.equal("?", errors.shown(other))
+    end
+  end)
+
+  it("is in a message if it is a reason", function()
+    assert.equal(": no", errors.reason "no")
+    assert.equal(": Odd.", errors.reason(errors.config "Odd."))
+    for _, other in ipairs{ 5, {}, true, { message = "no" } } do
+      assert.equal("", errors.reason(other))
+    end
+  end)
+end)
+
 describe("an error of validation", function()
   it("tells of many without telling all of them", function()
     local list = {}

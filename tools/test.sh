@@ -27,11 +27,11 @@ GLUE_MOST='fuzz wrong_input'
 # The specs of what the C part does alone, which is built once for all Luas; and
 # those of Lua and of programs, which ask of the C part what others do, too.
 WIRE='authorities compressed connection descriptors dns libcurl timeout tls'
-LUA_ALONE='blocking_loop bulk callers docs environment examples from_scratch
-  memory ngx_interval ngx_loop ngx_poller on_draft protect raw_pairs send_draft
-  send_life snippets'
+LUA_ALONE='blocking_loop bulk callers docs driver environment examples
+  from_scratch memory ngx_interval ngx_loop ngx_poller on_draft protect
+  raw_pairs send_draft send_life snippets'
 # Those of programs and examples, and of what is the same in all Luas.
-PROGRAMS='blocking_loop bulk docs environment examples from_scratch
+PROGRAMS='blocking_loop bulk docs driver environment examples from_scratch
   ngx_interval ngx_loop ngx_poller snippets'
 
 is_wanted() {
