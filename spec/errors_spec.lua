@@ -106,6 +106,13 @@ describe("the errors in a body", function()
       message = "y", lead = "x" } })
   end)
 
+  it("are fields where a field's value has members of these names", function()
+    for _, name in ipairs{ "errors", "field-errors" } do
+      assert.same({ "custom[1].code: odd", "custom[1].message: Odd." },
+        read{ [name] = { custom = { { message = "Odd.", code = "odd" } } } })
+    end
+  end)
+
   it("are text, whatever they were", function()
     assert.same({ "a: 5", "b: true", "c: 0.5" }, read{ ["field-errors"] = {
       a = 5, b = true, c = 0.5 } })
