@@ -298,6 +298,44 @@ describe("the line of an error", function()
   end)
 end)
 
+describe("an answer without reasons", function()
+  local function message(status, body, kind)
+    return errors.from_call({ kind = "api", outcome = "rejected", message = "",
+      status = status, attempts = 1 }, { status = status, body = body,
+      headers = { ["content-type"] = kind } }).message
+  end
+
+  it("is told by what it is", function()
+    assert.equal("Close answered 500 with an empty body", message(500, ""))
+    assert.equal("Close answered 500 with text/html, without a reason that " ..
+      "can be read; see err.body", message(500, "<html>", "text/html"))
+    assert.equal("Close answered 500 without a reason that can be read; see " ..
+      "err.body", message(500, "<html>"))
+    for _, status in ipairs{ 300, 302, 399 } do
+      assert.equal("Close answered " .. status .. ", a redirect, which is " ..
+        "never followed: check base_url", message(status, ""))
+    end
+  end)
+
+  it("does not take the place of another message", function()
+    local err = of_body('{"error": "Sorry."}', { message = "Odd." })
+    assert.equal("Odd.", err.message)
+    assert.same({ { message = "Sorry." } }, err.errors)
+  end)
+
+  it("is searched for them up to a bound", function()
+    local lists = {}
+    for i = 1, 10 do
+      lists[i] = {}
+      for j = 1, 1000 do lists[i][j] = {} end
+    end
+    lists[11] = { "x" }
+    assert.same({}, read{ errors = lists })
+    lists[1] = { "y" }
+    assert.same({ "y" }, read{ errors = lists })
+  end)
+end)
+
 describe("what a caller gave", function()
   it("is in a message if it is a name, and short", function()
     assert.equal("a_1", errors.shown "a_1")
