@@ -356,6 +356,27 @@ describe("a function for the credentials", function()
     assert.same({ "Bearer t2", "Bearer t2" }, sent())
   end)
 
+  for _, loop in ipairs{ "blocking", "poll", "luv" } do
+    it("that was interrupted is called again, in the loop " .. loop, function()
+      server:script{ { status = 401 } }
+      local calls, told = 0, 0
+      local client = support.new(server, { loop = loop,
+        access_token = function()
+          calls = calls + 1
+          if calls == 2 then error("interrupted!", 0) end
+          return "t" .. calls
+        end })
+      client.sms.create_async(support.params(), function(sms)
+        assert(sms)
+        told = told + 1
+      end)
+      assert.same({ false, "interrupted!" }, { pcall(client.wait, client, 5) })
+      assert.equal(0, client:wait(5))
+      assert.equal(1, told)
+      assert.same({ "Bearer t1", "Bearer t3" }, sent())
+    end)
+  end
+
   it("lets a call go once, though a finalizer polls as it goes", function()
     local leave = questions.leave
     local client = counting()
