@@ -181,6 +181,22 @@ describe("the callback of a call that is refused", function()
   end)
 end)
 
+describe("client:wait", function()
+  it("takes a number of seconds, at least 0, or none", function()
+    local client = support.new(server)
+    for _, seconds in ipairs{ -1, -0.001, -math.huge, 0 / 0, "5", true, {} } do
+      local left, err = client:wait(seconds)
+      assert.is_nil(left)
+      assert.equal("config", err.kind)
+      assert.matches("a number of seconds, at least 0", err.message, 1, true)
+    end
+    for _, seconds in ipairs{ 0, 0.001, math.huge } do
+      assert.equal(0, client:wait(seconds))
+    end
+    assert.equal(0, client:wait())
+  end)
+end)
+
 describe("a callback that is interrupted", function()
   it("leaves nothing, however often that happens", function()
     local client = support.new(server)
