@@ -414,6 +414,30 @@ describe("a function for the credentials", function()
     assert.equal(1, #server:ledger())
   end)
 
+  it("may cancel a call that waits for it, and wait for that", function()
+    server:script{ { status = 401 } } -- so that it is called in a drain
+    local client, request
+    local calls, told, counts = 0, 0, {}
+    client = support.new(server, { access_token = function()
+      calls = calls + 1
+      if calls == 2 then
+        counts[1] = client:pending()
+        request:cancel()
+        counts[2] = client:pending()
+        client:wait(5)
+        counts[3], counts[4] = client:pending(), told
+      end
+      return "t"
+    end })
+    request = client.sms.create_async(support.params(), function(_, err)
+      told = told + 1
+      assert(err.status == 401)
+    end)
+    assert.equal(0, client:wait(5))
+    assert.same({ 0, 1, 0, 1 }, counts)
+    assert.equal(1, told)
+  end)
+
   it("may wait for all other calls", function()
     server:default{ delay = 0.05 }
     local client
