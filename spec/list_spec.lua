@@ -310,3 +310,12 @@ describe("list of the sandbox", function()
     box:stop()
   end)
 end)
+
+describe("the query of a page", function()
+  it("has whole numbers with all digits", function()
+    local pages = require "close.pages"
+    assert.equal("?_limit=10&_skip=100000000000000",
+      pages.write{ _limit = 10, _skip = 1e14 })
+    assert.equal("", pages.write{})
+  end)
+end)
