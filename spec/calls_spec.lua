@@ -181,6 +181,29 @@ describe("the callback of a call that is refused", function()
   end)
 end)
 
+describe("a handle that is kept", function()
+  it("does not keep the body of its call", function()
+    local client, handles = support.new(server), {}
+    local function kilobytes()
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    local function send(i)
+      handles[i] = client:request_async("POST", "/x/", function() end,
+        { body = { i = i, text = ("x"):rep(1e6) } })
+      assert.equal(0, client:wait(5))
+    end
+    send(1)
+    server:reset()
+    local before = kilobytes()
+    for i = 2, 6 do send(i) end
+    server:reset() -- it forgets the requests
+    assert.is_true(kilobytes() - before < 2000)
+    assert.is_false(handles[6]:cancel())
+  end)
+end)
+
 describe("client:wait", function()
   it("takes a number of seconds, at least 0, or none", function()
     local client = support.new(server)
