@@ -161,6 +161,24 @@ describe("the callback of a call that is refused", function()
     assert.equal(50, called)
   end)
 
+  it("is not called before the function returns that was given it", function()
+    for _, params in ipairs{ support.params(), {} } do
+      local client
+      client = support.new(server, { access_token = function()
+        client:close()
+        return "t"
+      end })
+      local told = 0
+      client.sms.create_async(params, function(_, err)
+        assert(err.outcome ~= "unknown")
+        told = told + 1
+      end)
+      assert.equal(0, told)
+      assert.equal(0, client:wait(5))
+      assert.equal(1, told)
+    end
+  end)
+
   it("is collected after it was called, and so is its error", function()
     local client = support.new(server)
     local weak, called = setmetatable({}, { __mode = "k" }), 0
@@ -202,6 +220,28 @@ describe("a handle that is kept", function()
     assert.is_true(kilobytes() - before < 2000)
     assert.is_false(handles[6]:cancel())
   end)
+end)
+
+describe("a callback", function()
+  for name, params in pairs{ refused = {}, answered = support.params() } do
+    it("may wait and poll, however many do so: " .. name, function()
+      local thrown
+      local client = support.new(server, { on_event = function(event)
+        thrown = thrown or event.callback_error
+      end })
+      local called = 0
+      for _ = 1, 250 do -- Lua allows 200 nested C calls
+        client.sms.create_async(params, function()
+          called = called + 1
+          client:wait(5)
+          client:poll()
+        end)
+      end
+      assert.equal(0, client:wait(10))
+      assert.equal(250, called)
+      assert.is_nil(thrown)
+    end)
+  end
 end)
 
 describe("client:wait", function()
