@@ -225,6 +225,53 @@ static void any_verb_may_come_first(void **state) {
   assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
 }
 
+/* The parent's call has the last place of a rate limit, and will end in the
+ * parent alone. */
+static void a_child_does_not_wait_for_the_parent_s_calls(void **state) {
+  static const struct reaction script[] = {
+      {.reply = REPLY("200 OK", "RateLimit: limit=9, remaining=1, reset=60\r\n",
+                      "2\r\n\r\n{}")},
+      {.reply = OK_REPLY, .delay = 0.3},
+      {.reply = OK_REPLY}};
+  struct clo_request request;
+  open_scene(script, COUNT(script));
+  assert_works("POST", BODY);
+  request = request_of("POST", BODY);
+  submit(&request);
+  step_until_taken(2);
+  in_a_child(asks_first);
+  assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
+}
+
+/* It is not the child that is still sending what the parent sends. */
+static int expects_an_answer(void) {
+  struct clo_request request = request_of("POST", CHILD);
+  double seconds, until = clock_now() + 5;
+  int fault;
+  clo_engine_step(engine, 0.01);
+  while (clo_engine_done(engine)) release(clo_engine_done(engine));
+  fault = calls(); /* so it is known how long an answer takes */
+  if (fault) return fault;
+  CHECK(clo_engine_submit(engine, &request) > 0);
+  do {
+    CHECK(clock_now() < until);
+    clo_engine_step(engine, 0.01);
+    CHECK(pending_count() == 1);
+  } while (!clo_engine_expected(engine, &seconds));
+  clo_engine_free(engine);
+  return 0;
+}
+
+static void a_child_knows_when_to_expect_an_answer(void **state) {
+  static const struct reaction script[] = {
+      {.then = THEN_SILENCE}, {.then = THEN_SILENCE}, {.reply = OK_REPLY},
+      {.then = THEN_SILENCE}};
+  open_scene(script, COUNT(script));
+  submit_posts(2);
+  step_until_taken(2);
+  in_a_child(expects_an_answer);
+}
+
 /* libcurl's form hangs on a handle that the child leaves alone. */
 static void a_form_is_the_parent_s_too(void **state) {
   struct clo_form form = {NULL, 0, "a.gif", "image/gif"};
@@ -270,6 +317,8 @@ int main(void) {
       TEST(a_child_does_not_send_the_parent_s_calls),
       TEST(a_pausing_call_is_the_parent_s),
       TEST(any_verb_may_come_first),
+      TEST(a_child_does_not_wait_for_the_parent_s_calls),
+      TEST(a_child_knows_when_to_expect_an_answer),
       TEST(a_form_is_the_parent_s_too),
       TEST(a_grandchild_has_its_own_too),
   };
