@@ -117,6 +117,27 @@ static void only_so_many_are_kept(void **state) {
   assert_int_equal(queued_count(), 0);
 }
 
+/* A limit is forgotten if its group was not used for long, and not sooner. */
+static void one_that_is_used_is_kept(void **state) {
+  static const struct reaction script[] = {FULL("60"), {.reply = OK_REPLY}};
+  struct clo_request request;
+  char name[32];
+  int i;
+  scene_open(script, COUNT(script));
+  answer_in("full");
+  request = request_in("full");
+  request.timeout = 5;
+  for (i = 0; i < MORE; i++) {
+    snprintf(name, sizeof name, "/lead/%d/", i);
+    answer_in(name);
+    if (i % 100 == 0 || i == MORE - 1) {
+      struct clo_transfer *t = call(&request);
+      assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 0);
+      release(t);
+    }
+  }
+}
+
 static void all_are_kept_while_they_have_calls(void **state) {
   static const struct reaction script[] = {{.reply = OK_REPLY}};
   struct clo_request request;
@@ -139,6 +160,7 @@ int main(void) {
       TEST(a_call_of_another_group_is_due_at_once),
       TEST(the_first_reset_is_the_deadline),
       TEST(only_so_many_are_kept),
+      TEST(one_that_is_used_is_kept),
       TEST(all_are_kept_while_they_have_calls),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));

@@ -112,9 +112,13 @@ static void an_idle_end_is_handled_once(void **state) {
 /* ---- expected ---- */
 
 static void an_answer_is_expected_when_others_came(void **state) {
+  static const struct reaction script[] = {
+      {.reply = OK_REPLY, .delay = 0.1}, {.reply = OK_REPLY, .delay = 0.1},
+      {.then = THEN_SILENCE}, {.reply = OK_REPLY}};
   struct clo_request get;
+  unsigned long id;
   double expected;
-  scene_open(late, 1);
+  scene_open(script, COUNT(script));
   assert_true(clo_engine_expected(engine, &expected));
   assert_true(expected == HUGE_VAL); /* nothing runs */
   submit_posts(1);
@@ -126,13 +130,57 @@ static void an_answer_is_expected_when_others_came(void **state) {
   assert_true(clo_engine_expected(engine, &expected));
   assert_true(expected < 1); /* less than 0 where this took long */
   get = request_of("GET", NULL);
-  submit(&get);
+  id = submit(&get);
   clo_engine_step(engine, 1);
   assert_false(clo_engine_expected(engine, &expected)); /* is it sent? */
   release(until_done());
+  step_until_taken(3);
+  assert_false(clo_engine_expected(engine, &expected)); /* nobody knows, */
+  submit_posts(1);
   release(until_done());
+  assert_false(clo_engine_expected(engine, &expected)); /* others or not */
+  assert_int_equal(clo_engine_cancel(engine, id), 1);
   assert_true(clo_engine_expected(engine, &expected));
   assert_true(expected == HUGE_VAL);
+}
+
+/* Seconds until the answer to a call that has just been sent. */
+static double expected_of_another(void) {
+  size_t taken = server_counts(server).taken;
+  double expected = HUGE_VAL;
+  submit_posts(1);
+  step_until_taken(taken + 1);
+  assert_true(clo_engine_expected(engine, &expected));
+  return expected;
+}
+
+/* So who looks then looks rather early than late, and not later and later. */
+static void it_is_expected_as_early_as_the_fastest(void **state) {
+  static const struct reaction script[] = {
+      {.reply = OK_REPLY, .delay = 0.6}, {.reply = OK_REPLY, .delay = 0.6},
+      {.reply = OK_REPLY}, {.reply = OK_REPLY, .delay = 0.6},
+      {.then = THEN_SILENCE}};
+  double start, took;
+  scene_open(script, COUNT(script));
+  start = clock_now();
+  submit_posts(1);
+  release(until_done());
+  took = clock_now() - start;
+  assert_true(expected_of_another() < took);
+  release(until_done());
+  submit_posts(1);
+  release(until_done());
+  assert_true(expected_of_another() < 0.3);
+  release(until_done());
+  assert_true(expected_of_another() < 0.3); /* after a slow one, too */
+}
+
+/* Which of them was sent last does not matter. */
+static void it_is_expected_after_several_at_once(void **state) {
+  scene_open(late, 1);
+  submit_posts(2);
+  while (pending_count() > 0 || clo_engine_done(engine)) release(until_done());
+  assert_true(expected_of_another() < 1);
 }
 
 /* ---- wait ---- */
@@ -211,6 +259,8 @@ int main(void) {
       TEST(a_foreign_loop_gets_along),
       TEST(an_idle_end_is_handled_once),
       TEST(an_answer_is_expected_when_others_came),
+      TEST(it_is_expected_as_early_as_the_fastest),
+      TEST(it_is_expected_after_several_at_once),
       TEST(a_wait_ends_when_a_socket_is_ready),
       TEST(a_wait_ends_at_its_limit),
       TEST(a_wait_ends_at_the_deadline),

@@ -80,6 +80,23 @@ static void a_turn_past_the_deadline_ends_the_call_at_once(void **state) {
   assert_true(seconds_taken(t) < 0.75);
 }
 
+/* Also if others were found to be in time before. */
+static void so_does_one_that_comes_later(void **state) {
+  static const struct reaction script[] = {SAYS("0", "59"),
+                                           {.then = THEN_SILENCE}};
+  struct clo_transfer *t;
+  unsigned long id;
+  scene_open(script, COUNT(script));
+  assert_works("POST", BODY);
+  submit_within("POST", 70);
+  clo_engine_step(engine, 1);
+  id = submit_within("POST", 5);
+  t = until_done();
+  assert_int_equal(t->id, id);
+  assert_held(t, 50, 59.1);
+  assert_true(seconds_taken(t) < 2.5);
+}
+
 static void a_retry_that_is_late_says_what_failed(void **state) {
   static const struct reaction script[] = {{.then = THEN_RESET},
                                            {.then = THEN_SILENCE}};
@@ -170,6 +187,7 @@ int main(void) {
       TEST(an_answer_that_says_nothing_holds_nobody),
       TEST(who_waits_for_the_last_place_is_told_of_the_reset),
       TEST(a_turn_past_the_deadline_ends_the_call_at_once),
+      TEST(so_does_one_that_comes_later),
       TEST(a_retry_that_is_late_says_what_failed),
       TEST(who_waits_for_the_last_place_goes_after_its_answer),
       TEST(an_answer_without_a_limit_gives_no_place_back),
