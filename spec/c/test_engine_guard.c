@@ -258,6 +258,36 @@ static void closed_while_idle(void **state) {
   }
 }
 
+/* A server sends a second answer right behind the first. libcurl's buffer ends
+ * between them; and a call waits, which could have that connection at once. */
+static void what_follows_an_answer_is_nobody_s(void **state) {
+  enum { BUFFER = 16384 };
+  static const char stray[] = REPLY("201 Created", "", "2\r\n\r\n[]");
+  static char reply[BUFFER + sizeof stray];
+  static const struct reaction script[] = {{.reply = reply, .delay = 0.3},
+                                           {.reply = OK_REPLY}};
+  struct clo_transfer *t;
+  int head = sprintf(reply, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
+                     BUFFER - 42);
+  assert_int_equal(head, 42);
+  memset(reply + head, ' ', BUFFER - 42);
+  strcpy(reply + BUFFER, stray);
+  scene_open(script, COUNT(script));
+  submit_posts(1);
+  step_until_taken(1);
+  server_await_sent(server, strlen(reply));
+  submit_posts(1);
+  clo_engine_step(engine, 1);
+  t = until_done();
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  assert_int_equal(t->answer.len, BUFFER - 42);
+  release(t);
+  t = until_done();
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  assert_int_equal(t->answer.len, 2);
+  assert_int_equal(server_counts(server).taken, 2);
+}
+
 /* The close and the request cross on their way, at many moments. */
 static void closed_at_about_the_same_time(void **state) {
   int i;
@@ -389,6 +419,7 @@ int main(void) {
       TEST(an_early_answer_that_is_cancelled_is_unknown),
       TEST(an_early_refusal_is_a_refusal),
       TEST(closed_while_idle),
+      TEST(what_follows_an_answer_is_nobody_s),
       TEST(closed_at_about_the_same_time),
       TEST(many_read_and_closed),
   };
