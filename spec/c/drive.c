@@ -174,6 +174,8 @@ size_t watched_count(void) { return engine->sockets.count; }
 
 size_t group_count(void) { return engine->group_count; }
 
+size_t spare_count(void) { return engine->spare.count; }
+
 double seconds_taken(const struct clo_transfer *transfer) {
   return transfer->ended_at - transfer->submitted;
 }

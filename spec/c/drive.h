@@ -67,11 +67,13 @@ void assert_end(const struct clo_transfer *transfer, enum clo_outcome outcome,
 void assert_honest(const struct clo_transfer *transfer);
 
 /* Calls that are not done, those of them that wait for their turn, sockets that
- * the engine waits for, and endpoint groups that it knows. */
+ * the engine waits for, endpoint groups that it knows, and transfers that it
+ * keeps for the calls to come. */
 size_t pending_count(void);
 size_t queued_count(void);
 size_t watched_count(void);
 size_t group_count(void);
+size_t spare_count(void);
 
 /* Seconds from a call's submission to its end. */
 double seconds_taken(const struct clo_transfer *transfer);

@@ -210,8 +210,10 @@ static void a_wait_for_nothing_takes_its_time(void **state) {
   assert_true(clock_now() - start > 0.09);
 }
 
+/* But not all are kept that were needed at one time. */
 static void transfers_are_used_again(void **state) {
   struct clo_request request;
+  struct clo_transfer *t;
   int round, i;
   scene_open(answers, 1);
   for (round = 0; round < 2; round++) {
@@ -219,8 +221,28 @@ static void transfers_are_used_again(void **state) {
     for (i = 0; i < 25; i++) submit(&request);
     while (pending_count() > 0 || clo_engine_done(engine))
       release(until_done());
+    assert_int_equal(spare_count(), 16);
   }
   assert_int_equal(server_counts(server).taken, 50);
+  t = call(&request);
+  assert_int_equal(spare_count(), 15);
+  release(t);
+}
+
+/* A caller that cannot read one yet finds it first the next time. */
+static void one_that_is_put_back_is_the_oldest(void **state) {
+  struct clo_transfer *t;
+  scene_open(answers, 1);
+  submit_posts(2);
+  while (pending_count() > 0) {
+    clo_engine_wait(engine, 1);
+    clo_engine_step(engine, 1);
+  }
+  t = clo_engine_done(engine);
+  clo_engine_take(engine, t);
+  assert_ptr_not_equal(clo_engine_done(engine), t);
+  clo_engine_put_back(engine, t);
+  assert_ptr_equal(clo_engine_done(engine), t);
 }
 
 /* ---- size ---- */
@@ -321,6 +343,7 @@ int main(void) {
       TEST(what_has_begun_goes_before_what_has_not),
       TEST(a_wait_for_nothing_takes_its_time),
       TEST(transfers_are_used_again),
+      TEST(one_that_is_put_back_is_the_oldest),
       TEST(an_answer_too_large_ends_the_call),
       TEST(an_answer_that_says_it_is_too_large_too),
       TEST(an_answer_as_large_as_allowed_is_taken),

@@ -75,6 +75,17 @@ static void a_pause_is_a_deadline(void **state) {
   assert_true(deadline > 1 && deadline <= 2);
 }
 
+/* What is late is due now: less than 0 would say that nothing is due. */
+static void a_pause_that_is_over_is_due_now(void **state) {
+  struct clo_request request;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  request.delay = 0.02;
+  submit(&request);
+  nap(0.05);
+  assert_true(clo_engine_deadline(engine) == 0);
+}
+
 /* ---- the descriptor ---- */
 
 /* A loop of one's own: the descriptor, the deadline, and no wait. */
@@ -256,6 +267,7 @@ int main(void) {
       TEST(a_call_that_may_start_is_due_now),
       TEST(a_call_that_may_not_start_is_due_at_its_timeout),
       TEST(a_pause_is_a_deadline),
+      TEST(a_pause_that_is_over_is_due_now),
       TEST(a_foreign_loop_gets_along),
       TEST(an_idle_end_is_handled_once),
       TEST(an_answer_is_expected_when_others_came),

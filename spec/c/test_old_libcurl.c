@@ -143,6 +143,21 @@ static void so_it_does_with_each_attempt(void **state) {
   let_go(0);
 }
 
+/* libcurl has its form for as long as the look-up takes. What would be sent
+ * again is no form. */
+static void a_form_is_given_up_with_its_look_up(void **state) {
+  struct clo_form form = {NULL, 0, "a.gif", "image/gif"};
+  struct clo_request request;
+  struct clo_transfer *t;
+  open_slow(0.1);
+  request = slow_request(4, 1);
+  request.form = &form;
+  t = call(&request);
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+  release(t);
+  let_go(0);
+}
+
 static void step_until_looked_up(void) {
   double until = clock_now() + HANGS_AT_MOST;
   while (count(&begun, 0) == 0 && clock_now() < until)
@@ -226,6 +241,24 @@ static void an_attempt_has_its_time_and_no_more(void **state) {
   release(t);
 }
 
+/* A loop is told of the first one's: libcurl would end it a second later. */
+static void its_end_is_a_deadline(void **state) {
+  static const struct reaction never[] = {{.then = THEN_SILENCE}};
+  struct clo_request request;
+  double deadline;
+  scene_open(never, 1);
+  submit_posts(1);
+  request = request_of("POST", "{\"text\": \"x\"}");
+  request.timeout = 0.6;
+  submit(&request);
+  submit_posts(1);
+  step_until_taken(3);
+  nap(0.25); /* past the timers that libcurl has while it connects */
+  clo_engine_step(engine, 0.01);
+  deadline = clo_engine_deadline(engine);
+  if (deadline < 0 || deadline > 0.35) fail_msg("due in %g s", deadline);
+}
+
 /* ---- SIGPIPE ---- */
 
 static volatile sig_atomic_t caught;
@@ -284,11 +317,13 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_look_up_that_hangs_ends_in_time),
       TEST(so_it_does_with_each_attempt),
+      TEST(a_form_is_given_up_with_its_look_up),
       TEST(a_cancelled_call_does_not_wait),
       TEST(the_end_of_an_engine_does_not_wait),
       TEST(a_forks_child_ends_at_once),
       TEST(a_connection_in_time_has_all_of_the_attempts_time),
       TEST(an_attempt_has_its_time_and_no_more),
+      TEST(its_end_is_a_deadline),
       TEST(sigpipe_does_not_reach_the_host),
       TEST(the_hosts_own_block_stays),
   };
