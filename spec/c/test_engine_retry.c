@@ -438,7 +438,7 @@ static void events_count_the_attempts(void **state) {
   static const struct reaction script[] = {LIMITED("Retry-After: 0\r\n"),
                                            {.reply = OK_REPLY}};
   const struct clo_event *event;
-  release(tried(script, COUNT(script), "POST"));
+  struct clo_transfer *t = tried(script, COUNT(script), "POST");
   event = clo_engine_event(engine);
   assert_int_equal(event->attempt, 1);
   assert_int_equal(event->end.status, 429);
@@ -448,6 +448,10 @@ static void events_count_the_attempts(void **state) {
   assert_int_equal(event->attempt, 2);
   assert_int_equal(event->end.status, 200);
   assert_true(event->retry_in == -1);
+  /* It took no time before it began. */
+  assert_true(event->seconds >= 0);
+  assert_true(event->seconds <= seconds_taken(t) - 0.125);
+  release(t);
 }
 
 int main(void) {

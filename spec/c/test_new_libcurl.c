@@ -29,6 +29,7 @@ VISIBLE curl_version_info_data *curl_version_info(CURLversion age) {
 }
 
 static int used_again = -1; /* the socket that it tells of, once */
+static int again_and_again; /* it tells of it each time */
 static int asked_before;    /* how often it is asked first */
 static double late;         /* seconds that this takes */
 
@@ -43,7 +44,7 @@ VISIBLE CURLcode curl_easy_getinfo(CURL *easy, CURLINFO what, ...) {
       asked_before-- <= 0) {
     nap(late);
     *(curl_socket_t *)into = used_again;
-    used_again = -1;
+    if (!again_and_again) used_again = -1;
     return CURLE_OK;
   }
   *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_getinfo");
@@ -108,6 +109,25 @@ static void a_call_begins_on_a_new_one_where_one_has_ended(void **state) {
     assert_int_equal(server_counts(server).connections, is == LIVES ? 1 : 2);
     close_kept(state);
   }
+}
+
+/* Of several that are there, only two are tried: over HTTP/2 it might be the
+ * same one again and again. */
+static void a_third_one_is_a_new_one(void **state) {
+  static const struct reaction script[] = {{.reply = OK_REPLY, .delay = 0.1}};
+  scene_open(script, COUNT(script));
+  submit_posts(4); /* on a connection each */
+  step_until_taken(4);
+  while (pending_count() > 0 || clo_engine_done(engine)) release(until_done());
+  assert_int_equal(server_counts(server).connections, 4);
+  make_pair(HAS_ENDED);
+  again_and_again = 1;
+  assert_works("POST", BODY);
+  again_and_again = 0;
+  assert_int_equal(server_counts(server).connections, 5);
+  server_await_left(server, 2);
+  assert_int_equal(server_counts(server).left, 2);
+  close_kept(state);
 }
 
 static void it_is_not_sent_where_no_time_is_left_for_that(void **state) {
@@ -180,6 +200,7 @@ static int runs_with_older(void) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_call_begins_on_a_new_one_where_one_has_ended),
+      TEST(a_third_one_is_a_new_one),
       TEST(it_is_not_sent_where_no_time_is_left_for_that),
       TEST(what_has_begun_does_not_begin_again),
       TEST(it_is_asked_for_its_version_once),
