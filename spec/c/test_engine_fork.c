@@ -109,7 +109,7 @@ static int calls(void) {
     clo_engine_wait(engine, 1);
     clo_engine_step(engine, 0.01);
   }
-  CHECK(t && t->end.status == 200);
+  CHECK(t && t->end.status == 200 && !t->from_parent);
   release(t);
   return 0;
 }

@@ -183,6 +183,21 @@ static void a_cancelled_call_does_not_wait(void **state) {
   let_go(1);
 }
 
+/* Once its host is looked up, it may be sent: nothing of it goes on. */
+static void one_that_was_looked_up_is_ended(void **state) {
+  static const struct reaction never[] = {{.then = THEN_SILENCE}};
+  struct clo_request request;
+  unsigned long id;
+  scene_open(never, COUNT(never));
+  request = slow_request(10, 0);
+  hangs = 0;
+  id = submit(&request);
+  step_until_taken(1);
+  assert_true(clo_engine_cancel(engine, id));
+  assert_end(clo_engine_done(engine), CLO_OUTCOME_UNKNOWN, 0, 1);
+  server_await_left(server, 1);
+}
+
 /* The engine's rest is freed when its look-ups are over, which the leak checker
  * sees. */
 static void the_end_of_an_engine_does_not_wait(void **state) {
@@ -319,6 +334,7 @@ int main(void) {
       TEST(so_it_does_with_each_attempt),
       TEST(a_form_is_given_up_with_its_look_up),
       TEST(a_cancelled_call_does_not_wait),
+      TEST(one_that_was_looked_up_is_ended),
       TEST(the_end_of_an_engine_does_not_wait),
       TEST(a_forks_child_ends_at_once),
       TEST(a_connection_in_time_has_all_of_the_attempts_time),
