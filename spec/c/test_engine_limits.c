@@ -304,6 +304,23 @@ static void an_answer_as_large_as_allowed_is_taken(void **state) {
   assert_int_equal(t->answer.len, 3000);
 }
 
+/* Though the next call has its buffer. */
+static void the_next_answer_may_be_small(void **state) {
+  static const struct reaction script[] = {
+      {.reply = REPLY("200 OK", "", "3000\r\n\r\n"),
+       .repeat = plain,
+       .times = 10},
+      {.reply = OK_REPLY}};
+  struct clo_config config = scene_config();
+  struct clo_transfer *t;
+  config.max_response_bytes = 2999;
+  scene_open_with(&config, script, COUNT(script));
+  t = call_of("POST", BODY);
+  assert_end(t, CLO_OUTCOME_UNKNOWN, 200, 1);
+  release(t);
+  assert_works("POST", BODY);
+}
+
 static void headers_without_end_end_the_call(void **state) {
   static const struct reaction script[] = {
       {.reply = "HTTP/1.1 200 OK\r\n", .repeat = line, .times = ENDLESS}};
@@ -347,6 +364,7 @@ int main(void) {
       TEST(an_answer_too_large_ends_the_call),
       TEST(an_answer_that_says_it_is_too_large_too),
       TEST(an_answer_as_large_as_allowed_is_taken),
+      TEST(the_next_answer_may_be_small),
       TEST(headers_without_end_end_the_call),
       TEST(a_header_without_end_ends_the_call),
       TEST(interim_answers_without_end_end_the_call),

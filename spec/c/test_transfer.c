@@ -146,6 +146,41 @@ static void a_cleared_transfer_has_no_secret(void **state) {
   assert_int_equal(transfer->body.len + transfer->url.len, 0);
 }
 
+/* What is left of the last one would make another outcome of the next. */
+static void an_attempt_has_nothing_of_the_one_before(void **state) {
+  struct clo_transfer *t = transfer;
+  load("0123456789", 10);
+  t->body_read = 10;
+  t->is_given = t->has_begun = t->on_kept = 1;
+  t->too_large = t->no_memory = t->unwatched = t->is_looked_up = 1;
+  t->open_error = t->is_refused = t->odd = 1;
+  t->head = CLO_HEADERS_MAX;
+  t->headers_whole = t->answer_began = t->interim = t->codings = 1;
+  t->code = CURLE_OUT_OF_MEMORY;
+  t->server_delay = 60;
+  t->has_rate = 1;
+  strcpy(t->message, "it failed");
+  t->end.status = 503;
+  t->end.request_left = 1;
+  clo_buf_append(&t->headers, "A: b\r\n", 6);
+  clo_buf_append(&t->answer, "{}", 2);
+  clo_transfer_rewind(t);
+  assert_int_equal(t->body_read, 0);
+  assert_int_equal(t->is_given + t->has_begun + t->on_kept, 0);
+  assert_int_equal(t->too_large + t->no_memory, 0);
+  assert_int_equal(t->unwatched + t->is_looked_up, 0);
+  assert_int_equal(t->open_error + t->is_refused + t->odd, 0);
+  assert_int_equal(t->head, 0);
+  assert_int_equal(t->headers_whole + t->answer_began, 0);
+  assert_int_equal(t->interim + t->codings, 0);
+  assert_int_equal(t->code, CURLE_OK);
+  assert_true(t->server_delay == -1);
+  assert_int_equal(t->has_rate, 0);
+  assert_string_equal(t->message, "");
+  assert_int_equal(t->end.status + t->end.request_left, 0);
+  assert_int_equal(t->headers.len + t->answer.len, 0);
+}
+
 static void a_large_buffer_is_not_kept(void **state) {
   size_t large = 1024 * 1024;
   char *body = calloc(1, large);
@@ -197,6 +232,7 @@ int main(void) {
       TEST(a_lack_of_memory_is_not_called_too_large),
       TEST(a_key_becomes_a_header),
       TEST(a_cleared_transfer_has_no_secret),
+      TEST(an_attempt_has_nothing_of_the_one_before),
       TEST(a_large_buffer_is_not_kept),
       TEST(loading_may_lack_memory),
   };
