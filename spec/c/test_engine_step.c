@@ -142,14 +142,15 @@ static int cancelled_after(unsigned long id) {
   return attempts;
 }
 
-/* A scene for HTTP/2, which its server never says that it speaks: the call with
- * which to begin. GnuTLS reads all authorities for each connection, which may
- * take a connection's usual time where the processor is busy. */
-static struct clo_request http2_scene(void) {
+/* A scene for TLS, perhaps with HTTP/2, which its server never says that it
+ * speaks: the call with which to begin. GnuTLS reads all authorities for each
+ * connection, which may take a connection's usual time where the processor is
+ * busy. */
+static struct clo_request tls_scene(int http2) {
   static char url[80];
   struct clo_config config = scene_config();
   struct clo_request request;
-  config.http2 = 1;
+  config.http2 = http2;
   config.plain = 0;
   config.connect_timeout = config.attempt_timeout = 30;
   scene_open_with(&config, silence, 1);
@@ -161,7 +162,7 @@ static struct clo_request http2_scene(void) {
 }
 
 static void the_first_call_connects_alone_for_a_second(void **state) {
-  struct clo_request request = http2_scene();
+  struct clo_request request = tls_scene(1);
   unsigned long ids[4];
   double begun;
   size_t i;
@@ -180,9 +181,18 @@ static void the_first_call_connects_alone_for_a_second(void **state) {
   assert_int_equal(cancelled_after(ids[0]), 1);
 }
 
+/* Over HTTP/1 each has a connection of its own. */
+static void without_http2_no_call_waits(void **state) {
+  struct clo_request request = tls_scene(0);
+  submit(&request);
+  submit(&request);
+  clo_engine_step(engine, 5);
+  assert_int_equal(queued_count(), 0);
+}
+
 /* The first one's server may be a storage that is out of order. */
 static void calls_to_another_server_do_not_wait(void **state) {
-  struct clo_request request = http2_scene();
+  struct clo_request request = tls_scene(1);
   char url[80];
   submit(&request);
   request.group = "another";
@@ -195,9 +205,24 @@ static void calls_to_another_server_do_not_wait(void **state) {
   assert_int_equal(clo_engine_done(engine)->attempts, 1);
 }
 
+/* Nor one whose address only begins as that one's. */
+static void nor_do_calls_to_a_longer_address(void **state) {
+  struct clo_request request = tls_scene(1);
+  char url[80];
+  submit(&request);
+  request.group = "another";
+  snprintf(url, sizeof url, "https://127.0.0.1:%d0/", server_port(server));
+  request.url = url; /* no port has so many digits, so it ends at once */
+  submit(&request);
+  clo_engine_step(engine, 5);
+  assert_non_null(clo_engine_done(engine));
+  assert_int_equal(clo_engine_done(engine)->id, 2);
+  assert_int_equal(clo_engine_done(engine)->attempts, 1);
+}
+
 /* There may be a connection for the next ones. */
 static void calls_do_not_wait_for_one_that_connects_anew(void **state) {
-  struct clo_request request = http2_scene(), anew = request_of("DELETE", NULL);
+  struct clo_request request = tls_scene(1), anew = request_of("DELETE", NULL);
   anew.url = request.url;
   submit(&anew);
   submit(&request);
@@ -215,7 +240,9 @@ int main(void) {
       TEST(a_step_returns_what_is_pending),
       TEST(untaken_calls_come_before_new_ones),
       TEST(the_first_call_connects_alone_for_a_second),
+      TEST(without_http2_no_call_waits),
       TEST(calls_to_another_server_do_not_wait),
+      TEST(nor_do_calls_to_a_longer_address),
       TEST(calls_do_not_wait_for_one_that_connects_anew),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
