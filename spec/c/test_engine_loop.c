@@ -86,6 +86,20 @@ static void a_pause_that_is_over_is_due_now(void **state) {
   assert_true(clo_engine_deadline(engine) == 0);
 }
 
+/* A loop does not turn in circles until the next one. */
+static void a_pause_that_is_over_is_no_deadline(void **state) {
+  struct clo_request request;
+  scene_open(answers, 1);
+  request = request_of("POST", BODY);
+  request.delay = 4;
+  submit(&request);
+  request.delay = 0.02;
+  submit(&request);
+  release(until_done());
+  clo_engine_step(engine, 0.01);
+  assert_true(clo_engine_deadline(engine) > 1);
+}
+
 /* ---- the descriptor ---- */
 
 /* A loop of one's own: the descriptor, the deadline, and no wait. */
@@ -268,6 +282,7 @@ int main(void) {
       TEST(a_call_that_may_not_start_is_due_at_its_timeout),
       TEST(a_pause_is_a_deadline),
       TEST(a_pause_that_is_over_is_due_now),
+      TEST(a_pause_that_is_over_is_no_deadline),
       TEST(a_foreign_loop_gets_along),
       TEST(an_idle_end_is_handled_once),
       TEST(an_answer_is_expected_when_others_came),
