@@ -127,6 +127,8 @@ static void a_third_one_is_a_new_one(void **state) {
   assert_int_equal(server_counts(server).connections, 5);
   server_await_left(server, 2);
   assert_int_equal(server_counts(server).left, 2);
+  assert_works("POST", OTHER); /* which is no reason for another */
+  assert_int_equal(server_counts(server).connections, 5);
   close_kept(state);
 }
 
