@@ -200,6 +200,18 @@ static void what_has_begun_goes_before_what_has_not(void **state) {
   }
 }
 
+static void the_engine_s_own_ids_are_new_ones(void **state) {
+  struct clo_request request;
+  scene_open(silence, 1);
+  request = request_of("POST", BODY);
+  request.id = 100;
+  assert_int_equal(submit(&request), 100);
+  request.id = 5;
+  assert_int_equal(submit(&request), 5);
+  request.id = 0;
+  assert_int_equal(submit(&request), 101);
+}
+
 static void a_wait_for_nothing_takes_its_time(void **state) {
   double start;
   scene_open(answers, 1);
@@ -358,6 +370,7 @@ int main(void) {
       TEST(no_more_are_in_flight_than_allowed),
       TEST(calls_begin_in_the_order_of_submission),
       TEST(what_has_begun_goes_before_what_has_not),
+      TEST(the_engine_s_own_ids_are_new_ones),
       TEST(a_wait_for_nothing_takes_its_time),
       TEST(transfers_are_used_again),
       TEST(one_that_is_put_back_is_the_oldest),

@@ -39,8 +39,8 @@ static int count(int *counter, int more) {
   return n;
 }
 
-/* Every host is this one. New ones look for IPv6 in a thread of its own, of
- * which there is none. */
+/* Every host is this one, but for one that is not known. New ones look for IPv6
+ * in a thread of its own, of which there is none. */
 VISIBLE int getaddrinfo(const char *node, const char *service,
                         const struct addrinfo *hints,
                         struct addrinfo **result) {
@@ -49,6 +49,7 @@ VISIBLE int getaddrinfo(const char *node, const char *service,
               struct addrinfo **);
   int code;
   *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+  if (node && strcmp(node, "none.example") == 0) return EAI_NONAME;
   if (!node || strcmp(node, "slow.example") != 0)
     return real(node, service, hints, result);
   if (hints && hints->ai_family == AF_INET6) return EAI_NONAME;
@@ -158,6 +159,22 @@ static void a_form_is_given_up_with_its_look_up(void **state) {
   let_go(0);
 }
 
+/* One that is over leaves nothing to wait for. */
+static void a_look_up_may_fail(void **state) {
+  static const struct reaction answers[] = {{.reply = OK_REPLY}};
+  struct clo_request request;
+  struct clo_transfer *t;
+  scene_open(answers, COUNT(answers));
+  request = request_of("POST", "{\"text\": \"x\"}");
+  request.url = "http://none.example/";
+  t = call(&request);
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+  assert_int_equal(t->code, CURLE_COULDNT_RESOLVE_HOST);
+  assert_non_null(t->easy); /* it is still the call's */
+  release(t);
+  assert_works("POST", "{\"text\": \"y\"}");
+}
+
 static void step_until_looked_up(void) {
   double until = clock_now() + HANGS_AT_MOST;
   while (count(&begun, 0) == 0 && clock_now() < until)
@@ -259,9 +276,11 @@ static void an_attempt_has_its_time_and_no_more(void **state) {
 /* A loop is told of the first one's: libcurl would end it a second later. */
 static void its_end_is_a_deadline(void **state) {
   static const struct reaction never[] = {{.then = THEN_SILENCE}};
+  struct clo_config config = scene_config();
   struct clo_request request;
   double deadline;
-  scene_open(never, 1);
+  config.connect_timeout = 10;
+  scene_open_with(&config, never, 1);
   submit_posts(1);
   request = request_of("POST", "{\"text\": \"x\"}");
   request.timeout = 0.6;
@@ -272,6 +291,10 @@ static void its_end_is_a_deadline(void **state) {
   clo_engine_step(engine, 0.01);
   deadline = clo_engine_deadline(engine);
   if (deadline < 0 || deadline > 0.35) fail_msg("due in %g s", deadline);
+  release(until_done());
+  clo_engine_step(engine, 0.01);
+  deadline = clo_engine_deadline(engine); /* the others' */
+  if (deadline < 0 || deadline > 3.8) fail_msg("due in %g s", deadline);
 }
 
 /* ---- SIGPIPE ---- */
@@ -333,6 +356,7 @@ int main(void) {
       TEST(a_look_up_that_hangs_ends_in_time),
       TEST(so_it_does_with_each_attempt),
       TEST(a_form_is_given_up_with_its_look_up),
+      TEST(a_look_up_may_fail),
       TEST(a_cancelled_call_does_not_wait),
       TEST(one_that_was_looked_up_is_ended),
       TEST(the_end_of_an_engine_does_not_wait),
