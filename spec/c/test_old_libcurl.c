@@ -182,6 +182,22 @@ static void step_until_looked_up(void) {
   assert_int_equal(begun, 1);
 }
 
+/* Though libcurl could have ended the call, too, since the last step. */
+static void a_late_step_does_not_wait(void **state) {
+  struct clo_request request;
+  struct clo_transfer *t;
+  open_slow(10);
+  request = slow_request(0.2, 0);
+  submit(&request);
+  step_until_looked_up();
+  nap(1.4);
+  t = until_done();
+  assert_end(t, CLO_OUTCOME_NOT_SENT, 0, 1);
+  assert_true(seconds_taken(t) < HANGS_AT_MOST - 1.0);
+  release(t);
+  let_go(0);
+}
+
 static void a_cancelled_call_does_not_wait(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
@@ -357,6 +373,7 @@ int main(void) {
       TEST(so_it_does_with_each_attempt),
       TEST(a_form_is_given_up_with_its_look_up),
       TEST(a_look_up_may_fail),
+      TEST(a_late_step_does_not_wait),
       TEST(a_cancelled_call_does_not_wait),
       TEST(one_that_was_looked_up_is_ended),
       TEST(the_end_of_an_engine_does_not_wait),
