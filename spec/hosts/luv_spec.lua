@@ -137,6 +137,25 @@ describe("in luv", function()
     assert.equal(MANY, #server:ledger())
   end)
 
+  for name, key in pairs { ["its answer"] = "k",
+    ["its credentials"] = function() coroutine.yield() end } do
+    it("a call that is cancelled ends at once, waiting for " .. name, function()
+      server:default { delay = 60 }
+      local told = {}
+      in_loop(function()
+        local one = client { api_key = key, timeout = 60 }
+        local request = one.sms.create_async(side.params "cancelled",
+          function(_, err) told[#told + 1] = err.kind end)
+        local timer = uv.new_timer()
+        timer:start(200, 0, function()
+          timer:close()
+          request:cancel()
+        end)
+      end)
+      assert.same({ "cancelled" }, told)
+    end)
+  end
+
   it("nothing is polled while nothing happens", function()
     server:default { status = 200, body = { id = "acti_1" }, delay = 1 }
     local turns, sms = 0, nil
