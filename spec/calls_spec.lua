@@ -200,6 +200,19 @@ describe("the callback of a call that is refused", function()
 end)
 
 describe("a handle that is kept", function()
+  it("cannot cancel what is over", function()
+    local client, ended = support.new(server), 0
+    local function count() ended = ended + 1 end
+    local handles = { client.sms.send_async(message(1), count),
+      client.sms.create_async(support.params(), count),
+      client.sms.create_async({}, count) }
+    assert.equal(0, client:wait(5))
+    for _, handle in ipairs(handles) do assert.is_false(handle:cancel()) end
+    client:close()
+    for _, handle in ipairs(handles) do assert.is_false(handle:cancel()) end
+    assert.same({ 3, 3 }, { #handles, ended })
+  end)
+
   it("does not keep the body of its call", function()
     local client, handles = support.new(server), {}
     local function kilobytes()
