@@ -30,8 +30,8 @@ end
 describe("the queue", function()
   it("gives sends that have begun their turn before those that have not",
     function()
-      server:default{ delay = 0.25 }
-      local client = support.new(server, { max_in_flight = 4, timeout = 3 })
+      server:default{ delay = 0.5 }
+      local client = support.new(server, { max_in_flight = 4, timeout = 6 })
       local sent, unsent, drafts = 0, 0, 0
       for i = 1, 60 do
         assert(client.sms.send_async(message(i), function(sms, err)
@@ -44,7 +44,7 @@ describe("the queue", function()
           end
         end))
       end
-      assert.equal(0, client:wait(10))
+      assert.equal(0, client:wait(20))
       assert.equal(60, sent + unsent)
       assert.is_true(sent >= 4)
       assert.is_true(drafts <= 8)
