@@ -90,6 +90,17 @@ static void a_short_step_says_that_there_is_more(void **state) {
   submit_eight_and_await_answers();
   assert_int_equal(clo_engine_step(engine, 0), 7);
   assert_true(clo_engine_deadline(engine) == 0);
+  submit_posts(1); /* there is room for it, and no time */
+  clo_engine_step(engine, 0);
+  assert_int_equal(queued_count(), 1);
+}
+
+static void a_short_step_begins_one_call(void **state) {
+  scene_open(late, 1);
+  submit_posts(8);
+  clo_engine_step(engine, 0);
+  assert_int_equal(queued_count(), 7);
+  assert_true(clo_engine_deadline(engine) == 0);
 }
 
 static void steps_alone_are_enough(void **state) {
@@ -106,11 +117,16 @@ static void steps_alone_are_enough(void **state) {
 }
 
 static void a_step_returns_what_is_pending(void **state) {
+  struct clo_request request;
   scene_open(silence, 1);
   assert_int_equal(clo_engine_step(engine, 0.01), 0);
   submit_posts(10);
   assert_int_equal(clo_engine_step(engine, 0.01), 10);
   assert_int_equal(pending_count(), 10);
+  request = request_of("POST", "{}");
+  request.delay = 3;
+  submit(&request);
+  assert_int_equal(clo_engine_step(engine, 0.01), 11);
 }
 
 /* Who does not take the calls that are done is busy: five more do not begin at
@@ -240,6 +256,7 @@ int main(void) {
       TEST(no_call_starves_without_budget),
       TEST(no_call_starves_beside_a_flood),
       TEST(a_short_step_says_that_there_is_more),
+      TEST(a_short_step_begins_one_call),
       TEST(steps_alone_are_enough),
       TEST(a_step_returns_what_is_pending),
       TEST(untaken_calls_come_before_new_ones),
