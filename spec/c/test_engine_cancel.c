@@ -71,6 +71,26 @@ static unsigned long a_call_that_was_read(const char *method) {
   return id;
 }
 
+/* Only an attempt that was under way has an event, and counts as one that Close
+ * may have acted on. */
+static void its_attempt_is_told_of(void **state) {
+  struct clo_config config = scene_config();
+  struct clo_request request;
+  config.events = 1;
+  scene_open_with(&config, silence, COUNT(silence));
+  assert_cancelled_once(a_call_that_was_read("POST"));
+  assert_int_equal(clo_engine_done(engine)->unknown, 1);
+  release(clo_engine_done(engine));
+  assert_non_null(clo_engine_event(engine));
+  assert_int_equal(clo_engine_event(engine)->attempt, 1);
+  assert_true(clo_engine_event(engine)->retry_in == -1);
+  clo_engine_drop_event(engine);
+  request = request_of("POST", BODY);
+  assert_cancelled_once(submit(&request));
+  assert_int_equal(clo_engine_done(engine)->unknown, 0);
+  assert_null(clo_engine_event(engine));
+}
+
 static void a_running_post(void **state) {
   unsigned long id;
   scene_open(silence, COUNT(silence));
@@ -237,6 +257,7 @@ int main(void) {
       TEST(a_queued_call),
       TEST(a_queued_call_after_a_refused_one),
       TEST(a_running_post),
+      TEST(its_attempt_is_told_of),
       TEST(a_running_delete),
       TEST(a_call_that_connects),
       TEST(a_refused_call_whose_answer_is_not_whole),
