@@ -13,7 +13,7 @@ return {
   witness_parts = whole and 3 or 1, -- of columns.lua
   -- With random faults; and how many processes make them, each of which needs
   -- servers of its own.
-  creates = whole and 20000 or main and 2000 or 960,
+  creates = whole and 20000 or main and 2000 or sanitized and 480 or 960,
   workers = whole and 8 or sanitized and 2 or 4,
   sends = whole and 5000 or main and 1500 or sanitized and 200 or 500,
   kills = whole and 200 or main and 60 or 20, -- of processes inside of a send
