@@ -41,7 +41,7 @@ run_spec() {
       "LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(
         gcc -print-file-name=libubsan.so)"
   fi
-  # Asked for once: it takes longer than many a spec.
+  # Asked for once for each Lua and mode, not for each file.
   settings=$work/$lua-$mode.env
   if [ ! -s "$settings" ]; then
     make -s env LUA="$lua" TREE="$tree" >"$log" && mv "$log" "$settings"

@@ -54,9 +54,8 @@ static int has_ended(pid_t child, int *status, const struct timespec *limit,
                      const sigset_t *signals) {
   struct pollfd pipe = {0, POLLIN, 0};
   while (waitpid(child, status, WNOHANG) != child) {
-    if (ppoll(&pipe, limit ? 0 : 1, limit, signals) >= 0) {
+    if (ppoll(&pipe, limit ? 0 : 1, limit, signals) >= 0)
       return waitpid(child, status, WNOHANG) == child;
-    }
   }
   return 1;
 }
