@@ -1,7 +1,6 @@
 -- Connections that break, the whole way: what was sent is never sent twice, and
 -- the outcome is true. Every place where they can break is in
 -- spec/c/test_engine_guard.c and its neighbours, and in the fault matrix.
-local socket = require "socket"
 local raw = require "spec.support.raw_server"
 local support = require "spec.support.client"
 
@@ -116,9 +115,7 @@ describe("a connection that holds", function()
       server:script{ { chunks = { OK, 0.05, unasked } } }
       local client = support.new(server)
       assert.equal("acti_1", (client.sms.create(support.params())).id)
-      server:connections() -- when it says so it has begun its pause
-      socket.sleep(0.1)
-      server:connections() -- and now it has ended that
+      assert(server:wait(1, 5, true))
       local sms = assert(client.sms.create(support.params()))
       assert.not_equal("acti_9", sms.id)
       assert.equal(2, server:connections())

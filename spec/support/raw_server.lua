@@ -86,7 +86,7 @@ end
 function raw.start(options)
   options = options or {}
   local settings = json.encode{ receive_buffer = options.receive_buffer,
-    certificates = options.certificates, keeps = not options.certificates }
+    certificates = options.certificates, keeps = true }
   local main = ("require('spec.support.faults.child').main(%q)"):format(
     settings)
   local child = process.start(process.unsanitized(process.lua(main)),
@@ -133,7 +133,8 @@ function Server:default(step)
 end
 
 -- The requests that were taken whole, in order: {raw, method, target, headers
--- (lower-case names), body, connection (its ordinal), time}.
+-- (lower-case names), body, connection (its ordinal), time, and over HTTP/1.1
+-- answered: whether all of its answer was written}.
 function Server:ledger()
   local ledger = self:ask{ op = "requests" }
   for _, request in ipairs(ledger) do
@@ -142,13 +143,16 @@ function Server:ledger()
   return ledger
 end
 
--- Waits until the ledger has n requests, at most so many seconds (5 unless
--- told). Returns it, or nil where they did not come.
-function Server:wait(n, seconds)
+-- Waits until the ledger has n requests, or, with answered, has answered the
+-- nth, at most so many seconds (5 unless told). Returns it, or nil where that
+-- did not come.
+function Server:wait(n, seconds, answered)
   local deadline = socket.gettime() + (seconds or 5)
   repeat
     local ledger = self:ledger()
-    if #ledger >= n then return ledger end
+    if #ledger >= n and (ledger[n].answered or not answered) then
+      return ledger
+    end
     socket.sleep(0.002)
   until socket.gettime() > deadline
   return nil

@@ -120,6 +120,18 @@ describe("raw server", function()
     assert.equal(2, server:connections())
   end)
 
+  it("tells when all of an answer was written", function()
+    server:script{ { chunks = { "HTTP/1.1 200 OK\r\n", 0.3,
+      "Content-Length: 0\r\n\r\n" } } }
+    local client = connect(server)
+    client:send(request(BODY))
+    assert.equal("HTTP/1.1 200 OK", (client:receive "*l"))
+    assert.is_true(server:wait(1, 5, true)[1].answered)
+    client:settimeout(0)
+    assert.equal("Content-Length: 0", (client:receive "*l"))
+    client:close()
+  end)
+
   it("refuses a step that it does not know", function()
     assert.has_error(function() server:script{ { colse = true } } end)
     assert.has_error(function() server:script{ { at = "end" } } end)

@@ -172,7 +172,9 @@ local function respond(self, answer, request, acted)
   local entry = request.entry
   if entry and acted then ledger.act(entry) end
   if entry and answer.status then ledger.answer(entry, answer.status) end
-  return http1.send(self, answer, entry)
+  local fit = http1.send(self, answer, entry)
+  if fit then ledger.answered(request) end
+  return fit
 end
 
 -- Does what a step wants; true where the connection goes on.

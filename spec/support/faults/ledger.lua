@@ -30,12 +30,18 @@ end
 -- Keeps a request of a connection, where requests are kept.
 function ledger.keep(request, connection)
   if not ledger.keeps then return end
-  ledger.requests[#ledger.requests + 1] = {
+  request.kept = {
     raw = request.head .. request.body, body = request.body,
     method = request.method, target = request.target,
     headers = request.headers, connection = connection,
     time = socket.gettime(),
   }
+  ledger.requests[#ledger.requests + 1] = request.kept
+end
+
+-- All of its answer was written.
+function ledger.answered(request)
+  if request.kept then request.kept.answered = true end
 end
 
 -- The server made an SMS activity of it.
