@@ -84,6 +84,14 @@ function params.encode(body)
   return nil, errors.validation { too_large(#text) }
 end
 
+-- From what core.validate returned to the text of a body.
+-- -> text | nil, err
+local function write_judged(given, found, body, query, bytes)
+  local judged, err = judge(given, found, body, query, bytes)
+  if not judged then return nil, err end
+  return params.encode(judged)
+end
+
 --- Both: from a caller's table to the text of a body.
 ---@return string|nil text
 ---@return close.Error|nil err
@@ -94,12 +102,19 @@ function params.write(given, verb, found)
   if is_plain and not (found and found[1]) then
     return json.encode_strings(body), nil, query
   end
-  local err
-  body, err = judge(given, found, body, query, bytes)
-  if not body then return nil, err end
-  local text
-  text, err = params.encode(body)
+  local text, err = write_judged(given, found, body, query, bytes)
   return text, err, query
+end
+
+--- Checks all that write does. Strings alone can always be written, so that is
+--- not tried.
+---@return true|nil ok, close.Error? err
+function params.validate(given, verb)
+  local body, query, bytes, is_plain =
+    core.validate(given, json.host_null, verb)
+  if is_plain then return true end
+  local text, err = write_judged(given, nil, body, query, bytes)
+  return text and true, err
 end
 
 return params

@@ -126,11 +126,7 @@ table.insert(sms.NAMES, "validate")
 --- Checks what create takes, without any network.
 ---@param given close.CreateParams
 ---@return true|nil ok, close.Error? err with all violations in err.errors
-function sms.validate(given)
-  local text, err = params.write(given, "create")
-  if not text then return nil, err end
-  return true
-end
+function sms.validate(given) return params.validate(given, "create") end
 
 --- The resource of one client.
 ---@param state table the client's
