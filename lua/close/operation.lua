@@ -118,6 +118,13 @@ end
 --- lost before its first instruction.
 function operations.settle_memory() return { 1, 2, 3, 4, 5, 6, 7, 8 } end
 
+local function take_callback(operation, value, err, response)
+  operations.settle_memory()
+  local callback = operation.waiter
+  operation.waiter = nil
+  return callback(value, err, response)
+end
+
 -- Runs an operation's callback.
 local function call_back(state, operation)
   if not operation.waiter then return end
@@ -125,12 +132,8 @@ local function call_back(state, operation)
   local depth = state.depth
   if not state.loop.spawns then state.depth = depth + 1 end
   uncount(state, operation)
-  user.call(state, operation.request, function()
-    operations.settle_memory()
-    local callback = operation.waiter
-    operation.waiter = nil
-    return callback(value, err, response)
-  end)
+  user.run(state, operation.request, take_callback, operation, value, err,
+    response)
   state.depth = depth
   -- A finalizer threw before the callback was taken: it is still to be called.
   if operation.waiter then return live.put_back(state, operation) end

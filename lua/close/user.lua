@@ -5,11 +5,16 @@ local protect = require "close.protect"
 
 local user = {}
 
--- Calls a function, in a coroutine of its own if it could otherwise yield the
--- coroutine that drains; over() gets its result, as from protect.call.
-local function call(state, f, arg, over)
+-- Whether a function of the user's needs a coroutine of its own: it could
+-- otherwise yield the coroutine that drains.
+local function needs_coroutine(state)
   local loop = state.loop
-  if not loop.spawns and (loop.coroutines or protect.is_in_coroutine()) then
+  return not loop.spawns and (loop.coroutines or protect.is_in_coroutine())
+end
+
+-- Calls a function; over() gets its result, as from protect.call.
+local function call(state, f, arg, over)
+  if needs_coroutine(state) then
     protect.spawn(f, arg, over)
   else
     over(protect.call(f, arg))
@@ -53,7 +58,7 @@ function user.report_thrown(state, request, value, is_interrupt)
 end
 
 --- Calls a callback; an error in it does not stop others.
---- -> its first result; nothing if it has yielded
+--- -> its first result; nil if it has yielded
 function user.call(state, request, f, arg)
   local value
   -- Kept at once: in Lua 5.1 a finalizer may throw between the function's end
@@ -63,6 +68,16 @@ function user.call(state, request, f, arg)
     if not ok then user.report_thrown(state, request, thrown, is_interrupt) end
   end)
   return value
+end
+
+--- The same for f(a, b, c, d), which calls a callback, without a result.
+function user.run(state, request, f, a, b, c, d)
+  if needs_coroutine(state) then
+    user.call(state, request, function() return f(a, b, c, d) end)
+  else
+    local ok, thrown, is_interrupt = protect.call(f, a, b, c, d)
+    if not ok then user.report_thrown(state, request, thrown, is_interrupt) end
+  end
 end
 
 return user
