@@ -105,6 +105,19 @@ describe("a function for events", function()
       { events[2].method, events[2].path })
   end)
 
+  it("comes for what a callback throws, with its request", function()
+    for _, loop in ipairs{ "blocking", "poll" } do -- poll: in a coroutine
+      local client, events = listening{ loop = loop }
+      client.sms.create_async(support.params(), function(sms, err, response)
+        error(sms._type .. tostring(err) .. response.status, 0)
+      end)
+      assert.equal(0, client:wait(5))
+      local told = events[2]
+      assert.same({ 2, "SMSnil200", "POST", "/activity/sms/" },
+        { #events, told.callback_error, told.method, told.path })
+    end
+  end)
+
   it("may throw", function()
     local client = listening(nil, function() error "oh" end)
     assert(client.sms.create(support.params()))

@@ -177,6 +177,21 @@ describe("an interrupt", function()
     assert.same({ "it was interrupted! no", "struck", "x" }, told)
   end)
 
+  it("is not what a callback throws while a hook drives the client", function()
+    local told
+    local client = blocking{ on_event = function(event)
+      told = told or event.callback_error
+    end }
+    client.sms.create_async(support.params(), function() error("mine", 0) end)
+    local left = 1
+    debug.sethook(function()
+      if left > 0 then left = client:wait(5) end
+    end, "", 100)
+    local ok, why = pcall(function() for _ = 1, 1e5 do end end)
+    debug.sethook()
+    assert.same({ true, nil, 0, "mine" }, { ok, why, left, told })
+  end)
+
   it("in a coroutine ends the call that yields there", function()
     local client = support.new(server, { loop = "poll" })
     local thread = coroutine.create(client.sms.send)

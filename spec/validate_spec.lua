@@ -41,6 +41,7 @@ end
 local function accepts(params)
   local ok, err = client.sms.validate(params)
   assert(ok == true, tostring(err))
+  assert.equal(1, select("#", client.sms.validate(params)))
 end
 
 describe("an error of validation", function()

@@ -114,7 +114,8 @@ function params.validate(given, verb)
     core.validate(given, json.host_null, verb)
   if is_plain then return true end
   local text, err = write_judged(given, nil, body, query, bytes)
-  return text and true, err
+  if not text then return nil, err end
+  return true
 end
 
 return params
