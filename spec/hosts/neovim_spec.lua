@@ -54,6 +54,41 @@ describe("in Neovim", function()
       assert.equal("", editor:messages())
     end)
 
+    it("takes vim.NIL for null", function()
+      local told = editor:lua([[
+        local close = require "close"
+        local client = host.client(arg)
+        local sms, files = client.sms, client.files
+        local function refusal(_, err) return err.errors[1].message end
+        local function params(null)
+          local made = host.params()
+          made.lead_id = null
+          return made
+        end
+        local function look(null)
+          assert(sms.create(params(null)))
+          return { refusal(sms.list { lead_id = null }),
+            refusal(sms.get("acti_x", { fields = null })),
+            refusal(files.upload({ data = "x" }, { filename = null,
+              content_type = "image/png" })),
+            refusal(sms.send { text = null, local_phone = "+14154445555",
+              remote_phone = "+18183334444" }),
+            refusal(sms.update("acti_x", { status = null })),
+            sms.validate(params(null)) }
+        end
+        return { look(close.null), look(vim.NIL) }
+      ]], server.url)
+      assert.equal(6, #told[1])
+      assert.matches("cannot be null", told[1][1])
+      assert.is_true(told[1][6])
+      assert.same(told[1], told[2])
+      local ledger = server:ledger()
+      assert.equal(2, #ledger)
+      for _, request in ipairs(ledger) do
+        assert.matches('"lead_id":null', request.body, 1, true)
+      end
+    end)
+
     it("may be called inside of a callback of libuv", function()
       editor:lua([[
         local client = host.client(arg)
