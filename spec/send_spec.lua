@@ -204,6 +204,17 @@ describe("what send refuses", function()
       end
     end
   end)
+
+  it("is not a date or a delay that is a table in extra", function()
+    for _, name in ipairs{ "date_scheduled", "send_in" } do
+      scripted:reset()
+      assert(calmly(support.new(scripted).sms.send,
+        params{ extra = { [name] = { 1 } } }))
+      local promotion = scripted:ledger()[2]
+      assert.equal("PUT", promotion.method)
+      assert.same({ status = "outbox" }, json.decode(promotion.body))
+    end
+  end)
 end)
 
 -- ---- each step broken at each place ----
@@ -438,11 +449,12 @@ describe("a refusal", function()
   it("of the draft does so, too, where one may be there", function()
     fault{ kind = "reset", method = "POST", acted = true }
     fault{ kind = "status", status = 400, method = "POST" }
-    local sms, err = messages.client().sms.send(params())
+    local sms, err, response = messages.client().sms.send(params())
     has_failed("api", "rejected", sms, err)
     assert.is_nil(err.draft_id)
     assert.equal(2, err.attempts)
     assert.equal(1, err.stray_drafts)
+    assert.equal(1, response.stray_drafts)
     assert.equal("POST POST", messages.wire())
   end)
 
