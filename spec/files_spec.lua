@@ -455,6 +455,16 @@ describe("an address", function()
     end
   end)
 
+  it("has a form of at most 100 fields", function()
+    local fields = {}
+    for i = 1, 100 do fields["field" .. i] = "x" end
+    local read = storage.read({ body = json.encode(
+      address{ fields = fields }.body) }, true)
+    assert.equal(100, #read.fields)
+    fields.one_more = "x"
+    refuses(address{ fields = fields }, "protocol", "unknown")
+  end)
+
   it("shows what is no address where it holds no secrets", function()
     local err = refuses({ status = 200, body = "<html>proxy</html>" },
       "protocol", "unknown")
@@ -502,6 +512,15 @@ describe("the storage's refusal", function()
       assert.is_false(support.tells(err, word))
       assert.is_false(support.tells(response, word))
     end
+  end)
+
+  it("shows no secret of 16 bytes, however often it comes", function()
+    local secret = "0123456789abcdef"
+    server:script{ address{ fields = { signature = secret } },
+      { status = 403, body = secret .. secret .. "/" .. secret .. "." } }
+    local _, err, response = upload(client_of())
+    assert.equal("[redacted][redacted]/[redacted].", err.body)
+    assert.equal(err.body, response.body)
   end)
 
   it("keeps the form's short words, and is one line in the message", function()
