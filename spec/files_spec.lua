@@ -563,6 +563,35 @@ describe("the storage's refusal", function()
     end
   end)
 
+  it("that was cut is told as cut", function()
+    second_step{ close = true, answer = "HTTP/1.1 403 Forbidden\r\n" ..
+      "Content-Length: 100\r\n\r\n<Error>" }
+    local _, err = upload(client_of())
+    outcome(err, "api", "rejected")
+    assert.equal("number", type(err.code))
+    assert.matches("transfer closed", err.message)
+    assert.equal("<Error>", err.body)
+  end)
+
+  it("that was to be tried again is told as cancelled", function()
+    second_step{ status = 429, headers = { ["Retry-After"] = 30 } }
+    local is_pausing, got
+    local client = client_of{ on_event = function(event)
+      is_pausing = is_pausing or event.retry_in ~= nil
+    end }
+    local request = assert(client.files.upload_async({ data = PNG }, INFO,
+      function(...) got = { ... } end))
+    assert.is_true(process.eventually(function()
+      client:poll()
+      return is_pausing
+    end))
+    assert.is_true(request:cancel())
+    client:wait(5)
+    outcome(got[2], "cancelled", "rejected")
+    assert.matches("failed: the call was cancelled;", got[2].message)
+    assert.equal(429, got[2].status)
+  end)
+
   it("is gone through quickly, and only its beginning", function()
     local before = socket.gettime()
     for _, body in ipairs{ ("<ABytes>"):rep(3e4), ("<Error>"):rep(3e4),

@@ -405,6 +405,19 @@ describe("a send", function()
       assert.equal(method == "POST" and 1 or 0, err.stray_drafts)
     end
   end)
+
+  it("tells how the look failed, if there was time for one", function()
+    local sms, err
+    assert.is_true(process.sometimes(function()
+      messages.reset()
+      fault{ kind = "reset", method = "PUT" }
+      fault{ kind = "stall", seconds = 5, method = "GET", times = 100 }
+      sms, err = messages.client().sms.send(params(), { timeout = 0.4 })
+      return #messages.requests "GET" == 1
+    end))
+    has_failed("timeout", "unknown", sms, err)
+    assert.equal(3, err.attempts)
+  end)
 end)
 
 describe("a send whose server is gone once the draft is there", function()
