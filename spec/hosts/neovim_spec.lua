@@ -223,7 +223,8 @@ describe("in Neovim", function()
         server:default { delay = 5 }
         editor:lua([[
           local client = host.client(arg, { on_event = function(event)
-            heard = { fast = vim.in_fast_event(), kind = event.kind }
+            times = (times or 0) + 1
+            heard = heard or { fast = vim.in_fast_event(), kind = event.kind }
           end })
           client.sms.create_async(host.params(), function(_, err)
             vim.g.facts = { fast = vim.in_fast_event(), kind = err.kind }
@@ -234,6 +235,7 @@ describe("in Neovim", function()
           local facts = editor:wait_for("return " .. name)
           assert.same({ fast = false, kind = "cancelled" }, facts, name)
         end
+        assert.equal(1, editor:lua "return times")
       end)
 
     it("throws what interrupts a callback meanwhile, and ends", function()
