@@ -118,6 +118,14 @@ describe("a function for events", function()
     end
   end)
 
+  it("says that a callback threw what cannot be written", function()
+    local thrown = setmetatable({}, { __tostring = function() error "no" end })
+    local client, events = listening()
+    client.sms.create_async(support.params(), function() error(thrown) end)
+    assert.equal(0, client:wait(5))
+    assert.equal("an error that is a table", events[2].callback_error)
+  end)
+
   it("may throw", function()
     local client = listening(nil, function() error "oh" end)
     assert(client.sms.create(support.params()))
