@@ -48,6 +48,16 @@ describe("a call with the loop poll", function()
 
   it("is refused outside of one", function() is_refused(create()) end)
 
+  it("is refused outside of one where there is no debug library, too",
+    function()
+      local library = debug
+      rawset(_G, "debug", nil)
+      local ok, sms, err = pcall(create)
+      rawset(_G, "debug", library)
+      assert.is_true(ok, tostring(sms))
+      is_refused(sms, err)
+    end)
+
   it("is refused below a C function, before anything is sent", function()
     local sms, err
     run(function() from_c(function() sms, err = create() end) end)
