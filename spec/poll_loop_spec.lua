@@ -20,7 +20,7 @@ local function run(f)
   assert(coroutine.resume(thread))
   while coroutine.status(thread) ~= "dead" do
     assert(client:pending() > 0, "it waits for nothing")
-    client:wait(5)
+    assert(client:wait(5))
   end
 end
 
@@ -79,7 +79,7 @@ describe("a call with the loop poll", function()
       assert(coroutine.resume(thread))
       assert.equal("suspended", coroutine.status(thread))
     end
-    client:wait(5)
+    assert(client:wait(5))
     assert.equal("dead", coroutine.status(thread))
     assert.equal("string", type(got[1].id))
     assert.equal(1, #server:ledger())
