@@ -541,6 +541,26 @@ describe("a client that is closed", function()
     assert.same({ "memory", "cancelled", "cancelled" }, told)
     assert.equal(0, client:pending())
   end)
+
+  it("tells in a poll what an interrupt kept from being told", function()
+    local client, calls = support.new(server), 0
+    for _ = 1, 3 do
+      assert(client.sms.create_async(support.params(), function()
+        calls = calls + 1
+        if calls == 1 then error("interrupted!", 0) end
+      end))
+    end
+    assert.same({ false, "interrupted!" }, { pcall(client.close, client) })
+    assert.equal(1, calls)
+    for _ = 1, 100 do
+      if client:pending() == 0 then break end
+      assert(client:poll())
+    end
+    assert.equal(3, calls)
+    local pending, err = client:poll()
+    assert.is_nil(pending)
+    assert.matches("the client is closed", err.message)
+  end)
 end)
 
 describe("an answer that there is no memory for", function()

@@ -455,6 +455,27 @@ describe("each over HTTP", function()
     return count
   end
 
+  it("keeps its options where the caller changes the table", function()
+    connect()
+    seed(5)
+    local options, texts = { timeout = 20 }, {}
+    local step = assert(client.sms.each({ _limit = 2 }, options))
+    assert.equal(0, gets())
+    options.timeout = "changed"
+    for sms, err in step do
+      assert(sms, tostring(err))
+      texts[#texts + 1] = sms.text
+    end
+    options.timeout = 20
+    assert(client.sms.each_async({ _limit = 2 }, function(sms, err)
+      assert.is_nil(err)
+      options.timeout = "changed"
+      texts[#texts + 1] = sms and sms.text
+    end, options))
+    assert.equal(0, client:wait(5))
+    assert.equal("5 4 3 2 1 5 4 3 2 1", table.concat(texts, " "))
+  end)
+
   it("asks for a page when it is needed, and not before", function()
     connect()
     seed(5)
@@ -670,6 +691,27 @@ describe("each over HTTP", function()
       assert.is_nil(request)
       assert.equal("config", err.kind)
       assert.equal(1, got.ends)
+    end)
+
+    it("tells of lack of memory between two pages, once", function()
+      connect()
+      seed(3)
+      local Walk = getmetatable(require("close.walk").new{})
+      local take = Walk.take
+      Walk.take = function()
+        Walk.take = take
+        error("not enough memory", 0)
+      end
+      local got, callback = collector()
+      local request = assert(client.sms.each_async({ _limit = 2 }, callback))
+      assert.equal(0, client:wait(5))
+      Walk.take = take
+      assert.same({ 1, "memory", "unknown" },
+        { got.ends, got.err.kind, got.err.outcome })
+      assert.is_nil(got.err.draft_id)
+      assert.is_nil(got.err.stray_drafts)
+      assert.same({}, got.texts)
+      assert.is_false(request:cancel())
     end)
 
     it("tells of a failure in the middle", function()
