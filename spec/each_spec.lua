@@ -714,6 +714,41 @@ describe("each over HTTP", function()
       assert.is_false(request:cancel())
     end)
 
+    it("goes on to the end, with its response, unless it gets false", function()
+      connect()
+      seed(3)
+      for _, returned in ipairs{ true, "false", 0 } do
+        local got, tell = collector()
+        assert(client.sms.each_async({ _limit = 2 }, function(...)
+          tell(...)
+          return returned
+        end))
+        assert.equal(0, client:wait(5))
+        assert.same({ "3", "2", "1" }, got.texts)
+        assert.same({ 1, 200 }, { got.ends, got.response.status })
+        assert.is_nil(got.err)
+      end
+    end)
+
+    it("tells of lack of memory for the next page", function()
+      connect()
+      seed(3)
+      local requests = require "close.request"
+      local begin, begun = requests.begin, 0
+      requests.begin = function(...)
+        begun = begun + 1
+        if begun == 2 then error("not enough memory", 0) end
+        return begin(...)
+      end
+      finally(function() requests.begin = begin end)
+      local got, callback = collector()
+      assert(client.sms.each_async({ _limit = 2 }, callback))
+      assert.equal(0, client:wait(5))
+      assert.same({ "3", "2" }, got.texts)
+      assert.same({ 1, "memory", "not_sent" },
+        { got.ends, got.err.kind, got.err.outcome })
+    end)
+
     it("tells of a failure in the middle", function()
       connect{ max_retries = 0 }
       seed(5)
@@ -783,6 +818,33 @@ describe("each over HTTP", function()
       assert.equal(0, client:wait(5))
       assert.same({ 0, 1, "cancelled" },
         { #got.texts, got.ends, got.err.kind })
+    end)
+
+    it("throws what a hook raises between two callbacks", function()
+      local jit = rawget(_G, "jit") -- whose compiled code calls no hook
+      if jit then jit.off() jit.flush() end
+      local walk, is_taking = require "close.walk", false
+      connect()
+      seed(3)
+      local taking = stub(getmetatable(walk.new{}).__index, "take", function()
+        is_taking = true
+        for _ = 1, 1e7 do end -- the hook strikes here
+      end)
+      finally(function()
+        debug.sethook()
+        taking:revert()
+        if jit then jit.on() end
+      end)
+      local got, callback = collector()
+      assert(client.sms.each_async({}, callback))
+      debug.sethook(function()
+        if not is_taking then return end
+        debug.sethook()
+        error("struck", 0)
+      end, "", 1000)
+      assert.same({ false, "struck" }, { pcall(client.wait, client, 5) })
+      assert.equal(0, client:wait(5))
+      assert.same({ 1, "cancelled" }, { got.ends, got.err.kind })
     end)
 
     it("is cancelled before the first page", function()
