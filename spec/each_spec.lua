@@ -413,6 +413,33 @@ describe("a walk over pages that lead nowhere", function()
   end)
 end)
 
+describe("a walk", function()
+  local walk = require "close.walk"
+
+  it("asks for the fields that it needs, by their whole names", function()
+    for given, asked in pairs{
+      text = "text,id,date_created", id = "id,date_created",
+      ["lead_id,date_created_by"] = "lead_id,date_created_by,id,date_created",
+      ["date_created,id"] = "date_created,id",
+    } do
+      assert.equal(asked, walk.new{ _fields = given }:ask()._fields)
+    end
+  end)
+
+  it("keeps the ids of one moment alone", function()
+    local dates, taken = {}, 0
+    for i = 1, 300 do dates[i] = math.floor(i / 2) end
+    local list, walker = listing.new(dates), walk.new{ _limit = 10 }
+    while not walker.over do
+      taken = taken + #assert(walker:take(list:page(walker:ask())))
+      local known = 0
+      for _ in pairs(walker.known) do known = known + 1 end
+      assert.is_true(known <= 2 and known == walker.known_count)
+    end
+    assert.equal(300, taken)
+  end)
+end)
+
 describe("each over HTTP", function()
   local server, client
 
