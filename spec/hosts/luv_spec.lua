@@ -236,6 +236,17 @@ describe("in luv", function()
     assert.is_true(ticks > 10, ticks .. " ticks")
   end)
 
+  it("a client that is closed leaves no handle, nor waits for its calls",
+    function()
+      server:default { delay = 5 }
+      local one = client()
+      local got = side.begin(one, 3)
+      assert.same({ poll = 1, timer = 1 }, side.handles())
+      one:close()
+      assert.same({ poll = 0, timer = 0 }, side.handles())
+      assert.same({ 1, 1, 1 }, got.calls)
+    end)
+
   -- luv crashes at its end where a handle was closed and the loop has not
   -- turned since.
   for name, code in pairs {
