@@ -247,6 +247,18 @@ describe("in luv", function()
       assert.same({ 1, 1, 1 }, got.calls)
     end)
 
+  it("an interrupt while the loop turns reaches the caller", function()
+    local one, run = client(), uv.run
+    uv.run = function()
+      uv.run = run
+      error("interrupted!", 0)
+    end
+    local ok, why = pcall(one.sms.create, side.params())
+    uv.run = run
+    assert.same({ false, "interrupted!" }, { ok, why })
+    assert.equal(0, one:wait(5))
+  end)
+
   -- luv crashes at its end where a handle was closed and the loop has not
   -- turned since.
   for name, code in pairs {
