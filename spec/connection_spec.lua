@@ -73,6 +73,12 @@ describe("a proxy that refuses", function()
       assert.equal("authentication", err.kind)
     end
     assert.equal("connection", refused({ status = 403 }, "http", "send").kind)
+    -- "not allowed by its rules"; "the user is not who it says" (RFC 1413)
+    local rules = "\5\2\1\0\5\2\0\1\0\0\0\0\0\0"
+    assert.equal("connection",
+      refused({ at = "accept", answer = rules }, "socks5", "send").kind)
+    assert.equal("authentication", refused(
+      { at = "accept", answer = "\0\93\0\0\0\0\0\0" }, "socks4", "send").kind)
   end)
 
   it("the credentials of a plain request is asked once", function()
