@@ -200,6 +200,8 @@ describe("a proxy", function()
     local request = server:ledger()[1]
     assert.equal("http://127.0.0.1:9/api/v1/activity/sms/", request.target)
     assert.equal("127.0.0.1:9", request.headers.host)
+    assert(client:request("GET", "/me/", { query = { a = "b" } }))
+    assert.equal("http://127.0.0.1:9/api/v1/me/?a=b", server:ledger()[2].target)
   end)
 
   it("elsewhere is refused for a base_url with http", function()

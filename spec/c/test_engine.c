@@ -111,6 +111,22 @@ static void other_methods_travel(void **state) {
   assert_int_equal(server_counts(server).connections, 2);
 }
 
+/* They share a handle, which keeps its options. */
+static void no_call_has_the_target_of_the_one_before(void **state) {
+  static const char *const targets[] = {"/a/?b=c", "/a/", "/d/?e=/f", "/g/"};
+  size_t i;
+  scene_open(answers + 1, 1);
+  for (i = 0; i < COUNT(targets); i++) {
+    struct clo_request request = request_of("GET", NULL);
+    char line[32];
+    request.url = scene_url(targets[i]);
+    release(call(&request));
+    snprintf(line, sizeof line, "GET %s HTTP", targets[i]);
+    row("%s", server_taken(server, i)->head);
+    assert_memory_equal(server_taken(server, i)->head, line, strlen(line));
+  }
+}
+
 static void a_body_with_a_nul_arrives_whole(void **state) {
   static const char body[] = "{\"a\":\0\"b\"}";
   struct clo_request request;
@@ -214,6 +230,7 @@ int main(void) {
       TEST(a_bearer_token_travels),
       TEST(no_call_has_the_key_of_the_one_before),
       TEST(other_methods_travel),
+      TEST(no_call_has_the_target_of_the_one_before),
       TEST(a_body_with_a_nul_arrives_whole),
       TEST(a_body_may_be_empty),
       TEST(a_large_body_arrives_once_and_whole),
