@@ -171,6 +171,15 @@ static void a_connection_is_kept(void **state) {
   assert_int_equal(server_counts(server).left, 0);
 }
 
+/* Whatever let such an address through, the key does not go there. */
+static void http_is_refused_where_it_is_not_allowed(void **state) {
+  struct clo_config config = scene_config();
+  config.plain = 0;
+  scene_open_with(&config, answers, COUNT(answers));
+  assert_end(call_of("POST", BODY), CLO_OUTCOME_NOT_SENT, 0, 1);
+  assert_int_equal(server_counts(server).connections, 0);
+}
+
 #define REDIRECT(status) \
   { .reply = REPLY(status, "Location: /elsewhere\r\n", "0\r\n\r\n") }
 
@@ -235,6 +244,7 @@ int main(void) {
       TEST(a_body_may_be_empty),
       TEST(a_large_body_arrives_once_and_whole),
       TEST(a_connection_is_kept),
+      TEST(http_is_refused_where_it_is_not_allowed),
       TEST(a_redirect_is_not_followed),
       TEST(an_event_tells_of_each_attempt),
       TEST(the_environment_names_no_proxy),

@@ -367,6 +367,16 @@ static void the_hosts_own_block_stays(void **state) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* It takes that as numbers. */
+static void http_is_refused_where_it_is_not_allowed(void **state) {
+  static const struct reaction answer[] = {{.reply = OK_REPLY}};
+  struct clo_config config = scene_config();
+  config.plain = 0;
+  scene_open_with(&config, answer, 1);
+  assert_end(call_of("POST", "{}"), CLO_OUTCOME_NOT_SENT, 0, 1);
+  assert_int_equal(server_counts(server).connections, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_look_up_that_hangs_ends_in_time),
@@ -381,6 +391,7 @@ int main(void) {
       TEST(a_connection_in_time_has_all_of_the_attempts_time),
       TEST(an_attempt_has_its_time_and_no_more),
       TEST(its_end_is_a_deadline),
+      TEST(http_is_refused_where_it_is_not_allowed),
       TEST(sigpipe_does_not_reach_the_host),
       TEST(the_hosts_own_block_stays),
   };

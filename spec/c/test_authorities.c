@@ -1,0 +1,81 @@
+/* What a server cannot show on every system: that libcurl is asked to trust the
+ * authorities of ca_file alone, with TLS 1.2 or newer. */
+#define _GNU_SOURCE /* RTLD_NEXT */
+#include <dlfcn.h>
+
+#include "drive.h"
+
+#undef curl_easy_setopt
+
+static const char unset[] = "unset"; /* compared as a pointer */
+static const char *file, *directory; /* as they were set last */
+static const char *proxy_file, *proxy_directory;
+static long tls; /* the least version */
+
+static void note(CURLoption option, void *value) {
+  switch ((int)option) {
+    case CURLOPT_CAINFO: file = value; break;
+    case CURLOPT_CAPATH: directory = value; break;
+    case CURLOPT_PROXY_CAINFO: proxy_file = value; break;
+    case CURLOPT_PROXY_CAPATH: proxy_directory = value; break;
+    case CURLOPT_SSLVERSION: tls = (long)value; break;
+  }
+}
+
+/* Takes the place of libcurl's. What an option takes is a pointer, or as large
+ * as one here, or a curl_off_t. */
+CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
+  CURLcode (*real)(CURL *, CURLoption, ...);
+  CURLcode code;
+  va_list args;
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_setopt");
+  va_start(args, option);
+  if (option / 10000 * 10000 == CURLOPTTYPE_OFF_T) {
+    code = real(easy, option, va_arg(args, curl_off_t));
+  } else {
+    void *value = va_arg(args, void *);
+    note(option, value);
+    code = real(easy, option, value);
+  }
+  va_end(args);
+  return code;
+}
+
+/* A call with that file and proxy. How it ends is no matter. */
+static void call_with(const char *ca_file, const char *proxy) {
+  static const struct reaction answer[] = {{.reply = OK_REPLY}};
+  struct clo_config config = scene_config();
+  file = directory = proxy_file = proxy_directory = unset;
+  tls = -1;
+  config.ca_file = ca_file;
+  config.proxy = proxy;
+  scene_open_with(&config, answer, 1);
+  release(call_of("POST", "{}"));
+}
+
+static void a_file_takes_the_place_of_all_others(void **state) {
+  call_with("/ours.pem", NULL);
+  assert_string_equal(file, "/ours.pem");
+  assert_null(directory);
+}
+
+static void so_it_does_for_a_proxy_with_tls(void **state) {
+  call_with("/ours.pem", "https://127.0.0.1:9");
+  assert_null(directory);
+  assert_string_equal(proxy_file, "/ours.pem");
+  assert_null(proxy_directory);
+}
+
+static void tls_is_1_2_at_least(void **state) {
+  call_with(NULL, NULL);
+  assert_int_equal(tls, CURL_SSLVERSION_TLSv1_2);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_file_takes_the_place_of_all_others),
+      TEST(so_it_does_for_a_proxy_with_tls),
+      TEST(tls_is_1_2_at_least),
+  };
+  return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));
+}
