@@ -165,7 +165,7 @@ static void each_answer_has_the_room_for_its_headers(void **state) {
 /* ---- how long an answer asks to wait ---- */
 
 static void assert_asks(const char *headers, double from, double to) {
-  char reply[512];
+  char reply[2048];
   struct clo_transfer *t;
   snprintf(reply, sizeof reply,
            "HTTP/1.1 429 No\r\n%sContent-Length: 0\r\n\r\n", headers);
@@ -188,6 +188,18 @@ static void a_header_may_come_in_several_lines(void **state) {
               5);
   assert_asks("Retry-After: 3\r\nRetry-After: 9\r\nRetry-After: 4\r\n", 9, 9);
   assert_asks("Retry-After: soon\r\nRetry-After: 4\r\n", 4, 4);
+}
+
+/* Longer than any real one. */
+static void what_is_too_long_is_ignored(void **state) {
+  char headers[1024] = RATE ", reset=3\r\nRateLimit: x=1";
+  while (strlen(headers) < 700) strcat(headers, ", x=1");
+  strcat(headers, "\r\n");
+  assert_asks(headers, -1, -1);
+  strcpy(headers, "Retry-After: Sun,");
+  while (strlen(headers) < 100) strcat(headers, " ");
+  strcat(headers, "06 Nov 1994 08:49:44 GMT\r\n");
+  assert_asks(headers, -1, -1);
 }
 
 static void a_date_counts_from_the_answer_s_own(void **state) {
@@ -219,6 +231,7 @@ int main(void) {
       TEST(trailers_are_no_headers),
       TEST(each_answer_has_the_room_for_its_headers),
       TEST(a_header_may_come_in_several_lines),
+      TEST(what_is_too_long_is_ignored),
       TEST(a_date_counts_from_the_answer_s_own),
   };
   return scene_end(cmocka_run_group_tests(tests, scene_begin, NULL));

@@ -65,6 +65,15 @@ static void no_retry_without_leave(void **state) {
   assert_end(call(&request), CLO_OUTCOME_NOT_SENT, 0, 1);
 }
 
+/* Such a call has no body of which some bytes could have left. */
+static void a_delete_that_was_not_connected_is_not_sent(void **state) {
+  struct clo_request request;
+  scene_open(answers, 1);
+  request = request_of("DELETE", NULL);
+  address_without_a_server(&request);
+  assert_end(call(&request), CLO_OUTCOME_NOT_SENT, 0, 1);
+}
+
 static void retries_stop_at_the_deadline(void **state) {
   struct clo_request request;
   struct clo_transfer *t;
@@ -462,6 +471,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_refused_connection_is_tried_again),
       TEST(no_retry_without_leave),
+      TEST(a_delete_that_was_not_connected_is_not_sent),
       TEST(retries_stop_at_the_deadline),
       TEST(a_connection_reset_before_the_request),
       TEST(a_proxy_that_refuses_is_asked_once),
