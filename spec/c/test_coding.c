@@ -18,6 +18,7 @@ static const struct {
     {"Content-Encoding:\r\n", 0},
     {"Content-Encoding: , ,\r\n", 0},
     {"Content-Encoding: gzip;q=1, br", 2},
+    {"Content-Encoding: gzip ; q=1, br", 2},
     {"Transfer-Encoding: chunked\r\n", 0},
     {"Transfer-Encoding: gzip, chunked\r\n", 1},
     {"Content-Encoding\r\n", 0},

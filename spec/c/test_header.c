@@ -151,11 +151,13 @@ static void a_status_line_begins_anew(void **state) {
   assert_int_equal(transfer->answer_began, 1);
   assert_int_equal(transfer->headers_whole, 0);
   assert_true(feed("Early: 1\r\n"));
+  assert_true(feed("Content-Encoding: gzip\r\n"));
   assert_true(feed("\r\n"));
   assert_int_equal(transfer->headers_whole, 1);
   assert_true(feed("HTTP/2 200\r\n"));
   assert_int_equal(transfer->headers_whole, 0);
   assert_value("early", NULL);
+  assert_int_equal(transfer->codings, 0);
   assert_true(feed("Late: 1\r\n"));
   assert_int_equal(transfer->headers_whole, 0);
   assert_true(feed("\n"));
@@ -163,7 +165,18 @@ static void a_status_line_begins_anew(void **state) {
   assert_value("late", "1");
 }
 
+static void a_header_may_begin_like_a_status_line(void **state) {
+  clo_transfer_rewind(transfer);
+  assert_true(feed("HTTP/1.1 200 OK\r\n"));
+  assert_true(feed("Plain: one\r\n"));
+  assert_true(feed("HTTP-Hint: two\r\n"));
+  assert_value("plain", "one");
+  assert_value("http-hint", "two");
+}
+
 static void nothing_is_before_the_first_header(void **state) {
+  struct clo_header header;
+  size_t at = 0;
   clo_transfer_rewind(transfer);
   assert_true(feed("HTTP/1.1 200 OK\r\n"));
   assert_true(feed(" Odd: 1\r\n"));
@@ -171,6 +184,8 @@ static void nothing_is_before_the_first_header(void **state) {
   assert_true(feed("\r\n"));
   assert_value("odd", NULL);
   assert_value("even", "2");
+  assert_true(next(&at, &header));
+  assert_memory_equal(header.name, "Even:", 5);
 }
 
 static void a_trailer_is_no_header(void **state) {
@@ -234,6 +249,7 @@ int main(void) {
       TEST(a_line_may_be_cut_off),
       TEST(a_long_name_and_value_are_kept),
       TEST(a_status_line_begins_anew),
+      TEST(a_header_may_begin_like_a_status_line),
       TEST(a_status_line_may_be_odd),
       TEST(nothing_is_before_the_first_header),
       TEST(a_trailer_is_no_header),
