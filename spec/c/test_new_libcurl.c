@@ -10,6 +10,7 @@
 #include "drive.h"
 
 #undef curl_easy_getinfo
+#undef curl_easy_setopt
 
 #define VISIBLE __attribute__((visibility("default")))
 
@@ -49,6 +50,27 @@ VISIBLE CURLcode curl_easy_getinfo(CURL *easy, CURLINFO what, ...) {
   }
   *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_getinfo");
   return real(easy, what, into);
+}
+
+static int forbidden; /* how often a connection was not to be used again */
+
+/* What an option takes is a pointer, or as large as one here, or a
+ * curl_off_t. */
+VISIBLE CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
+  CURLcode (*real)(CURL *, CURLoption, ...);
+  CURLcode code;
+  va_list list;
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_setopt");
+  va_start(list, option);
+  if (option / 10000 * 10000 == CURLOPTTYPE_OFF_T) {
+    code = real(easy, option, va_arg(list, curl_off_t));
+  } else {
+    void *value = va_arg(list, void *);
+    forbidden += option == CURLOPT_FORBID_REUSE && value != NULL;
+    code = real(easy, option, value);
+  }
+  va_end(list);
+  return code;
 }
 
 /* ---- the calls ---- */
@@ -122,8 +144,10 @@ static void a_third_one_is_a_new_one(void **state) {
   assert_int_equal(server_counts(server).connections, 4);
   make_pair(HAS_ENDED);
   again_and_again = 1;
+  forbidden = 0;
   assert_works("POST", BODY);
   again_and_again = 0;
+  assert_int_equal(forbidden, 2); /* libcurl would keep one of HTTP/2 */
   assert_int_equal(server_counts(server).connections, 5);
   server_await_left(server, 2);
   assert_int_equal(server_counts(server).left, 2);
