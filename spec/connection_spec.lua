@@ -2,6 +2,7 @@
 -- the outcome is true. Every place where they can break is in
 -- spec/c/test_engine_guard.c and its neighbours, and in the fault matrix.
 local raw = require "spec.support.raw_server"
+local socket = require "socket"
 local support = require "spec.support.client"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"id\": \"acti_1\"}"
@@ -128,5 +129,44 @@ describe("a connection that holds", function()
       assert.equal(2, #server:ledger())
       client:close()
     end
+  end)
+end)
+
+describe("an IPv6 address", function()
+  it("is called as it stands", function()
+    local listener = assert(socket.tcp6())
+    if not listener:bind("::1", 0) then
+      listener:close()
+      return pending "there is no IPv6 here"
+    end
+    assert(listener:listen())
+    listener:settimeout(0)
+    local _, port = listener:getsockname()
+    local host = ("[::1]:%d"):format(port)
+    local client = support.new("http://" .. host .. "/api/v1",
+      { loop = "poll", max_retries = 0, timeout = 10 })
+    local id, request
+    client.sms.create_async(support.params(), function(sms, err)
+      id = sms and sms.id or tostring(err)
+    end)
+    for _ = 1, 500 do
+      client:poll()
+      request = request or listener:accept()
+      if request or id then break end
+      socket.sleep(0.01)
+    end
+    assert(request, id)
+    for _ = 1, 500 do
+      client:poll() -- until the request has come
+      if socket.select({ request }, nil, 0.01)[1] then break end
+    end
+    request:settimeout(5)
+    assert.equal("POST /api/v1/activity/sms/ HTTP/1.1", request:receive "*l")
+    assert.equal("Host: " .. host, request:receive "*l")
+    request:send(OK)
+    assert.equal(0, client:wait(10))
+    request:close()
+    listener:close()
+    assert.equal("acti_1", id)
   end)
 end)
