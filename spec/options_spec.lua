@@ -222,6 +222,7 @@ describe("a proxy", function()
     local request = server:ledger()[1]
     assert.equal("CONNECT", request.method)
     assert.equal("api.close.com:443", request.target)
+    assert.matches("close", request.headers["user-agent"])
     assert.is_nil(request.headers.authorization)
     assert.is_nil(request.headers["content-type"])
     assert.is_nil(request.raw:find("s3cret", 1, true))

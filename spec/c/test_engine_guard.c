@@ -1,5 +1,6 @@
 /* The guard over a POST: however a connection ends, the server never receives a
  * body twice, and the outcome is right. */
+#include "clo_libcurl.h"
 #include "drive.h"
 
 #define BODY "{\"text\": \"only once\"}"
@@ -179,6 +180,23 @@ static void where_there_may_be_http2_the_body_is_read(void **state) {
   assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
   assert_false(t->is_given);
   assert_int_equal(t->body_read, strlen(BODY));
+}
+
+/* A larger body than one record of TLS may leave in parts. */
+static void a_large_body_is_read(void **state) {
+  static const struct reaction answer[] = {{.reply = OK_REPLY}};
+  static char body[16384 + 2];
+  struct clo_transfer *t;
+  memset(body, 'x', sizeof body - 1);
+  scene_open(answer, 1);
+  t = call_of("POST", body);
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  assert_false(t->is_given);
+  release(t);
+  body[16384] = '\0';
+  t = call_of("POST", body);
+  assert_end(t, CLO_OUTCOME_ANSWERED, 200, 1);
+  assert_int_equal(t->is_given, clo_libcurl_counts_all());
 }
 
 static void ended_after_the_headers(void **state) {
@@ -416,6 +434,7 @@ int main(void) {
       TEST(a_get_is_repeated_by_libcurl_at_its_own_url),
       TEST(a_get_that_may_do_harm_is_not_repeated),
       TEST(where_there_may_be_http2_the_body_is_read),
+      TEST(a_large_body_is_read),
       TEST(ended_after_the_headers),
       TEST(a_large_body_ended_on_its_way),
       TEST(an_early_answer_is_what_it_says),
