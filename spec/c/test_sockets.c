@@ -106,6 +106,10 @@ static void what_is_opened_is_known_until_it_is_closed(void **state) {
   assert_int_equal(clo_sockets_on_close(&sockets, first), 0);
   assert_false(is_open(first));
   assert_true(is_open(second));
+  assert_int_equal(dup2(second, first), first); /* another file's by now */
+  assert_int_equal(clo_sockets_on_close(&sockets, first), 0);
+  assert_true(is_open(first));
+  close(first);
   assert_int_equal(sockets.open_count, 1);
   assert_int_equal(sockets.count, 1);
   assert_int_equal(sockets.interest[0].fd, second);
@@ -174,6 +178,7 @@ static void so_it_may_for_libcurls_own(void **state) {
   alloc_fail(0);
   clo_sockets_drop_all(&sockets);
   assert_int_equal(sockets.unheard, 0);
+  assert_false(is_open(fd));
   curl_easy_cleanup(easy);
 }
 
@@ -219,6 +224,9 @@ static void one_descriptor_is_ready_for_all(void **state) {
   assert_int_equal(is_ready(watched), 1); /* there is the x still */
   clo_sockets_abandon(&sockets);
   assert_int_equal(sockets.epoll, -1);
+  assert_false(is_open(watched));
+  want(pipes[1], CURL_POLL_IN); /* in the child's set, too */
+  assert_int_equal(is_ready(clo_sockets_descriptor(&sockets)), 1);
   close(pipes[0]);
   close(pipes[1]);
   close(again);
@@ -232,6 +240,101 @@ static void open_pair(int *ends) {
   assert_int_equal(dup2(ends[0], own), own);
   close(ends[0]);
   ends[0] = own;
+}
+
+/* A pipe's end that is readable is at a number where another one was. */
+static void assert_new_one_is_watched(int number) {
+  int watched = clo_sockets_descriptor(&sockets), pipes[2];
+  assert_int_equal(pipe(pipes), 0);
+  assert_int_equal(write(pipes[1], "x", 1), 1);
+  assert_int_equal(dup2(pipes[0], number), number);
+  assert_int_equal(is_ready(watched), 0);
+  want(number, CURL_POLL_IN);
+  assert_int_equal(sockets.unwatched, 0);
+  assert_int_equal(is_ready(watched), 1);
+  want(number, CURL_POLL_REMOVE);
+  if (pipes[0] != number) close(pipes[0]);
+  close(pipes[1]);
+}
+
+/* libcurl closes what is its own as it likes. */
+static void a_number_that_comes_again_is_watched(void **state) {
+  int own[2], ends[2], number;
+  assert_true(clo_sockets_descriptor(&sockets) >= 0);
+  assert_int_equal(pipe(own), 0);
+  number = own[0]; /* closed before it is let go */
+  want(number, CURL_POLL_IN);
+  close(number);
+  want(number, CURL_POLL_REMOVE);
+  assert_new_one_is_watched(number);
+  want(number, CURL_POLL_IN); /* closed, and lost with all */
+  close(number);
+  clo_sockets_drop_all(&sockets);
+  assert_new_one_is_watched(number);
+  close(number);
+  open_pair(ends); /* kept, then closed */
+  want(ends[0], CURL_POLL_IN);
+  clo_sockets_keep(&sockets, ends[0]);
+  want(ends[0], CURL_POLL_REMOVE);
+  clo_sockets_on_close(&sockets, ends[0]);
+  assert_new_one_is_watched(ends[0]);
+  close(ends[0]);
+  close(ends[1]);
+  close(own[1]);
+}
+
+/* Over HTTP/2 a server sends what it likes, even if the number was one of a
+ * connection over HTTP/1. */
+static void what_was_kept_is_forgotten(void **state) {
+  int ends[2], turn, number = -1;
+  for (turn = 0; turn < 3; turn++) {
+    open_pair(ends);
+    if (number < 0) number = ends[0];
+    assert_int_equal(ends[0], number);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_false(clo_sockets_has_ended(&sockets, ends[0]));
+    clo_sockets_keep(&sockets, ends[0]);
+    assert_true(clo_sockets_has_ended(&sockets, ends[0]));
+    if (turn == 0) clo_sockets_on_close(&sockets, ends[0]);
+    if (turn == 1) clo_sockets_abandon(&sockets);
+    close(ends[1]);
+  }
+}
+
+/* Only what something came on ends, and nothing of that is left to read. */
+static void an_idle_one_ends_alone(void **state) {
+  static char much[3 * 4096];
+  int pairs[2][2], i;
+  char byte;
+  for (i = 0; i < 2; i++) {
+    open_pair(pairs[i]);
+    clo_sockets_keep(&sockets, pairs[i][0]);
+  }
+  assert_int_equal(write(pairs[1][1], much, sizeof much), sizeof much);
+  clo_sockets_drop_stale(&sockets);
+  assert_int_equal(recv(pairs[0][1], &byte, 1, MSG_DONTWAIT), -1);
+  assert_int_equal(recv(pairs[1][1], &byte, 1, MSG_DONTWAIT), 0);
+  assert_int_equal(recv(pairs[1][0], &byte, 1, MSG_DONTWAIT), 0);
+  for (i = 0; i < 2; i++) close(pairs[i][1]);
+}
+
+/* If one of all cannot be watched, there is no descriptor, nor one that leaks;
+ * the next one is for all again. */
+static void the_descriptor_may_fail(void **state) {
+  int pipes[2], free_one, watched;
+  assert_int_equal(pipe(pipes), 0);
+  assert_int_equal(write(pipes[1], "x", 1), 1);
+  want(pipes[0], CURL_POLL_IN);
+  want(FDS, CURL_POLL_IN); /* there is no such file */
+  free_one = dup(pipes[0]);
+  close(free_one);
+  assert_int_equal(clo_sockets_descriptor(&sockets), -1);
+  want(FDS, CURL_POLL_REMOVE);
+  watched = clo_sockets_descriptor(&sockets);
+  assert_int_equal(watched, free_one);
+  assert_int_equal(is_ready(watched), 1);
+  close(pipes[0]);
+  close(pipes[1]);
 }
 
 enum { PAIRS = 100 }; /* more than are asked for at once */
@@ -316,6 +419,10 @@ int main(void) {
       TEST(what_is_abandoned_is_closed),
 #ifdef __linux__
       TEST(one_descriptor_is_ready_for_all),
+      TEST(a_number_that_comes_again_is_watched),
+      TEST(what_was_kept_is_forgotten),
+      TEST(an_idle_one_ends_alone),
+      TEST(the_descriptor_may_fail),
       TEST(the_kept_ones_stay_watched),
       TEST(the_kernel_s_set_may_lack_memory),
 #endif
