@@ -17,7 +17,7 @@ static void waits_for_the_reset_once_nothing_remains(void **state) {
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &rate, 0, 100);
   start = clo_pace_start(&pace, 0, 100);
-  assert_true(start >= 100.8 && start < 100.85);
+  assert_true(start > 100.8 && start < 100.85); /* not in the same moment */
   assert_true(clo_pace_start(&pace, 0, start) <= start);
 }
 
@@ -70,7 +70,7 @@ static void a_429_alone_holds_too(void **state) {
   struct clo_pace pace;
   clo_pace_init(&pace);
   clo_pace_refused(&pace, 3, 100);
-  assert_true(clo_pace_start(&pace, 0, 100) >= 103);
+  assert_true(clo_pace_start(&pace, 0, 100) > 103);
 }
 
 /* A hold is not made shorter by another that ends before it, nor by late news
@@ -89,11 +89,26 @@ static void the_longest_hold_counts(void **state) {
 
 /* Nor by a call that still runs, or by the probe of an earlier one. */
 static void a_hold_holds_while_calls_run(void **state) {
+  struct clo_rate_limit last = {10, 1, 1};
   struct clo_pace pace;
   clo_pace_init(&pace);
   clo_pace_begun(&pace, 99);
   clo_pace_refused(&pace, 5, 100);
   assert_true(clo_pace_start(&pace, 1, 100) >= 105);
+  clo_pace_init(&pace); /* a reset that comes before its end does not end it */
+  clo_pace_seen(&pace, &last, 0, 100);
+  clo_pace_begun(&pace, 100);
+  clo_pace_refused(&pace, 5, 100);
+  assert_true(clo_pace_start(&pace, 1, 100) >= 105);
+}
+
+/* The probe of an earlier hold is none of this one. */
+static void a_probe_comes_at_the_hold_s_end(void **state) {
+  struct clo_pace pace;
+  clo_pace_init(&pace);
+  clo_pace_begun(&pace, 100);
+  clo_pace_refused(&pace, 0.25, 100);
+  assert_true(clo_pace_start(&pace, 1, 100.3) <= 100.3);
 }
 
 /* One call goes; the others once it is answered, or one more each second. */
@@ -235,6 +250,8 @@ static void spreading_ends_with_a_window_without_waiting(void **state) {
   int i;
   clo_pace_init(&pace);
   clo_pace_seen(&pace, &none, 0, 100);
+  for (i = 0; i < 2; i++) clo_pace_begun(&pace, 102.9); /* not yet */
+  assert_true(clo_pace_start(&pace, 0, 102.9) > 102.9);
   clo_pace_begun(&pace, 104);
   clo_pace_seen(&pace, &all, 0, 104);
   assert_true(clo_pace_start(&pace, 0, 104) <= 104);
@@ -354,6 +371,7 @@ int main(void) {
       cmocka_unit_test(a_429_alone_holds_too),
       cmocka_unit_test(the_longest_hold_counts),
       cmocka_unit_test(a_hold_holds_while_calls_run),
+      cmocka_unit_test(a_probe_comes_at_the_hold_s_end),
       cmocka_unit_test(one_call_probes_after_a_429),
       cmocka_unit_test(an_absurd_reset_holds_for_a_minute),
       cmocka_unit_test(an_absurd_reset_alone_holds_nobody),
