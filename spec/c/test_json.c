@@ -63,8 +63,10 @@ static const struct {
     {"one in a string", "[\"12345678901234567\"]", NULL},
     {"with a fraction or an exponent",
      "[12345678901234567.0,12345678901234567e0,1e300]", NULL},
+    {"with a capital or a sign",
+     "[12345678901234567E0,12345678901234567e+0,12345678901234567e-0]", NULL},
     {"a small one", "[0.12345678901234567]", NULL},
-    {"no number", "[--12345678901234567]", NULL},
+    {"no number", "[--12345678901234567,+12345678901234567]", NULL},
     {"zeros first", "[00000000000000001,-00000000000000001]", NULL},
     /* nulls */
     {"the only member", "{\"a\":null}", "{}"},
@@ -150,6 +152,27 @@ static void each_text_is_read_as_it_is_meant(void **state) {
   }
 }
 
+/* What the reader has to clean afterwards. */
+static void it_says_what_is_left(void **state) {
+  static const struct {
+    const char *text;
+    int has_number, has_null;
+  } rows[] = {{"{\"a\":null}", 0, 0},    {"{\"a\":[null]}", 0, 1},
+              {"null", 0, 1},            {"{\"a\":\"1 null\"}", 0, 0},
+              {"[12345678901234567]", 0, 0}, {"{\"a\":1.0}", 1, 0},
+              {"[null,12345678901234567,0]", 1, 1}};
+  size_t i;
+  for (i = 0; i < COUNT(rows); i++) {
+    struct clo_json json;
+    struct clo_json_part part;
+    clo_json_start(&json, rows[i].text, strlen(rows[i].text));
+    while (clo_json_next(&json, &part)) continue;
+    row("%s", rows[i].text);
+    assert_int_equal(json.has_number, rows[i].has_number);
+    assert_int_equal(json.has_null, rows[i].has_null);
+  }
+}
+
 /* The look for whether a scan is needed misses no place and no length. */
 static void a_place_is_found_wherever_it_is(void **state) {
   static const char *const odd[][2] = {
@@ -198,6 +221,7 @@ static void random_texts_end(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_text_is_read_as_it_is_meant),
+      cmocka_unit_test(it_says_what_is_left),
       cmocka_unit_test(a_place_is_found_wherever_it_is),
       cmocka_unit_test(random_texts_end),
   };
