@@ -134,10 +134,11 @@ static void good_ones_are_taken(void **state) {
 static void bad_ones_are_refused_with_a_reason(void **state) {
   size_t i;
   for (i = 0; i < COUNT(bad); i++) {
-    int plain, loopback;
+    int plain = 9, loopback = 9;
     const char *fault = clo_url_check(bad[i], &plain, &loopback);
     row("%s", bad[i]);
     assert_non_null(fault);
+    assert_true(plain != 9 && loopback != 9);
     assert_true(strlen(fault) > 10 && !strchr(fault, '\n'));
     assert_true(fault[0] == 'i' || fault[0] == 'h'); /* it..., http... */
   }
@@ -284,6 +285,7 @@ static void escapes_all_but_the_unreserved(void **state) {
       {"a b", 3, "a%20b"}, {"&=?#/%+", 7, "%26%3D%3F%23%2F%25%2B"},
       {"a\0b", 3, "a%00b"}, {"\xC3\xA9", 2, "%C3%A9"},
       {"\0", 1, "%00"},    {"\xFF", 1, "%FF"},
+      {"ab", 0, ""},
   };
   char out[CLO_URL_ESCAPED(8)];
   size_t i;
@@ -318,6 +320,45 @@ static void bad_ones_are_refused_without_memory(void **state) {
   }
 }
 
+/* And what is right is not called wrong. */
+static void good_ones_lack_memory_alone(void **state) {
+  static const char url[] = "https://api.close.example/";
+  size_t nth, count = 1;
+  int plain, loopback;
+  for (nth = 1; nth <= count + 1; nth++) {
+    const char *base, *named;
+    alloc_fail(nth);
+    base = clo_url_check(url, &plain, &loopback);
+    count = alloc_count();
+    alloc_fail(nth);
+    named = clo_url_check_named(url, strlen(url), 0);
+    alloc_fail(0);
+    assert_true(!base || base == clo_url_no_memory);
+    assert_true(!named || named == clo_url_no_memory);
+  }
+  assert_true(nth > 2);
+}
+
+/* Nor is a proxy taken as another one than it is, or at all. */
+static void so_are_proxies(void **state) {
+  static const char *const proxies[] = {"http://localhost:3128",
+                                        "ftp://proxy.example"};
+  size_t i, nth;
+  for (i = 0; i < COUNT(proxies); i++) {
+    size_t count = 1;
+    for (nth = 1; nth <= count + 1; nth++) {
+      int loopback = 9;
+      const char *fault;
+      alloc_fail(nth);
+      fault = proxy_fault(proxies[i], &loopback);
+      count = alloc_count();
+      alloc_fail(0);
+      if (!fault) assert_true(i == 0 && loopback == 1);
+    }
+    assert_true(nth > 2);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(escapes_all_but_the_unreserved),
@@ -329,6 +370,8 @@ int main(void) {
       cmocka_unit_test(named_ones_have_a_length),
       cmocka_unit_test(odd_notations_are_taken_as_libcurl_reads_them),
       cmocka_unit_test(bad_ones_are_refused_without_memory),
+      cmocka_unit_test(good_ones_lack_memory_alone),
+      cmocka_unit_test(so_are_proxies),
       cmocka_unit_test(proxies_are_taken),
       cmocka_unit_test(what_is_no_proxy_is_refused),
   };
