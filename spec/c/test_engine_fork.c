@@ -1,5 +1,7 @@
 /* An engine after a fork: the child can use it, and the parent's connections
  * are not affected. */
+#define _GNU_SOURCE /* RTLD_NEXT */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -13,6 +15,33 @@
 
 static const struct reaction answers[] = {{.reply = OK_REPLY}};
 static const struct reaction late[] = {{.reply = OK_REPLY, .delay = 0.3}};
+
+#define VISIBLE __attribute__((visibility("default")))
+
+/* How many of libcurl's handles were cleaned up: over TLS that would end the
+ * parent's connections. */
+static int cleaned;
+
+VISIBLE void curl_easy_cleanup(CURL *easy) {
+  void (*real)(CURL *);
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_cleanup");
+  if (easy) cleaned++;
+  real(easy);
+}
+
+VISIBLE CURLMcode curl_multi_cleanup(CURLM *multi) {
+  CURLMcode (*real)(CURLM *);
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_cleanup");
+  if (multi) cleaned++;
+  return real(multi);
+}
+
+VISIBLE CURLSHcode curl_share_cleanup(CURLSH *share) {
+  CURLSHcode (*real)(CURLSH *);
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_share_cleanup");
+  if (share) cleaned++;
+  return real(share);
+}
 
 /* What children do; each returns 0, or the line of what went wrong. They must
  * not fail by cmocka, whose jump belongs to the parent. */
@@ -68,7 +97,9 @@ static void assert_parent_s_connection_is_kept(void) {
 
 static int frees(void) {
   int before = descriptors();
+  cleaned = 0;
   clo_engine_free(engine);
+  CHECK(cleaned == 0);
   CHECK(descriptors() < before); /* its copies of the sockets are closed */
   return 0;
 }
@@ -95,6 +126,15 @@ static void a_child_frees_an_engine_at_work(void **state) {
   release(t);
   assert_int_equal(server_counts(server).left, 0);
   assert_int_equal(server_counts(server).connections, 1);
+}
+
+static void a_child_frees_what_is_done(void **state) {
+  struct clo_transfer *t;
+  open_scene(answers, 1);
+  t = call_of("POST", BODY);
+  in_a_child(frees);
+  release(t);
+  assert_parent_s_connection_is_kept();
 }
 
 /* ---- use ---- */
@@ -225,6 +265,24 @@ static void any_verb_may_come_first(void **state) {
   assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
 }
 
+static int asks_for_the_descriptor(void) {
+  clo_engine_descriptor(engine);
+  CHECK(watched_count() == 0 && clo_engine_done(engine));
+  release(clo_engine_done(engine));
+  return calls_twice_and_frees();
+}
+
+static void so_may_the_descriptor(void **state) {
+  struct clo_request request;
+  open_scene(late, 1);
+  request = request_of("POST", BODY);
+  clo_engine_descriptor(engine);
+  submit(&request);
+  step_until_taken(1);
+  in_a_child(asks_for_the_descriptor);
+  assert_end(until_done(), CLO_OUTCOME_ANSWERED, 200, 1);
+}
+
 /* The parent's call has the last place of a rate limit, and will end in the
  * parent alone. */
 static void a_child_does_not_wait_for_the_parent_s_calls(void **state) {
@@ -313,10 +371,12 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_child_frees_an_idle_engine),
       TEST(a_child_frees_an_engine_at_work),
+      TEST(a_child_frees_what_is_done),
       TEST(a_child_has_a_connection_of_its_own),
       TEST(a_child_does_not_send_the_parent_s_calls),
       TEST(a_pausing_call_is_the_parent_s),
       TEST(any_verb_may_come_first),
+      TEST(so_may_the_descriptor),
       TEST(a_child_does_not_wait_for_the_parent_s_calls),
       TEST(a_child_knows_when_to_expect_an_answer),
       TEST(a_form_is_the_parent_s_too),
