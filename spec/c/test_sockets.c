@@ -1,6 +1,7 @@
 /* clo_sockets: the interest set holds what libcurl asked for and nothing else,
  * whatever the order; and what was opened is known and can be let go. */
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -113,6 +114,27 @@ static void what_is_opened_is_known_until_it_is_closed(void **state) {
   assert_int_equal(sockets.open_count, 1);
   assert_int_equal(sockets.count, 1);
   assert_int_equal(sockets.interest[0].fd, second);
+}
+
+/* Binds it to a free port of this machine, and returns that. */
+static int bind_one(int fd) {
+  struct sockaddr_in own;
+  socklen_t len = sizeof own;
+  memset(&own, 0, sizeof own);
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  assert_int_equal(bind(fd, (struct sockaddr *)&own, len), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &len), 0);
+  return ntohs(own.sin_port);
+}
+
+static void one_is_found_by_its_port(void **state) {
+  int first = open_one(), second = open_one();
+  int port = bind_one(first), other = bind_one(second);
+  assert_int_equal(clo_sockets_find(&sockets, port), first);
+  assert_int_equal(clo_sockets_find(&sockets, other), second);
+  clo_sockets_on_close(&sockets, second);
+  assert_int_equal(clo_sockets_find(&sockets, other), CURL_SOCKET_BAD);
 }
 
 static void what_is_abandoned_is_closed(void **state) {
@@ -416,6 +438,7 @@ int main(void) {
       TEST(a_new_place_is_not_ready),
       TEST(what_was_never_watched_may_be_removed),
       TEST(what_is_opened_is_known_until_it_is_closed),
+      TEST(one_is_found_by_its_port),
       TEST(what_is_abandoned_is_closed),
 #ifdef __linux__
       TEST(one_descriptor_is_ready_for_all),
