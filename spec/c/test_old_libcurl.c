@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clo_engine_state.h"
 #include "drive.h"
 
 #define VISIBLE __attribute__((visibility("default")))
@@ -58,6 +59,15 @@ VISIBLE int getaddrinfo(const char *node, const char *service,
   code = real("127.0.0.1", service, hints, result);
   count(&over, 1);
   return code;
+}
+
+static int cleaned; /* handles that are no more: some wait for a look-up */
+
+VISIBLE void curl_easy_cleanup(CURL *easy) {
+  void (*real)(CURL *);
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_cleanup");
+  if (easy) cleaned++;
+  real(easy);
 }
 
 static int raises, raised; /* SIGPIPE, in this thread */
@@ -251,18 +261,44 @@ static void the_end_of_an_engine_does_not_wait(void **state) {
 static void a_forks_child_ends_at_once(void **state) {
   struct clo_transfer *t;
   pid_t child;
-  int status = -1;
+  int uses, status = -1;
   open_slow(10);
   t = slow_call(0.1, 0);
   release(t);
-  if ((child = fork()) == 0) {
-    alarm(HANGS_AT_MOST);
-    clo_engine_free(engine);
-    _exit(0);
+  for (uses = 0; uses < 2; uses++) {
+    if ((child = fork()) == 0) {
+      alarm(HANGS_AT_MOST);
+      cleaned = 0;
+      if (uses) clo_engine_step(engine, 0.01);
+      if (uses && engine->parked.first) _exit(1);
+      clo_engine_free(engine);
+      _exit(cleaned);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_int_equal(status, 0);
   let_go(0);
+}
+
+/* What is left of it is lost, and so is its memory; the engine goes on. */
+static void a_failure_of_libcurls_does_not_wait(void **state) {
+  static CURLM *lost;
+  double at;
+  open_slow(10);
+  release(slow_call(0.1, 0));
+  assert_int_equal(engine->parked.count, 1);
+  lost = engine->multi;
+  engine->is_broken = 1;
+  assert_true(clo_engine_deadline(engine) == 0);
+  cleaned = 0;
+  at = clock_now();
+  clo_engine_step(engine, 0.01);
+  assert_true(clock_now() - at < HANGS_AT_MOST / 2.0);
+  assert_true(engine->multi && engine->multi != lost);
+  assert_int_equal(engine->parked.count + watched_count(), 0);
+  assert_int_equal(cleaned, 0);
+  assert_works("POST", "{}");
+  let_go(1);
 }
 
 /* ---- limits that are the engine's ---- */
@@ -388,6 +424,7 @@ int main(void) {
       TEST(one_that_was_looked_up_is_ended),
       TEST(the_end_of_an_engine_does_not_wait),
       TEST(a_forks_child_ends_at_once),
+      TEST(a_failure_of_libcurls_does_not_wait),
       TEST(a_connection_in_time_has_all_of_the_attempts_time),
       TEST(an_attempt_has_its_time_and_no_more),
       TEST(its_end_is_a_deadline),
