@@ -141,6 +141,7 @@ describe("the response that create returns", function()
     end
     assert.has_error(index)
     assert.is_nil(index({}, "headers"))
+    assert.is_nil(index({ raw_headers = 5 }, "headers"))
     assert.same({ a = "1" }, index({ raw_headers = "A: 1" }, "headers"))
   end)
 

@@ -187,6 +187,15 @@ describe("a 429", function()
     end
   end)
 
+  it("may say that it is at once", function()
+    server:script{ { status = 429, body = "{}",
+      headers = { ["Retry-After"] = 0 } } }
+    local _, err = support.new(server, { max_retries = 0 }).sms.create(
+      support.params())
+    assert.equal("rate_limited", err.kind)
+    assert.equal(0, err.retry_after)
+  end)
+
   it("is tried again after that time", function()
     server:script{ { status = 429, headers = {
       RateLimit = { "limit=10, remaining=0", "reset=0.3" } } } }

@@ -27,6 +27,13 @@ describe("a number in an answer", function()
   end)
 end)
 
+describe("a long number", function()
+  it("keeps its digits, even if it is all that there is", function()
+    assert.equal("12345678901234567", json.decode "12345678901234567")
+    assert.same({ "-12345678901234567" }, json.decode "[-12345678901234567]")
+  end)
+end)
+
 -- New versions of lua-cjson write 16 digits if they are told to, old ones only
 -- 14. So this has lua-cjson's settings and ("%.NUMBERg") in its place.
 describe("a whole number of 16 digits", function()
@@ -124,7 +131,9 @@ end)
 
 describe("an object in JSON", function()
   it("is neither a list nor anything else", function()
-    assert.same({ a = 1 }, json.decode_object '{"a": 1}')
+    for _, blanks in ipairs{ "", " ", "\t", "\n", "\r\n" } do
+      assert.same({ a = 1 }, json.decode_object(blanks .. '{"a": 1}'))
+    end
     for _, text in ipairs{ "[1]", "[]", "5", "null", "true", '"a"', "{", "" } do
       assert.is_nil((json.decode_object(text)))
     end
