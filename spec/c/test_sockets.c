@@ -323,6 +323,28 @@ static void what_was_kept_is_forgotten(void **state) {
   }
 }
 
+/* Its answer was noted late. */
+static void what_is_in_use_again_stays_watched(void **state) {
+  int ends[2], watched = clo_sockets_descriptor(&sockets);
+  open_pair(ends);
+  want(ends[0], CURL_POLL_OUT);
+  clo_sockets_keep(&sockets, ends[0]);
+  assert_int_equal(is_ready(watched), 1);
+  close(ends[1]);
+}
+
+/* Nobody would know that it is kept, so it could not be asked for its end. */
+static void keeping_may_lack_memory(void **state) {
+  int ends[2];
+  char byte;
+  open_pair(ends);
+  alloc_fail(1);
+  clo_sockets_keep(&sockets, ends[0]);
+  alloc_fail(0);
+  assert_int_equal(recv(ends[1], &byte, 1, MSG_DONTWAIT), 0);
+  close(ends[1]);
+}
+
 /* Only what something came on ends, and nothing of that is left to read. */
 static void an_idle_one_ends_alone(void **state) {
   static char much[3 * 4096];
@@ -444,6 +466,8 @@ int main(void) {
       TEST(one_descriptor_is_ready_for_all),
       TEST(a_number_that_comes_again_is_watched),
       TEST(what_was_kept_is_forgotten),
+      TEST(what_is_in_use_again_stays_watched),
+      TEST(keeping_may_lack_memory),
       TEST(an_idle_one_ends_alone),
       TEST(the_descriptor_may_fail),
       TEST(the_kept_ones_stay_watched),
