@@ -455,10 +455,10 @@ static struct curl_slist *headers_of(struct clo_transfer *t) {
 }
 
 /* libcurl would take the URL apart for each request and put it together again,
- * a tenth of its work. The text is set, too: 7.88 would keep an earlier one.
+ * a tenth of its work. The text is set, too: 7.88 would keep an earlier one. It
+ * comes after that: CURLOPT_CURLU makes 8.14 forget it, even as NULL.
  * Not for an IPv6 address: curl_url_dup() of 7.88 loses its zone. */
 static void set_address(struct setup *s, struct clo_transfer *t) {
-  SET(CURLOPT_URL, t->url.data);
   if (!t->address && !s->code && !strchr(t->url.data, '[')) {
     CURLU *address = curl_url();
     if (!address || curl_url_set(address, CURLUPART_URL, t->url.data,
@@ -469,6 +469,7 @@ static void set_address(struct setup *s, struct clo_transfer *t) {
     t->address = address;
   }
   SET(CURLOPT_CURLU, t->address);
+  SET(CURLOPT_URL, t->url.data);
 }
 
 /* A request without a body has nothing to rewind, so the guard does not see
