@@ -147,6 +147,18 @@ describe("the errors in a body", function()
     assert.equal("b: y", (read{ ["field-errors"] = wide })[1])
   end)
 
+  -- The processor time that f needs, the least of three times.
+  local function least_time(f)
+    local least = math.huge
+    for _ = 1, 3 do
+      collectgarbage()
+      local from = os.clock()
+      f()
+      least = math.min(least, os.clock() - from)
+    end
+    return least
+  end
+
   it("are found in little more time than the answer is read in", function()
     local numbers, members, empty = {}, {}, {}
     for i = 1, 50000 do
@@ -158,12 +170,9 @@ describe("the errors in a body", function()
       "{" .. table.concat(members, ",") .. "}",
       "[" .. table.concat(empty, ",") .. "]" } do
       body = '{"errors":' .. body .. "}"
-      local from = os.clock()
-      for _ = 1, 3 do json.decode(body) end
-      local decoding = (os.clock() - from) / 3
-      from = os.clock()
-      local list = of_body(body).errors
-      local all = os.clock() - from
+      local list
+      local decoding = least_time(function() json.decode(body) end)
+      local all = least_time(function() list = of_body(body).errors end)
       assert(all < 4 * decoding + 0.1, all .. " s, of them " .. decoding)
       assert.is_true(#list <= 1000)
     end

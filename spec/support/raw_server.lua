@@ -150,7 +150,7 @@ function Server:wait(n, seconds, answered)
   local deadline = socket.gettime() + (seconds or 5)
   repeat
     local ledger = self:ledger()
-    if #ledger >= n and (ledger[n].answered or not answered) then
+    if #ledger >= n and (not answered or ledger[n].answered) then
       return ledger
     end
     socket.sleep(0.002)
