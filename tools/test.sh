@@ -85,7 +85,7 @@ for name in $WIRE $LUA_ALONE $PROGRAMS $VERBS; do
 done
 
 # The longest first, so that none of them is left at the end. The fault tests
-# are played whole by lua5.4 alone; the witness is bare libcurl, without us.
+# are played whole by lua5.4 alone; the witness is libcurl without the library.
 # shellcheck disable=SC2046 # names are words
 [ -n "${CLOSE_SPEC_WHOLE-}" ] && witness= || witness=witness
 specs faults lua5.4 plain $(without "$witness" spec/faults/*_spec.lua)
