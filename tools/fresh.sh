@@ -1,7 +1,7 @@
 #!/bin/sh
-# Both commands of the README, typed by a newcomer on a bare Debian: in a new
-# root of a release, with git and make, in a clone of this checkout's last
-# commit. Prints what each took.
+# Both commands of the README, and the rest of the tests, typed by a newcomer on
+# a bare Debian: in a new root of a release, with git and make, in a clone of
+# this checkout's last commit. Prints what each took.
 #   tools/fresh.sh RELEASE[/sudo]...      for example: bookworm trixie/sudo
 # With /sudo the newcomer is a user who has sudo, otherwise root. Needs root, on
 # Debian or Ubuntu, and 2 GB in TMPDIR (or /var/tmp). The mirror is that of apt's
@@ -145,22 +145,23 @@ typed() {
 
 demo() { typed 'make demo'; }
 
-# Counts the tests, and notes what failed: what the tests say of it at their end,
-# or, where they broke off, the last lines.
+# tests COMMAND: counts its tests, and notes what failed: what the tests say of
+# it at their end, or, where they broke off, the last lines.
 tests() {
   ended=well
-  typed 'make test' || ended=badly
+  typed "$1" || ended=badly
   counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' \
     "$work/log" | tail -n 1)
-  passed=${counts% *} failed=${counts#* }
+  here=${counts#* }
   # A run that broke off failed, whatever it had counted.
   if [ -z "$counts" ]; then
-    passed=0 failed=1
-  elif [ "$ended" = badly ] && [ "$failed" -eq 0 ]; then
-    failed=1
+    here=1 counts='0 1'
+  elif [ "$ended" = badly ] && [ "$here" -eq 0 ]; then
+    here=1
   fi
-  [ "$failed" -eq 0 ] || {
-    echo "$release: make test failed:"
+  passed=$((passed + ${counts% *})) failed=$((failed + here))
+  [ "$here" -eq 0 ] || {
+    echo "$release: $1 failed:"
     sed -n '/^What failed, /,/^$/ { /^What failed, /d; /^$/d; s/^/  /; p }' \
       "$work/log" | grep . || tail -n 14 "$work/log" | sed 's/^/  /'
   } >>"$work/failures"
@@ -182,8 +183,10 @@ inside() {
   if step 'git and make' prepare && step 'clone' clone &&
     step 'make demo' demo
   then
-    step 'make test' tests
-    passed=$((passed + 1)) # the demo
+    passed=1 failed=0 # the demo
+    for command in 'make test' 'make test ONLY=rest'; do
+      step "$command" tests "$command"
+    done
   fi
   versions
   echo "$passed $failed" >>"$work/counts"

@@ -2,6 +2,7 @@
 # Every test, several at a time, and at the end the counts of all.
 # Called by `make test`, which has done the set-up and the builds.
 #   ONLY="lua5.4 c" tools/test.sh   runs those stages only
+#   ONLY=rest tools/test.sh         runs what make test has no time for
 #   JOBS=1 tools/test.sh            one at a time
 #   tools/test.sh names             only says whether there are such stages
 # A stage is a set of jobs; tools/test_job.sh runs one job and counts its tests.
@@ -20,8 +21,7 @@ trap 'exit 130' INT TERM
 
 # The specs that make values of C in Lua, which the collector could take too
 # early, and which a sanitizer of LuaJIT's glue could see. LuaJIT's collector,
-# never at rest, takes minutes for those that make the most. contract's values
-# are those of others.
+# never at rest, takes minutes for those that make the most.
 GLUE='activity answers create credentials events files list reentry validate'
 GLUE_MOST='fuzz wrong_input'
 # The specs of what the C part does alone, which is the same for all Luas; and
@@ -34,7 +34,7 @@ LUA_ALONE='blocking_loop bulk callers calls docs driver each environment
 # Those of programs and examples, and of what is the same in all Luas.
 PROGRAMS='blocking_loop bulk docs driver environment examples from_scratch
   ngx_interval ngx_loop ngx_poller snippets'
-# Those of what Lua does with each verb, which most Luas have played then.
+# Those of what Lua does with each verb, the longest.
 VERBS='resource send send_draft send_life'
 
 is_wanted() {
@@ -74,9 +74,9 @@ glue() {
 }
 
 for stage in $ONLY; do
-  case " $(echo $STAGES) " in
+  case " $(echo $STAGES) rest " in
     *" $stage "*) ;;
-    *) echo "test: no stage $stage; there are:" $STAGES >&2; exit 2 ;;
+    *) echo "test: no stage $stage; there are:" $STAGES rest >&2; exit 2 ;;
   esac
 done
 [ "${1-}" != names ] || exit 0
@@ -85,10 +85,9 @@ for name in $WIRE $LUA_ALONE $PROGRAMS $VERBS; do
 done
 
 # The longest first, so that none of them is left at the end. The fault tests
-# are played whole by lua5.4 alone; the witness is libcurl without the library.
+# are played whole by lua5.4 alone.
 # shellcheck disable=SC2046 # names are words
-[ -n "${CLOSE_SPEC_WHOLE-}" ] && witness= || witness=witness
-specs faults lua5.4 plain $(without "$witness" spec/faults/*_spec.lua)
+specs faults lua5.4 plain $(without witness spec/faults/*_spec.lua)
 job rock one tools/rock.sh
 for name in random send; do # random faults are drawn from the matrix
   file=spec/faults/${name}_spec.lua
@@ -122,6 +121,16 @@ job install one tools/install_test.sh
 job lint one make -s lint
 job layers one make -s layers LUA=lua5.4
 job musl one make -s musl LUA=lua5.4
+# The rest. The witness is libcurl without the library.
+specs rest lua5.4 plain spec/faults/witness_spec.lua
+specs rest lua5.4 sanitized spec/faults/send_spec.lua
+specs rest luajit sanitized spec/contract_spec.lua
+for lua in lua5.4 luajit; do
+  specs rest "$lua" eager spec/contract_spec.lua
+done
+for lua in lua5.2 lua5.3; do
+  for name in $VERBS; do specs rest "$lua" plain "spec/${name}_spec.lua"; done
+done
 
 mkdir "$work/results"
 begun=$(date +%s)

@@ -92,8 +92,10 @@ if [ "$failed" -gt 0 ]; then
   mkdir -p "$work/failures"
   { echo "$stage: $name" && summary | head -n "$SUMMARY" | cut -c 1-160 |
     sed 's/^/  /'; } >"$work/failures/${log##*/}"
-elif [ "$stage" = faults ]; then
-  grep -v '^[+]*$' "$log" # its tables
+else
+  case "$stage $name" in
+    'faults '* | *witness*) grep -v '^[+]*$' "$log" ;; # its tables
+  esac
 fi
 rm -f "$log"
 exit 0
