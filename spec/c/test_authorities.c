@@ -1,18 +1,15 @@
 /* What a server cannot show on every system: that libcurl is asked to trust the
  * authorities of ca_file alone, with TLS 1.2 or newer. */
 #define _GNU_SOURCE /* RTLD_NEXT */
-#include <dlfcn.h>
-
 #include "drive.h"
-
-#undef curl_easy_setopt
+#include "setopt.h"
 
 static const char unset[] = "unset"; /* compared as a pointer */
 static const char *file, *directory; /* as they were set last */
 static const char *proxy_file, *proxy_directory;
 static long tls; /* the least version */
 
-static void note(CURLoption option, void *value) {
+static void note_option(CURLoption option, const void *value) {
   switch ((int)option) {
     case CURLOPT_CAINFO: file = value; break;
     case CURLOPT_CAPATH: directory = value; break;
@@ -20,25 +17,6 @@ static void note(CURLoption option, void *value) {
     case CURLOPT_PROXY_CAPATH: proxy_directory = value; break;
     case CURLOPT_SSLVERSION: tls = (long)value; break;
   }
-}
-
-/* Takes the place of libcurl's. What an option takes is a pointer, or as large
- * as one here, or a curl_off_t. */
-CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
-  CURLcode (*real)(CURL *, CURLoption, ...);
-  CURLcode code;
-  va_list args;
-  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_setopt");
-  va_start(args, option);
-  if (option / 10000 * 10000 == CURLOPTTYPE_OFF_T) {
-    code = real(easy, option, va_arg(args, curl_off_t));
-  } else {
-    void *value = va_arg(args, void *);
-    note(option, value);
-    code = real(easy, option, value);
-  }
-  va_end(args);
-  return code;
 }
 
 /* A call with that file and proxy. How it ends is no matter. */

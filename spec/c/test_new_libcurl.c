@@ -2,15 +2,14 @@
  * which looks at most once a second whether a kept connection has ended, and
  * that the socket which it is about to use again is one of ours. */
 #define _GNU_SOURCE /* RTLD_NEXT */
-#include <dlfcn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "drive.h"
+#include "setopt.h"
 
 #undef curl_easy_getinfo
-#undef curl_easy_setopt
 
 #define VISIBLE __attribute__((visibility("default")))
 
@@ -54,23 +53,8 @@ VISIBLE CURLcode curl_easy_getinfo(CURL *easy, CURLINFO what, ...) {
 
 static int forbidden; /* how often a connection was not to be used again */
 
-/* What an option takes is a pointer, or as large as one here, or a
- * curl_off_t. */
-VISIBLE CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
-  CURLcode (*real)(CURL *, CURLoption, ...);
-  CURLcode code;
-  va_list list;
-  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_setopt");
-  va_start(list, option);
-  if (option / 10000 * 10000 == CURLOPTTYPE_OFF_T) {
-    code = real(easy, option, va_arg(list, curl_off_t));
-  } else {
-    void *value = va_arg(list, void *);
-    forbidden += option == CURLOPT_FORBID_REUSE && value != NULL;
-    code = real(easy, option, value);
-  }
-  va_end(list);
-  return code;
+static void note_option(CURLoption option, const void *value) {
+  forbidden += option == CURLOPT_FORBID_REUSE && value != NULL;
 }
 
 /* ---- the calls ---- */
