@@ -106,12 +106,12 @@ function params.write(given, verb, found)
   return text, err, query
 end
 
---- Checks all that write does. Strings alone can always be written, so that is
---- not tried.
+--- Checks all that write does for create. Strings alone can always be written,
+--- so that is not tried.
 ---@return true|nil ok, close.Error? err
-function params.validate(given, verb)
+function params.validate(given)
   local body, query, bytes, is_plain =
-    core.validate(given, json.host_null, verb)
+    core.validate(given, json.host_null, "create")
   if is_plain then return true end
   local text, err = write_judged(given, nil, body, query, bytes)
   if not text then return nil, err end

@@ -126,7 +126,7 @@ table.insert(sms.NAMES, "validate")
 --- Checks what create takes, without any network.
 ---@param given close.CreateParams
 ---@return true|nil ok, close.Error? err with all violations in err.errors
-function sms.validate(given) return params.validate(given, "create") end
+sms.validate = params.validate
 
 --- The resource of one client.
 ---@param state table the client's
