@@ -2,7 +2,7 @@
 # Every test, several at a time, and at the end the counts of all.
 # Called by `make test`, which has done the set-up and the builds.
 #   ONLY="lua5.4 c" tools/test.sh   runs those stages only
-#   ONLY=rest tools/test.sh         runs what make test has no time for
+#   ONLY=rest tools/test.sh         runs some again, as make test has no time for
 #   JOBS=1 tools/test.sh            one at a time
 #   tools/test.sh names             only says whether there are such stages
 # A stage is a set of jobs; tools/test_job.sh runs one job and counts its tests.
@@ -85,9 +85,8 @@ for name in $WIRE $LUA_ALONE $PROGRAMS $VERBS; do
 done
 
 # The longest first, so that none of them is left at the end. The fault tests
-# are played whole by lua5.4 alone.
-# shellcheck disable=SC2046 # names are words
-specs faults lua5.4 plain $(without witness spec/faults/*_spec.lua)
+# are played whole by lua5.4 alone; the witness is bare libcurl, without Lua.
+specs faults lua5.4 plain spec/faults/*_spec.lua
 job rock one tools/rock.sh
 for name in random send; do # random faults are drawn from the matrix
   file=spec/faults/${name}_spec.lua
@@ -121,8 +120,7 @@ job install one tools/install_test.sh
 job lint one make -s lint
 job layers one make -s layers LUA=lua5.4
 job musl one make -s musl LUA=lua5.4
-# The rest. The witness is libcurl without the library.
-specs rest lua5.4 plain spec/faults/witness_spec.lua
+# The rest: all of these specs are among those above with another Lua or mode.
 specs rest lua5.4 sanitized spec/faults/send_spec.lua
 specs rest luajit sanitized spec/contract_spec.lua
 for lua in lua5.4 luajit; do
